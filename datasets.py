@@ -1,0 +1,232 @@
+"""A data set of 28 x 28 grey images, bundled or the user's own, checked where it enters."""
+
+import hashlib
+import math
+import os
+import warnings
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+DATA = Path(__file__).parent / "data"
+GARMENTS = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+BUNDLED = {  # name: (SHA-256 of data/<name>.npz, class names)
+    "mnist": (
+        "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64",
+        tuple("0123456789"),
+    ),
+    "fashion_mnist": (
+        "5b6d2c4c694a91887af8ab7d039c04f80af3c29378d731c93a538d2e831aa469",
+        GARMENTS,
+    ),
+}
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+MAX_BYTES = 2_000_000_000  # of one array: two and a half million images as uint8
+
+
+class DataError(ValueError):
+    """A data set that cannot be used; the message is one sentence for the user."""
+
+
+class Dataset(NamedTuple):
+    """x_train, x_test: (n, 28, 28) uint8.  y_train, y_test: (n,) int64, 0 to classes - 1.
+
+    class_names has one string per class.  fingerprint is the SHA-256 of the four arrays, the same
+    however they were stored.
+    """
+
+    name: str
+    path: str
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    class_names: tuple
+    fingerprint: str
+
+
+def load_dataset(name_or_path):
+    """A checked Dataset from "mnist", "fashion_mnist" or the path of an .npz file with x_train,
+    y_train, x_test and y_test.
+
+    Values may be stored in any integer or float type as long as they are whole.  Pickled objects
+    are never loaded.  Raises DataError, and nothing else whatever the file holds.
+    """
+    checksum, class_names = BUNDLED.get(name_or_path, (None, None))
+    path = os.fspath(DATA / f"{name_or_path}.npz" if checksum else name_or_path)
+    if checksum and not os.path.isfile(path):
+        raise DataError(f"{path!r} is missing: git checkout brings it back")
+    if not os.path.isfile(path):
+        problem = "is not a regular file" if os.path.exists(path) else "does not exist"
+        raise DataError(
+            f"{path!r} {problem}: a data set is mnist, fashion_mnist or the path of an .npz file"
+        )
+    try:
+        with open(path, "rb") as file:
+            if checksum and hashlib.sha256(file.read()).hexdigest() != checksum:
+                raise DataError("does not have its checksum: git checkout brings it back")
+            arrays = _read_arrays(file)
+        for part in ("train", "test"):
+            arrays[f"x_{part}"] = _pixels(f"x_{part}", arrays[f"x_{part}"])
+            _check_labels(f"y_{part}", arrays[f"y_{part}"])
+        classes = _check_together(**arrays)
+    except OSError as error:
+        raise DataError(f"{path!r} cannot be read: {error.strerror}") from error
+    except DataError as error:
+        raise DataError(f"{path!r}: {error}") from error.__cause__
+    for name in ("y_train", "y_test"):
+        arrays[name] = arrays[name].astype(np.int64)
+    digest = hashlib.sha256()
+    for name in ARRAYS:
+        digest.update(str(arrays[name].shape).encode())
+        digest.update(arrays[name])
+    return Dataset(
+        name=Path(path).stem,
+        path=path,
+        class_names=class_names or tuple(str(label) for label in range(classes)),
+        fingerprint=digest.hexdigest(),
+        **arrays,
+    )
+
+
+def is_bundled(dataset):
+    """Whether the data set came with the code, so that its referee did too."""
+    return dataset.path == os.fspath(DATA / f"{dataset.name}.npz")
+
+
+def check_enough(dataset, minimum):
+    """Raises DataError where the data set has fewer than `minimum` training images."""
+    if len(dataset.x_train) < minimum:
+        raise DataError(
+            f"{dataset.path!r}: x_train has {len(dataset.x_train)} images, but training needs "
+            f"at least {minimum}"
+        )
+
+
+def disjoint_halves(images, labels, seed):
+    """Two (images, labels) pairs that share no image and together hold all of them.
+
+    The number of images of each class differs by one at most, and so does the total.
+    Raises DataError where a class has a single image.
+    """
+    names, counts = np.unique(labels, return_counts=True)
+    if counts.min() < 2:
+        raise DataError(
+            f"class {names[counts.argmin()]} has one training image, but two halves need two"
+        )
+    order = np.random.default_rng(seed).permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    halves = np.sort(order[0::2]), np.sort(order[1::2])
+    return tuple((images[half], labels[half]) for half in halves)
+
+
+def hold_out(images, labels, count, seed):
+    """Two (images, labels) pairs: the rest, and `count` images drawn without replacement."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    rest, held_out = np.sort(order[count:]), np.sort(order[:count])
+    return (images[rest], labels[rest]), (images[held_out], labels[held_out])
+
+
+def _read_arrays(file):
+    """The four arrays as stored.  Each is judged by its header first, so that a small file that
+    declares a vast array costs nothing."""
+    file.seek(0)
+    if file.read(4) != b"PK\x03\x04":
+        raise DataError("is not an .npz file, which numpy.savez_compressed writes")
+    arrays, part = {}, "the list of arrays"
+    try:
+        # NumPy and the parser it calls remark on damaged headers before they give up.
+        with warnings.catch_warnings(), zipfile.ZipFile(file) as archive:
+            warnings.simplefilter("ignore")
+            for part in ARRAYS:
+                member = f"{part}.npy"
+                if member not in archive.namelist():
+                    raise DataError(f"has no array {part}, but needs {', '.join(ARRAYS)}")
+                with archive.open(member) as stream:
+                    _check_header(part, *_read_header(stream))
+                with archive.open(member) as stream:
+                    arrays[part] = np.lib.format.read_array(stream, allow_pickle=False)
+                    if stream.read(1):  # zipfile compares the checksum at the end of the member
+                        raise ValueError("bytes after the array")
+    except DataError:
+        raise
+    except Exception as error:  # damaged bytes make zipfile, zlib and NumPy raise almost anything
+        raise DataError(f"{part} cannot be read, the file is damaged or cut short") from error
+    return arrays
+
+
+def _read_header(stream):
+    """Shape and dtype of a .npy stream."""
+    formats = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    shape, _, dtype = formats[np.lib.format.read_magic(stream)](stream)
+    return shape, dtype
+
+
+def _check_header(name, shape, dtype):
+    if dtype.hasobject:
+        raise DataError(f"{name} holds pickled objects, which are never loaded: save numbers")
+    if dtype.kind not in "uif":
+        raise DataError(f"{name} has dtype {dtype}, but must hold whole numbers")
+    if name.startswith("x_") and (len(shape) != 3 or shape[1:] != (28, 28)):
+        raise DataError(f"{name} has shape {shape}, but must be (n, 28, 28)")
+    if name.startswith("y_") and len(shape) != 1:
+        raise DataError(f"{name} has shape {shape}, but must be (n,)")
+    if shape[0] < 1:
+        raise DataError(f"{name} is empty, but must have an entry for each image")
+    if math.prod(shape) * dtype.itemsize > MAX_BYTES:
+        raise DataError(
+            f"{name} is declared as {shape} {dtype}, more than {MAX_BYTES / 1e9:.0f} GB: "
+            "keep fewer images, as uint8"
+        )
+
+
+def _pixels(name, values):
+    """Stored values -> (n, 28, 28) uint8."""
+    low, high = values.min(), values.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise DataError(f"{name} has NaN or infinite values, but must be 0 to 255")
+    if low < 0 or high > 255:
+        raise DataError(f"{name} has values from {low} to {high}, but must be 0 to 255")
+    pixels = np.ascontiguousarray(values, dtype=np.uint8)
+    fractional = not np.array_equal(pixels, values)
+    if high <= 1 and (fractional or name == "x_train"):
+        raise DataError(f"{name} has no value above 1, but must be 0 to 255: multiply by 255")
+    if fractional:
+        raise DataError(f"{name} has fractional values, but must be whole, 0 to 255: round them")
+    return pixels
+
+
+def _check_labels(name, labels):
+    if not np.isfinite(labels).all() or (labels % 1 != 0).any():
+        raise DataError(f"{name} has labels that are not whole numbers, but must be 0, 1, 2, ...")
+    if labels.min() < 0:
+        raise DataError(f"{name} has the label {labels.min()}, but must be 0, 1, 2, ...")
+
+
+def _check_together(x_train, y_train, x_test, y_test):
+    """The number of classes."""
+    for part, images, labels in (("train", x_train, y_train), ("test", x_test, y_test)):
+        if len(images) != len(labels):
+            raise DataError(
+                f"x_{part} has {len(images)} images, but y_{part} has {len(labels)} labels"
+            )
+    present = np.unique(y_train)
+    if len(present) < 2:
+        raise DataError("y_train has one class only, but a classifier needs at least two")
+    gaps = np.flatnonzero(present != np.arange(len(present)))
+    if gaps.size:
+        raise DataError(
+            f"y_train has labels up to {present[-1]} but no {gaps[0]}, "
+            "and must run from 0 without gaps"
+        )
+    if y_test.max() > present[-1]:
+        raise DataError(f"y_test has label {y_test.max()}, which y_train does not")
+    return len(present)

@@ -1,0 +1,481 @@
+"""Train a dense classifier and a VAE, generate images, keep those the classifier is sure of, and
+examine whether it is right to be.
+
+python demo_dnn_vae.py
+"""
+
+import contextlib
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+import cli
+import datasets
+import evaluation
+import outputs
+import selection
+
+# Settled when the models are trained; --load takes them from the folder it is given.
+TRAINING = {
+    "epochs": 7,
+    "latent_dim": 16,
+    "learning_rate": 8e-3,
+    "seed": 0,
+    "prior": "mixture",
+    "split": "shared",
+}
+CLASSIFIER_EPOCHS = 6
+HELD_OUT_SHARE = 12  # one training image in so many is kept to fit the temperature
+USEFULNESS_IMAGES = 200_000  # seen in training, however few there are of them
+CHUNK = 10_000  # images drawn at a time; the first chunk is the sample that is examined
+EXAMINED_PER_CLASS = 1000
+SHOWN_PAIRS = 14
+
+
+def parse_arguments():
+    parser = cli.Parser(
+        description="Generate images with a VAE, keep those that a classifier is sure of, and "
+        "examine whether they are right, balanced, new and useful."
+    )
+    cli.add_shared_arguments(parser, dataset="mnist", **TRAINING)
+    add = parser.add_argument
+    add("--prior", choices=["mixture", "normal"], help="what the latents are drawn from")
+    add("--split", choices=["shared", "disjoint"], help="one set for VAE and classifier, or halves")
+    add("--threshold", metavar="X", type=cli.fraction, default=0.95, help="strong from here on")
+    add("--temperature", metavar="X", type=cli.positive_float, help="1 is raw softmax; else fitted")
+    add("--per-class", metavar="N", type=cli.positive_int, default=1000, help="strong ones wanted")
+    add("--max-draws", metavar="N", type=cli.positive_int, help="else 50 for each image wanted")
+    add("--report", metavar="FILE", help="all printed numbers as JSON")
+    add("--save-images", metavar="FILE", help="the balanced strong images as .npz")
+    add("--save", metavar="DIR", help="keep the trained models")
+    add("--load", metavar="DIR", help="use models that --save kept, train none")
+    return parser.parse_args()
+
+
+def check_outputs(arguments):
+    """Raises OutputError now rather than when the work is done."""
+    outputs.check_output_folder(arguments.out)
+    for file in filter(None, (arguments.report, arguments.save_images)):
+        outputs.check_output_file(file)
+    if arguments.save:
+        outputs.check_replaceable_folder(arguments.save)
+
+
+def read_settings(arguments, data):
+    """The settings of the folder that --load names, checked against the flags and the data."""
+    folder = outputs.saved_folder(arguments.load, ["settings.json"])
+    settings = json.loads((folder / "settings.json").read_text())
+    if settings["fingerprint"] != data.fingerprint:
+        raise cli.UserError(
+            f"--load {arguments.load}: these models were trained on other data "
+            f"({settings['dataset']}, {settings['classes']} classes): name the same --dataset"
+        )
+    for name, default in TRAINING.items():
+        given = getattr(arguments, name)
+        if given != default and given != settings[name]:
+            flag = "--" + name.replace("_", "-")
+            raise cli.UserError(
+                f"{flag} {given}: the models in {arguments.load} were trained with "
+                f"{settings[name]}: leave {flag} or --load out"
+            )
+        setattr(arguments, name, settings[name])
+    return settings
+
+
+def split_data(arguments, data):
+    """The training images of the VAE, and the classifier's (images, labels) to learn from and
+    to fit the temperature on."""
+    for_vae = for_classifier = data.x_train, data.y_train
+    if arguments.split == "disjoint":
+        for_vae, for_classifier = datasets.disjoint_halves(*for_vae, arguments.seed)
+    count = len(for_classifier[1]) // HELD_OUT_SHARE
+    return for_vae, *datasets.hold_out(*for_classifier, count, arguments.seed)
+
+
+@contextlib.contextmanager
+def stage(name, seconds):
+    """Says what is being done and, when it is, how long it took."""
+    print(f"\n{name} ...", flush=True)
+    start = time.perf_counter()
+    yield
+    seconds[name] = time.perf_counter() - start
+    print(f"{name}: {seconds[name]:.1f} s", flush=True)
+
+
+def train(arguments, classes, for_vae, for_classifier, seconds):
+    """The trained {"classifier": ..., "vae": ...}."""
+    import models
+    import training
+
+    mean_image = for_vae[0].mean(axis=0) / 255
+    with training.distribution_strategy().scope():
+        classifier = models.build_classifier(classes)
+        prior = {"mixture": models.MixturePrior, "normal": models.StandardNormalPrior}
+        vae = models.VAE(
+            models.build_encoder(arguments.latent_dim),
+            models.build_decoder(arguments.latent_dim, mean_image),
+            prior[arguments.prior](arguments.latent_dim, seed=arguments.seed),
+            seed=arguments.seed,
+        )
+    with stage("training the classifier", seconds):
+        training.train_classifier(classifier, *for_classifier, CLASSIFIER_EPOCHS, arguments.seed)
+    with stage("training the VAE", seconds):
+        training.train_vae(
+            vae, for_vae[0], arguments.epochs, arguments.learning_rate, arguments.seed
+        )
+    return {"classifier": classifier, "vae": vae}
+
+
+def bring_referee(data, seconds):
+    """The bundled referee, or for data of the user's own one trained now."""
+    import referee
+
+    if datasets.is_bundled(data):
+        return referee.load_referee(data.name)
+    with stage("training the referee", seconds):
+        classes, epochs = len(data.class_names), referee.epochs_for(len(data.x_train))
+        return referee.train_referee(data.x_train, data.y_train, classes, epochs, verbose="auto")
+
+
+def save_models(arguments, data, parts):
+    """Keeps the trained parts {name: keras.Model}, the settings, the seed and the versions."""
+    import keras
+    import tensorflow as tf
+
+    settings = {name: getattr(arguments, name) for name in TRAINING} | {
+        "dataset": data.name,
+        "classes": len(data.class_names),
+        "fingerprint": data.fingerprint,
+        "models": list(parts),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }
+    with outputs.replacing_folder(arguments.save) as folder:
+        for name, model in parts.items():
+            model.save(folder / f"{name}.keras")
+        (folder / "settings.json").write_text(json.dumps(settings, indent=2))
+
+
+def load_models(arguments, names):
+    """The parts {name: keras.Model} that save_models kept; nothing in the files is executed."""
+    import keras
+
+    import models  # noqa: F401  (registers the classes that the files name)
+
+    folder = outputs.saved_folder(arguments.load, [f"{name}.keras" for name in names])
+    try:
+        return {
+            name: keras.saving.load_model(folder / f"{name}.keras", compile=False) for name in names
+        }
+    except Exception as error:  # a foreign file can make the loader raise almost anything
+        raise cli.UserError(f"--load {arguments.load}: {error}") from error
+
+
+def generate(vae, classifier, temperature, arguments, classes, append):
+    """Draws images until every class has its strong ones, a chunk in memory at a time.
+
+    append(images, labels, confidence) receives the balanced set as it grows.  Returns the balance,
+    the number of weak images, the first chunk (images, logits) as the sample to examine, and the
+    balanced (images, labels) to examine, at most EXAMINED_PER_CLASS of a class.
+    """
+    from models import predict_logits
+
+    most = arguments.max_draws or 50 * arguments.per_class * classes
+    balance = selection.Balance(arguments.per_class, classes)
+    few = selection.Balance(min(arguments.per_class, EXAMINED_PER_CLASS), classes)
+    weak, sample, examined = 0, None, []
+    while balance.shortfall.any() and (drawn := balance.generated.sum()) < most:
+        images = vae.generate(int(min(CHUNK, most - drawn)))
+        logits = predict_logits(classifier, images)
+        labels, confidence = selection.confidence(selection.softmax(logits, temperature))
+        strong = confidence >= arguments.threshold
+        weak += np.count_nonzero(confidence < selection.WEAK)
+        keep = balance.take(labels, strong)
+        append(images[keep], labels[keep], confidence[keep])
+        keep = few.take(labels, strong)
+        examined.append((images[keep], labels[keep]))
+        sample = sample or (images, logits)
+    examined = tuple(np.concatenate(part) for part in zip(*examined, strict=True))
+    return balance, weak, sample, examined
+
+
+def usefulness(images, labels, data, seed):
+    """Accuracy on real test images of a classifier trained from scratch on these images only.
+
+    The classification accuracy score of Ravuri & Vinyals 2019; NaN where there are too few.
+    """
+    import models
+    import training
+
+    if len(images) < training.BATCH_SIZE:
+        return float("nan")
+    training.make_reproducible(seed)
+    classifier = models.build_classifier(len(data.class_names))
+    epochs = max(CLASSIFIER_EPOCHS, round(USEFULNESS_IMAGES / len(images)))
+    training.train_classifier(classifier, images, labels, epochs, seed)
+    return np.mean(models.predict_logits(classifier, data.x_test).argmax(axis=1) == data.y_test)
+
+
+def as_many_real(images, labels, counts, seed):
+    """Real (images, labels), as many of each class as `counts` says, or all that there are."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    by_class = (order[labels[order] == label][:count] for label, count in enumerate(counts))
+    chosen = np.concatenate(list(by_class))
+    return images[chosen], labels[chosen]
+
+
+def print_evidence(evidence, class_names, threshold):
+    """The answers as a table: what was measured, on generated images, on real test images."""
+
+    def percent(value):
+        return "" if value is None else "none" if np.isnan(value) else f"{100 * value:.2f} %"
+
+    def plain(value):
+        return "" if value is None else f"{value:.4g}"
+
+    rows = [
+        (f"pass {100 * threshold:g} % (strong)", "strong_rate", "real_strong_rate", percent),
+        ("are below 50 % (weak)", "weak_rate", "real_weak_rate", percent),
+        ("referee agrees with the label", "agreement", "real_agreement", percent),
+        ("... of strong images", "strong_agreement", "real_strong_agreement", percent),
+        ("... of weak images", "weak_agreement", None, percent),
+        ("classifier against referee, ECE", "generated_ece", None, plain),
+        ("classifier is right", None, "classifier_test_accuracy", percent),
+        ("referee is right", None, "referee_test_accuracy", percent),
+        ("ECE, raw softmax", None, "ece_raw", plain),
+        ("ECE, calibrated", None, "ece_calibrated", plain),
+        ("temperature", None, "temperature", plain),
+        ("negative ELBO, nats per image", None, "vae_test_negative_elbo", plain),
+        (
+            "correlation with closest training image, median",
+            "closest_correlation_median",
+            "real_closest_correlation_median",
+            plain,
+        ),
+        (
+            "distance to closest training image, median",
+            "closest_distance_median",
+            "real_closest_distance_median",
+            plain,
+        ),
+        ("closer than the closest 1 % of real ones", "copy_rate", "real_copy_rate", percent),
+        ("copying z (far below 0: copies)", "copying_z", None, plain),
+        (
+            "trained on them, right on real test images",
+            "usefulness_accuracy",
+            "real_usefulness_accuracy",
+            percent,
+        ),
+    ]
+    print(f"\n{'':48}{'generated':>12}{'real':>12}")
+    for title, generated, real, show in rows:
+        values = (show(evidence.get(key)) for key in (generated, real))
+        print(f"{title:48}" + "".join(f"{value:>12}" for value in values))
+
+    print(f"\n{'class':16}{'generated':>12}{'strong':>12}{'balanced':>12}")
+    counts = ("class_counts_generated", "class_counts_strong", "class_counts_balanced")
+    for name, *row in zip(class_names, *(evidence[key] for key in counts), strict=True):
+        print(f"{name:16}" + "".join(f"{count:>12}" for count in row))
+
+
+def print_shortfall(shortfall, evidence, class_names, per_class):
+    for name, count, lacking in zip(
+        class_names, evidence["class_counts_strong"], shortfall, strict=True
+    ):
+        if count == 0:
+            print(f"class {name}: no strong image among {evidence['generated']} generated")
+        elif lacking:
+            print(
+                f"class {name}: {lacking} of {per_class} strong images are missing after "
+                f"{evidence['generated']} draws"
+            )
+
+
+def draw_figures(folder, drawings):
+    """Writes each of the drawings {name: (function of figures, its arguments after the file)}."""
+    for name, (draw, *arguments) in drawings.items():
+        with outputs.replacing(Path(folder) / f"{name}.png") as file:
+            draw(file, *arguments)
+
+
+def nearest_pairs(images, training_images, closest, correlation):
+    """The SHOWN_PAIRS images most like a training image: (images, training images, correlation)."""
+    first = np.argsort(-correlation, kind="stable")[:SHOWN_PAIRS]
+    return images[first], training_images[closest[first]], correlation[first]
+
+
+def main():
+    started = time.perf_counter()
+    seconds = {}
+    arguments = parse_arguments()
+    check_outputs(arguments)
+    data = datasets.load_dataset(arguments.dataset)
+    datasets.check_enough(data, minimum=1000)
+    saved = read_settings(arguments, data) if arguments.load else None
+    classes = len(data.class_names)
+    for_vae, for_classifier, held_out = split_data(arguments, data)
+
+    with stage("importing TensorFlow", seconds), cli.quiet_tensorflow():
+        import figures
+        import training
+        from models import predict_logits
+    training.make_reproducible(arguments.seed)
+
+    if saved:
+        parts = load_models(arguments, saved["models"])
+    else:
+        parts = train(arguments, classes, for_vae, for_classifier, seconds)
+    classifier, vae = parts["classifier"], parts["vae"]
+    referee = parts.get("referee") or bring_referee(data, seconds)
+    if arguments.save:
+        own = {} if datasets.is_bundled(data) else {"referee": referee}
+        save_models(arguments, data, parts | own)
+
+    with stage("calibrating and testing", seconds):
+        temperature = arguments.temperature or selection.fit_temperature(
+            predict_logits(classifier, held_out[0]), held_out[1]
+        )
+        test_logits = predict_logits(classifier, data.x_test)
+        test_raw = selection.softmax(test_logits)
+        test_calibrated = selection.softmax(test_logits, temperature)
+        test_labels, test_confidence = selection.confidence(test_calibrated)
+        evidence = {
+            "classifier_test_accuracy": np.mean(test_labels == data.y_test),
+            "temperature": temperature,
+            "ece_raw": evaluation.expected_calibration_error(test_raw, data.y_test),
+            "ece_calibrated": evaluation.expected_calibration_error(test_calibrated, data.y_test),
+            "vae_test_negative_elbo": training.negative_elbo(vae, data.x_test),
+        }
+
+    with stage("generating and filtering", seconds), contextlib.ExitStack() as stack:
+        append = lambda *chunk: None  # noqa: E731
+        if arguments.save_images:
+            append = stack.enter_context(outputs.saving_images(arguments.save_images))
+        balance, weak_count, sample, examined = generate(
+            vae, classifier, temperature, arguments, classes, append
+        )
+        images, logits = sample
+        raw = selection.softmax(logits)
+        calibrated = selection.softmax(logits, temperature)
+        labels, confidence = selection.confidence(calibrated)
+        strong, weak = confidence >= arguments.threshold, confidence < selection.WEAK
+        real_strong = test_confidence >= arguments.threshold
+        evidence |= {
+            "generated": balance.generated.sum(),
+            "strong_rate": balance.strong.sum() / balance.generated.sum(),
+            "weak_rate": weak_count / balance.generated.sum(),
+            "real_strong_rate": np.mean(real_strong),
+            "real_weak_rate": np.mean(test_confidence < selection.WEAK),
+            "class_counts_generated": balance.generated.tolist(),
+            "class_counts_strong": balance.strong.tolist(),
+            "class_counts_balanced": balance.kept.tolist(),
+        }
+
+    with stage("asking the referee", seconds):
+        verdict = predict_logits(referee, images).argmax(axis=1)
+        real_verdict = predict_logits(referee, data.x_test).argmax(axis=1)
+        real_strong_labels = test_labels[real_strong]
+        evidence |= {
+            "referee_test_accuracy": np.mean(real_verdict == data.y_test),
+            "agreement": evaluation.agreement(labels, verdict),
+            "strong_agreement": evaluation.agreement(labels[strong], verdict[strong]),
+            "weak_agreement": evaluation.agreement(labels[weak], verdict[weak]),
+            "real_agreement": evaluation.agreement(test_labels, real_verdict),
+            "real_strong_agreement": evaluation.agreement(
+                real_strong_labels, real_verdict[real_strong]
+            ),
+            "generated_ece": evaluation.expected_calibration_error(calibrated, verdict),
+        }
+
+    with stage("searching for copies", seconds):
+        training_images = for_vae[0]
+        closest, distance = evaluation.closest_training_images(examined[0], training_images)
+        correlation = evaluation.correlation(examined[0], training_images[closest])
+        real_closest, real_distance = evaluation.closest_training_images(
+            data.x_test, training_images
+        )
+        real_correlation = evaluation.correlation(data.x_test, training_images[real_closest])
+        evidence |= {
+            "closest_correlation_median": median(correlation),
+            "real_closest_correlation_median": median(real_correlation),
+            "closest_distance_median": median(distance),
+            "real_closest_distance_median": median(real_distance),
+            "copy_rate": evaluation.copy_rate(distance, real_distance),
+            "real_copy_rate": evaluation.copy_rate(real_distance, real_distance),
+            "copying_z": evaluation.three_sample_z(
+                distance, real_distance, examined[1], test_labels
+            ),
+        }
+
+    with stage("training on accepted and on real images", seconds):
+        counts = np.bincount(examined[1], minlength=classes)
+        real = as_many_real(*for_vae, counts, arguments.seed)
+        evidence |= {
+            "usefulness_accuracy": usefulness(*examined, data, arguments.seed),
+            "real_usefulness_accuracy": usefulness(*real, data, arguments.seed),
+        }
+
+    with stage("drawing", seconds):
+        names = data.class_names
+        hesitant = np.flatnonzero(weak)[np.argsort(confidence[weak], kind="stable")]
+        pair, share = selection.hesitation(calibrated[hesitant])
+        panels = [
+            ("real test images, raw softmax", test_raw, data.y_test),
+            ("real test images, calibrated", test_calibrated, data.y_test),
+            ("generated vs referee, raw", raw, verdict),
+            ("generated vs referee, calibrated", calibrated, verdict),
+        ]
+        panels = [
+            (title, evaluation.reliability(p.max(axis=1), p.argmax(axis=1) == truth))
+            for title, p, truth in panels
+        ]
+        drawings = {
+            "diagram": [figures.draw_diagram],
+            "dnn-vae-strong": [
+                figures.draw_strong,
+                *(images[strong], labels[strong], confidence[strong]),
+                *(names, arguments.threshold),
+            ],
+            "dnn-vae-weak": [
+                figures.draw_weak,
+                *(images[hesitant], pair[:, 0], share[:, 0], pair[:, 1], share[:, 1]),
+                *(names, selection.WEAK),
+            ],
+            "pred-dist": [
+                figures.draw_confidence,
+                *(confidence, test_confidence, arguments.threshold, selection.WEAK),
+            ],
+            "calibration": [figures.draw_calibration, panels],
+            "class-balance": [
+                figures.draw_class_balance,
+                *(balance.generated, balance.strong, balance.kept, names),
+            ],
+            "copies": [
+                figures.draw_copies,
+                *(distance, real_distance, correlation, real_correlation),
+                nearest_pairs(examined[0], training_images, closest, correlation),
+                nearest_pairs(data.x_test, training_images, real_closest, real_correlation),
+            ],
+        }
+        draw_figures(arguments.out, drawings)
+
+    seconds["total"] = time.perf_counter() - started
+    print_evidence(evidence, names, arguments.threshold)
+    print_shortfall(balance.shortfall, evidence, names, arguments.per_class)
+    print("\nstage, seconds")
+    for name, spent in seconds.items():
+        print(f"{name:48}{spent:12.1f}")
+    if arguments.report:
+        outputs.write_json(arguments.report, evidence | {"seconds": seconds})
+    print(f"\nThe figures are in {arguments.out}")
+
+
+def median(values):
+    return np.median(values) if len(values) else float("nan")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,19 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+
+@pytest.fixture(scope="session")
+def small_npz(tmp_path_factory):
+    """The first 2,000 training and 500 test images of MNIST, all ten classes among them."""
+    path = tmp_path_factory.mktemp("data") / "small.npz"
+    with np.load(ROOT / "data" / "mnist.npz") as data:
+        arrays = {name: data[name][: 2000 if "train" in name else 500] for name in data}
+    assert all(len(np.unique(arrays[name])) == 10 for name in ("y_train", "y_test"))
+    np.savez_compressed(path, **arrays)
+    return path

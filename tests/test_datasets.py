@@ -1,0 +1,195 @@
+import io
+import shutil
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+
+import datasets
+from datasets import DataError
+
+# What the makers of the data sets state of them.
+MNIST_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+
+
+def small_arrays(n_train=12, n_test=6, classes=3):
+    rng = np.random.default_rng(0)
+    return {
+        "x_train": rng.integers(0, 256, (n_train, 28, 28), dtype=np.uint8),
+        "y_train": np.arange(n_train) % classes,
+        "x_test": rng.integers(0, 256, (n_test, 28, 28), dtype=np.uint8),
+        "y_test": np.arange(n_test) % classes,
+    }
+
+
+def saved(path, **arrays):
+    np.savez(path, **arrays)
+    return path
+
+
+def numbered(n):
+    """n images that all differ, so that each can be recognised."""
+    images = np.zeros((n, 28, 28), np.uint8)
+    images[:, 0, 0], images[:, 0, 1] = np.arange(n) % 256, np.arange(n) // 256
+    return images
+
+
+def numbers(images):
+    return images[:, 0, 0].astype(int) + 256 * images[:, 0, 1].astype(int)
+
+
+@pytest.mark.parametrize(
+    "name, counts, mean, last_class",
+    [("mnist", MNIST_COUNTS, 33.318, "9"), ("fashion_mnist", [6000] * 10, 72.940, "Ankle boot")],
+)
+def test_bundled_data_are_what_their_makers_say(name, counts, mean, last_class):
+    data = datasets.load_dataset(name)
+    assert data.name == name
+    assert data.x_train.shape == (60000, 28, 28) and data.x_test.shape == (10000, 28, 28)
+    assert data.x_train.dtype == data.x_test.dtype == np.uint8
+    assert np.bincount(data.y_train).tolist() == counts
+    assert data.x_train.mean() == pytest.approx(mean, abs=5e-4)
+    assert len(data.class_names) == 10 and data.class_names[9] == last_class
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_damaged_bundled_file_is_named(tmp_path, monkeypatch, damage):
+    if damage == "changed":
+        shutil.copy(datasets.DATA / "mnist.npz", tmp_path)
+        with open(tmp_path / "mnist.npz", "r+b") as file:
+            file.seek(5_000_000)
+            byte = file.read(1)[0]
+            file.seek(5_000_000)
+            file.write(bytes([byte ^ 1]))
+    monkeypatch.setattr(datasets, "DATA", tmp_path)
+    with pytest.raises(DataError, match=r"mnist\.npz") as refusal:
+        datasets.load_dataset("mnist")
+    assert "git checkout" in str(refusal.value)
+
+
+def test_own_file_is_read_as_stored(tmp_path):
+    arrays = small_arrays()
+    data = datasets.load_dataset(saved(tmp_path / "own.npz", **arrays))
+    assert data.name == "own" and data.class_names == ("0", "1", "2")
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(getattr(data, name), array)
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        lambda array: array.astype(np.float64),
+        lambda array: array.astype(">i4"),
+        lambda array: array.astype(np.float16),
+        np.asfortranarray,
+    ],
+    ids=["float64", "big-endian", "float16", "Fortran order"],
+)
+def test_storage_does_not_change_the_data(tmp_path, store):
+    arrays = small_arrays()
+    plain = datasets.load_dataset(saved(tmp_path / "plain.npz", **arrays))
+    stored = {name: store(array) for name, array in arrays.items()}
+    other = datasets.load_dataset(saved(tmp_path / "other.npz", **stored))
+    assert other.fingerprint == plain.fingerprint
+    assert other.x_train.dtype == np.uint8 and other.y_train.dtype == np.int64
+    assert other.x_train.flags.c_contiguous
+    np.testing.assert_array_equal(other.x_train, plain.x_train)
+
+
+@pytest.mark.parametrize("name", datasets.ARRAYS)
+def test_fingerprint_notices_one_changed_value(tmp_path, name):
+    arrays = small_arrays()
+    before = datasets.load_dataset(saved(tmp_path / "a.npz", **arrays)).fingerprint
+    arrays[name].flat[0] = 1 + arrays[name].flat[0] % 2
+    assert datasets.load_dataset(saved(tmp_path / "b.npz", **arrays)).fingerprint != before
+
+
+def declared(shape, dtype, content=b""):
+    """A .npy member whose header promises more than it holds."""
+    member = io.BytesIO()
+    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(member, header)
+    return member.getvalue() + content
+
+
+@pytest.mark.parametrize(
+    "shape, dtype, word",
+    [
+        ((10**12, 28, 28), "u1", "GB"),
+        ((10**30, 28, 28), "u1", "GB"),
+        ((400_000, 28, 28), "f8", "GB"),
+        ((2_500_000, 28, 28), "u1", "cut short"),
+        ((-1, 28, 28), "u1", "empty"),
+        ((5, 28, 28), "V0", "dtype"),
+        ((5, 28, 28), "U0", "dtype"),
+    ],
+)
+def test_a_header_cannot_make_us_spend_memory(tmp_path, shape, dtype, word):
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w") as archive:
+        archive.writestr("x_train.npy", declared(shape, dtype, bytes(1000)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="x_train") as refusal:
+            datasets.load_dataset(tmp_path / "bomb.npz")
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert word in str(refusal.value)
+    # NumPy sets address space aside for an array it can hold, and touches what it reads.
+    assert peak < datasets.MAX_BYTES
+    assert word != "GB" or peak < 2_000_000
+
+
+def test_a_black_test_image_is_an_image(tmp_path):
+    arrays = small_arrays(n_test=1)
+    arrays["x_test"][:] = 0
+    assert datasets.load_dataset(saved(tmp_path / "a.npz", **arrays)).x_test.max() == 0
+
+
+def test_too_few_training_images(tmp_path):
+    data = datasets.load_dataset(saved(tmp_path / "few.npz", **small_arrays(n_train=12)))
+    datasets.check_enough(data, 12)
+    with pytest.raises(DataError, match=r"few\.npz.* 12 images.* 13"):
+        datasets.check_enough(data, 13)
+
+
+@pytest.mark.parametrize("n, classes", [(1000, 10), (999, 7), (4, 2), (5, 2)])
+def test_halves_share_nothing_and_lose_nothing(n, classes):
+    labels = np.sort(np.arange(n) % classes)
+    images = numbered(n)
+    (a, a_labels), (b, b_labels) = datasets.disjoint_halves(images, labels, seed=3)
+    assert sorted([*numbers(a), *numbers(b)]) == list(range(n))
+    assert abs(len(a) - len(b)) <= 1
+    for half, half_labels in ((a, a_labels), (b, b_labels)):
+        np.testing.assert_array_equal(half_labels, labels[numbers(half)])
+    gap = np.bincount(a_labels, minlength=classes) - np.bincount(b_labels, minlength=classes)
+    assert abs(gap).max() <= 1
+
+
+def test_halves_follow_the_seed():
+    images, labels = numbered(200), np.arange(200) % 10
+    first, again, other = (
+        numbers(datasets.disjoint_halves(images, labels, seed)[0][0]) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert len(np.setdiff1d(first, other)) > 20
+
+
+def test_a_single_image_has_no_halves():
+    with pytest.raises(DataError, match="class 2 "):
+        datasets.disjoint_halves(numbered(5), np.array([0, 0, 1, 1, 2]), seed=0)
+
+
+def test_hold_out_splits_at_random():
+    images, labels = numbered(500), np.arange(500) // 50
+    (rest, rest_labels), (held, held_labels) = datasets.hold_out(images, labels, 100, seed=0)
+    assert len(held) == 100
+    assert sorted([*numbers(rest), *numbers(held)]) == list(range(500))
+    np.testing.assert_array_equal(rest_labels, labels[numbers(rest)])
+    np.testing.assert_array_equal(held_labels, labels[numbers(held)])
+    # 100 of 500 in ten blocks: ten of each, give or take a standard deviation of 2.7.
+    assert all(1 <= count <= 24 for count in np.bincount(held_labels, minlength=10))
+    again = datasets.hold_out(images, labels, 100, seed=0)[1][0]
+    np.testing.assert_array_equal(held, again)
+    assert (numbers(datasets.hold_out(images, labels, 100, seed=1)[1][0]) != numbers(held)).any()

@@ -1,0 +1,317 @@
+"""Every mistake, through the real command line: one sentence, status 2, nothing written."""
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+import datasets
+import demo_dnn_vae
+import outputs
+
+
+def arrays(n_train=1500, n_test=20, **changed):
+    """A good data set of ten classes but for the arrays given; None leaves one out."""
+    rng = np.random.default_rng(0)
+    good = {
+        "x_train": rng.integers(0, 256, (n_train, 28, 28), dtype=np.uint8),
+        "y_train": np.arange(n_train) % 10,
+        "x_test": rng.integers(0, 256, (n_test, 28, 28), dtype=np.uint8),
+        "y_test": np.arange(n_test) % 10,
+    }
+    return {name: array for name, array in (good | changed).items() if array is not None}
+
+
+def data(**changed):
+    """A maker of bad.npz."""
+    return lambda folder: np.savez(folder / "bad.npz", **arrays(**changed))
+
+
+def pixel(value, dtype=np.float64):
+    """Training images of which one pixel is wrong."""
+    images = arrays()["x_train"].astype(dtype)
+    images[7, 14, 14] = value
+    return data(x_train=images)
+
+
+def label(value, name="y_train", dtype=np.int64):
+    """Labels of which one is wrong."""
+    labels = arrays()[name].astype(dtype)
+    labels[7] = value
+    return data(**{name: labels})
+
+
+def damaged(change):
+    """A good bad.npz, then change(bytes) of it."""
+
+    def make(folder):
+        data()(folder)
+        content = bytearray((folder / "bad.npz").read_bytes())
+        (folder / "bad.npz").write_bytes(change(content))
+
+    return make
+
+
+def flipped(content):
+    content[100_000] ^= 1  # in the middle of x_train
+    return content
+
+
+def declared_vast(folder):
+    with zipfile.ZipFile(folder / "bad.npz", "w") as archive, archive.open("x_train.npy", "w") as x:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (10**9, 28, 28)}
+        np.lib.format.write_array_header_1_0(x, header)
+
+
+def one_npy(folder):
+    with open(folder / "bad.npz", "wb") as file:
+        np.save(file, arrays()["x_train"])
+
+
+def text(name):
+    return lambda folder: (folder / name).write_text("not what was expected\n" * 9)
+
+
+def folder_with(name, file):
+    def make(folder):
+        (folder / name).mkdir()
+        (folder / name / file).write_text("kept")
+
+    return make
+
+
+def models(settings, cut=None):
+    """A folder as --save makes it, with these settings and no models; one file cut at will."""
+
+    def make(folder):
+        with outputs.replacing_folder(folder / "models") as new:
+            (new / "settings.json").write_text(settings)
+            for part in ("vae", "classifier"):
+                (new / f"{part}.keras").write_bytes(b"PK\x03\x04 and no model")
+        if cut:
+            file = outputs.saved_folder(folder / "models", []) / cut
+            file.write_bytes(file.read_bytes()[:-1])
+
+    return make
+
+
+def models_of_good_data(cut=None):
+    """The same, with the settings of a run on good.npz."""
+
+    def make(folder):
+        np.savez(folder / "good.npz", **arrays())
+        good = datasets.load_dataset(folder / "good.npz")
+        settings = demo_dnn_vae.TRAINING | {
+            "dataset": "good",
+            "classes": 10,
+            "fingerprint": good.fingerprint,
+            "models": ["vae", "classifier"],
+        }
+        models(json.dumps(settings), cut)(folder)
+
+    return make
+
+
+def nothing(folder):
+    pass
+
+
+BAD_DATA = {
+    "missing file": (nothing, "does not exist"),
+    "folder": (lambda folder: (folder / "bad.npz").mkdir(), "not a regular file"),
+    "not a zip": (text("bad.npz"), "not an .npz file"),
+    "empty file": (lambda folder: (folder / "bad.npz").touch(), "not an .npz file"),
+    "one .npy": (one_npy, "not an .npz file"),
+    "cut in half": (damaged(lambda content: content[: len(content) // 2]), "cut short"),
+    "cut by a byte": (damaged(lambda content: content[:-1]), "cut short"),
+    "one bit flipped": (damaged(flipped), "x_train cannot be read"),
+    "declared vast": (declared_vast, "GB"),
+    "missing x_train": (data(x_train=None), "no array x_train"),
+    "missing y_test": (data(y_test=None), "no array y_test"),
+    "pickled images": (data(x_train=arrays()["x_train"].astype(object)), "x_train holds pickled"),
+    "pickled labels": (data(y_test=np.array([None] * 20)), "y_test holds pickled"),
+    "flat images": (data(x_train=np.ones((1500, 784), np.uint8)), "(n, 28, 28)"),
+    "channel axis": (data(x_test=np.ones((20, 28, 28, 1), np.uint8)), "(n, 28, 28)"),
+    "32 x 32": (data(x_train=np.ones((1500, 32, 32), np.uint8)), "(n, 28, 28)"),
+    "no axes": (data(x_train=np.uint8(3)), "(n, 28, 28)"),
+    "strings": (data(y_train=np.array(["cat"] * 1500)), "y_train has dtype"),
+    "complex": (data(x_test=arrays()["x_test"] + 0j), "x_test has dtype"),
+    "bool": (data(x_train=arrays()["x_train"] > 99), "x_train has dtype"),
+    "NaN": (pixel(np.nan), "NaN"),
+    "infinite": (pixel(np.inf), "infinite"),
+    "negative pixel": (pixel(-1, np.int16), "values from -1 to 255"),
+    "pixel of 256": (pixel(256, np.int64), "values from 0 to 256"),
+    "scaled to [0, 1]": (data(x_train=arrays()["x_train"] / 255), "multiply by 255"),
+    "scaled test set": (data(x_test=arrays()["x_test"] / 255), "multiply by 255"),
+    "fractional pixel": (pixel(0.5), "fractional"),
+    "all black": (data(x_train=np.zeros((1500, 28, 28), np.uint8)), "no value above 1"),
+    "negative label": (label(-1), "label -1"),
+    "fractional label": (label(0.5, dtype=float), "not whole numbers"),
+    "NaN label": (label(np.nan, dtype=float), "not whole numbers"),
+    "gap": (label(11), "no 10"),
+    "labels from 1": (data(y_train=1 + np.arange(1500) % 10), "no 0"),
+    "label beyond int64": (label(2**64 - 1, dtype=np.uint64), "no 10"),
+    "one class": (data(y_train=np.zeros(1500, int)), "one class only"),
+    "one-hot labels": (data(y_train=np.eye(10)[np.arange(1500) % 10]), "must be (n,)"),
+    "unknown test label": (label(10, "y_test"), "y_test has label 10"),
+    "label missing": (data(y_train=np.arange(1499) % 10), "1500 images, but y_train has 1499"),
+    "test label missing": (data(y_test=np.arange(19) % 10), "20 images, but y_test has 19"),
+    "no training images": (data(n_train=0), "x_train is empty"),
+    "no test images": (data(n_test=0), "x_test is empty"),
+    "too few images": (data(n_train=20), "20 images"),
+}
+BAD_FLAGS = {
+    "threshold 0": ("--threshold 0", "--threshold"),
+    "threshold 1.5": ("--threshold 1.5", "--threshold"),
+    "threshold negative": ("--threshold -0.1", "--threshold"),
+    "threshold NaN": ("--threshold nan", "--threshold"),
+    "threshold text": ("--threshold high", "--threshold"),
+    "epochs 0": ("--epochs 0", "--epochs"),
+    "epochs negative": ("--epochs -3", "--epochs"),
+    "epochs fractional": ("--epochs 1.5", "--epochs"),
+    "epochs without a value": ("--epochs", "--epochs"),
+    "latents 0": ("--latent-dim 0", "--latent-dim"),
+    "latents vast": ("--latent-dim 1000000000", "--latent-dim"),
+    "learning rate 0": ("--learning-rate 0", "--learning-rate"),
+    "per class 0": ("--per-class 0", "--per-class"),
+    "per class negative": ("--per-class -5", "--per-class"),
+    "draws 0": ("--max-draws 0", "--max-draws"),
+    "seed negative": ("--seed -1", "--seed"),
+    "seed vast": ("--seed 99999999999", "--seed"),
+    "unknown prior": ("--prior uniform", "--prior"),
+    "unknown split": ("--split thirds", "--split"),
+    "unknown flag": ("--treshold 0.9", "--treshold"),
+    "abbreviated flag": ("--epoch 3", "--epoch"),
+    "stray word": ("mnist", "mnist"),
+    "unknown data set": ("--dataset cifar10", "cifar10"),
+    "device for data": ("--dataset /dev/null", "not a regular file"),
+}
+BAD_PLACES = {
+    "out is a file": (text("taken"), "--out taken", "is a file"),
+    "out below a file": (text("taken"), "--out taken/imgs", "taken"),
+    "out is read-only": (nothing, "--out /proc/imgs", "/proc/imgs"),
+    "out has too long a name": (nothing, f"--out {'x' * 300}", "too long"),
+    "report is a folder": (folder_with("taken", "x"), "--report taken", "is a folder"),
+    "report is a device": (nothing, "--report /dev/full", "/dev/full"),
+    "report is read-only": (nothing, "--report /proc/r.json", "/proc/r.json"),
+    "images are a folder": (folder_with("taken", "x"), "--save-images taken", "is a folder"),
+    "images are read-only": (nothing, "--save-images /proc/i.npz", "/proc/i.npz"),
+    "save over a file": (text("taken"), "--save taken", "is a file"),
+    "save over other work": (folder_with("taken", "x"), "--save taken", "holds other files"),
+    "load nothing": (nothing, "--load models", "no saved models"),
+    "load a file": (text("models"), "--load models", "no saved models"),
+    "load other files": (folder_with("models", "x"), "--load models", "no saved models"),
+    "load cut settings": (models("{}", "settings.json"), "--load models", "settings.json"),
+    "load foreign settings": (models("{}"), "--load models", "settings"),
+    "load settings of no sense": (models("[]"), "--load models", "settings"),
+    "load settings that are no JSON": (models("{"), "--load models", "settings"),
+    "load models of other data": (
+        models('{"fingerprint": "0", "dataset": "letters", "classes": 26}'),
+        "--load models",
+        "other data",
+    ),
+    "load a cut model": (
+        models_of_good_data("vae.keras"),
+        "--dataset good.npz --load models",
+        "vae.keras",
+    ),
+    "load a foreign model": (
+        models_of_good_data(),
+        "--dataset good.npz --load models",
+        "models",
+    ),
+}
+CASES = [
+    *(
+        (f"data: {name}", make, "--dataset bad.npz", word)
+        for name, (make, word) in BAD_DATA.items()
+    ),
+    *((f"flag: {name}", nothing, flags, word) for name, (flags, word) in BAD_FLAGS.items()),
+    *((f"place: {name}", *case) for name, case in BAD_PLACES.items()),
+]
+DEMO_CASES = [
+    ("data: missing file", nothing, "--dataset bad.npz", "does not exist"),
+    ("data: cut", damaged(lambda content: content[:9999]), "--dataset bad.npz", "cut short"),
+    ("data: too few", data(n_train=20), "--dataset bad.npz", "20 images"),
+    ("flag: epochs", nothing, "--epochs 0", "--epochs"),
+    ("flag: latents", nothing, "--latent-dim -2", "--latent-dim"),
+    ("flag: of the other script", nothing, "--threshold 0.9", "--threshold"),
+    ("place: out is a file", text("taken"), "--out taken", "is a file"),
+    ("place: out is read-only", nothing, "--out /proc/imgs", "/proc/imgs"),
+]
+
+
+def run(script, folder, *arguments, **settings):
+    return subprocess.run(
+        [sys.executable, script, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        **settings,
+    )
+
+
+def found(folder):
+    """{name: content} of all that is in a folder."""
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+def assert_one_sentence(done, word):
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "error: " in done.stderr and word in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "script, make, arguments, word",
+    [
+        pytest.param(script, *case, id=f"{script} {name}")
+        for script, cases in (("demo_dnn_vae.py", CASES), ("vae_demo.py", DEMO_CASES))
+        for name, *case in cases
+    ],
+)
+def test_mistake(tmp_path, small_npz, script, make, arguments, word):
+    make(tmp_path)
+    before = found(tmp_path)
+    usual = ["--dataset", str(small_npz), "--out", "imgs"]
+    if script == "demo_dnn_vae.py":
+        usual += ["--report", "report.json", "--save-images", "images.npz"]
+    done = run(ROOT / script, tmp_path, *usual, *arguments.split())
+    assert_one_sentence(done, word)
+    assert found(tmp_path) == before
+
+
+@pytest.mark.parametrize("script", ["demo_dnn_vae.py", "vae_demo.py"])
+def test_full_disk(tmp_path, small_npz, script):
+    """A limit on file sizes stands for the disk: what it stops is write(), as a full disk does."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    arguments = ["--dataset", str(small_npz), "--out", "imgs"]
+    done = run(ROOT / script, tmp_path, *arguments, preexec_fn=limit)
+    assert_one_sentence(done, "cannot write")
+    assert found(tmp_path) == {}
+
+
+@pytest.mark.parametrize("damage", ["one bit flipped", "missing"])
+def test_damaged_bundled_data(tmp_path, damage):
+    for module in ROOT.glob("*.py"):
+        shutil.copy(module, tmp_path)
+    (tmp_path / "data").mkdir()
+    if damage != "missing":
+        content = bytearray((ROOT / "data" / "mnist.npz").read_bytes())
+        (tmp_path / "data" / "mnist.npz").write_bytes(flipped(content))
+    for script in ("demo_dnn_vae.py", "vae_demo.py"):
+        done = run(script, tmp_path, "--dataset", "mnist")
+        assert_one_sentence(done, "mnist.npz")
+        assert "git checkout" in done.stderr
+    assert not (tmp_path / "imgs").exists()
