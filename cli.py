@@ -107,6 +107,16 @@ def quiet_tensorflow():
         os.close(stderr)
 
 
+def peak_memory():
+    """The most memory this process has held so far, in GB; NaN where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return math.nan
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
 def run(main):
     """Calls main() and turns what a user can expect to happen into one line and an exit status.
 

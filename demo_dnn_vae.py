@@ -19,16 +19,14 @@ import selection
 
 # Settled when the models are trained; --load takes them from the folder it is given.
 TRAINING = {
-    "epochs": 7,
+    "epochs": 10,
     "latent_dim": 16,
     "learning_rate": 8e-3,
     "seed": 0,
     "prior": "mixture",
     "split": "shared",
 }
-CLASSIFIER_EPOCHS = 6
 HELD_OUT_SHARE = 12  # one training image in so many is kept to fit the temperature
-USEFULNESS_IMAGES = 200_000  # seen in training, however few there are of them
 CHUNK = 10_000  # images drawn at a time; the first chunk is the sample that is examined
 EXAMINED_PER_CLASS = 1000
 SHOWN_PAIRS = 14
@@ -64,24 +62,33 @@ def check_outputs(arguments):
 
 
 def read_settings(arguments, data):
-    """The settings of the folder that --load names, checked against the flags and the data."""
+    """The names of the models in the folder that --load names, whose settings become the
+    arguments; raises UserError where they do not suit the data or the flags."""
     folder = outputs.saved_folder(arguments.load, ["settings.json"])
-    settings = json.loads((folder / "settings.json").read_text())
-    if settings["fingerprint"] != data.fingerprint:
+    try:
+        settings = json.loads((folder / "settings.json").read_text())
+        origin = settings["fingerprint"], settings["dataset"], settings["classes"]
+        trained = {} if origin[0] != data.fingerprint else {k: settings[k] for k in TRAINING}
+        models = settings.get("models", [])
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise cli.UserError(
-            f"--load {arguments.load}: these models were trained on other data "
-            f"({settings['dataset']}, {settings['classes']} classes): name the same --dataset"
+            f"--load {arguments.load}: its settings.json is not one that --save wrote"
+        ) from error
+    if not trained:
+        raise cli.UserError(
+            f"--load {arguments.load}: these models were trained on other data ({origin[1]}, "
+            f"{origin[2]} classes): name the same --dataset"
         )
-    for name, default in TRAINING.items():
+    for name, value in trained.items():
         given = getattr(arguments, name)
-        if given != default and given != settings[name]:
+        if given not in (value, TRAINING[name]):
             flag = "--" + name.replace("_", "-")
             raise cli.UserError(
-                f"{flag} {given}: the models in {arguments.load} were trained with "
-                f"{settings[name]}: leave {flag} or --load out"
+                f"{flag} {given}: the models in {arguments.load} were trained with {value}: "
+                f"leave {flag} or --load out"
             )
-        setattr(arguments, name, settings[name])
-    return settings
+        setattr(arguments, name, value)
+    return models
 
 
 def split_data(arguments, data):
@@ -120,7 +127,7 @@ def train(arguments, classes, for_vae, for_classifier, seconds):
             seed=arguments.seed,
         )
     with stage("training the classifier", seconds):
-        training.train_classifier(classifier, *for_classifier, CLASSIFIER_EPOCHS, arguments.seed)
+        training.train_classifier(classifier, *for_classifier, arguments.seed)
     with stage("training the VAE", seconds):
         training.train_vae(
             vae, for_vae[0], arguments.epochs, arguments.learning_rate, arguments.seed
@@ -214,8 +221,7 @@ def usefulness(images, labels, data, seed):
         return float("nan")
     training.make_reproducible(seed)
     classifier = models.build_classifier(len(data.class_names))
-    epochs = max(CLASSIFIER_EPOCHS, round(USEFULNESS_IMAGES / len(images)))
-    training.train_classifier(classifier, images, labels, epochs, seed)
+    training.train_classifier(classifier, images, labels, seed)
     return np.mean(models.predict_logits(classifier, data.x_test).argmax(axis=1) == data.y_test)
 
 
@@ -325,7 +331,7 @@ def main():
     training.make_reproducible(arguments.seed)
 
     if saved:
-        parts = load_models(arguments, saved["models"])
+        parts = load_models(arguments, saved)
     else:
         parts = train(arguments, classes, for_vae, for_classifier, seconds)
     classifier, vae = parts["classifier"], parts["vae"]
@@ -468,8 +474,11 @@ def main():
     print("\nstage, seconds")
     for name, spent in seconds.items():
         print(f"{name:48}{spent:12.1f}")
+    memory = cli.peak_memory()
+    print(f"{'peak memory, GB':48}{memory:12.2f}")
     if arguments.report:
-        outputs.write_json(arguments.report, evidence | {"seconds": seconds})
+        resources = {"seconds": seconds, "peak_memory_gb": memory}
+        outputs.write_json(arguments.report, evidence | resources)
     print(f"\nThe figures are in {arguments.out}")
 
 

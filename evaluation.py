@@ -92,19 +92,23 @@ def closest_training_images(images, training_images):
             left = np.flatnonzero(bound <= limit)
             products = np.einsum("ij,j->i", training_fine.take(left, axis=0), fine[i])
             bound = norm[i] + training_norm[left] - 2 * products
-            likeliest = left[bound.argmin()]
-            limit = _squared_distance(image, training_images[[likeliest]]) + allowance[i]
-            left = left[bound <= limit]
-            squared = _squared_distance(image, training_images[left])
-            index[i] = left[squared.argmin()]
-            distance[i] = math.sqrt(squared.min())
+            closest = math.inf, -1
+            # the lowest bounds first, a few at a time, until no bound is below the closest so far
+            order = bound.argsort()
+            for few in (order[k : k + 8] for k in range(0, len(order), 8)):
+                if bound[few[0]] > closest[0] + allowance[i]:
+                    break
+                few = np.sort(left[few])
+                squared = _squared_distance(image, training_images[few])
+                closest = min(closest, (squared.min(), few[squared.argmin()]))
+            distance[i], index[i] = math.sqrt(closest[0]) / 255, closest[1]
     return index, distance
 
 
 def _pixels(images):
-    """(n, height * width) float32 in [0, 1]."""
+    """(n, height * width) float32, 0 to 255: integers where the image is uint8, or was one."""
     flat = images.reshape(len(images), math.prod(images.shape[1:]))
-    return np.divide(flat, 255 if images.dtype == np.uint8 else 1, dtype=np.float32)
+    return np.multiply(flat, 1 if images.dtype == np.uint8 else 255, dtype=np.float32)
 
 
 def _squared_distance(pixels, images):

@@ -85,15 +85,9 @@ def _draw_grid(page, images, left, top, columns, scale, gap=(1, 1)):
     picture = cells.reshape(rows, columns, *cells.shape[1:]).swapaxes(1, 2)
     picture = picture.reshape(rows * cells.shape[1], columns * cells.shape[2])
     right, bottom = left + scale * picture.shape[1], top + scale * picture.shape[0]
-    page.imshow(
-        picture,
-        cmap="gray",
-        vmin=0,
-        vmax=255,
-        interpolation="nearest",
-        aspect="auto",
-        extent=(left, right, bottom, top),
-    )
+    rgb = np.repeat(picture[..., None], 3, axis=2)  # as they are: a colour map rounds
+    extent = (left, right, bottom, top)
+    page.imshow(rgb, interpolation="nearest", aspect="auto", extent=extent)
 
 
 def _are_short(class_names):

@@ -123,13 +123,16 @@ class MixturePrior(keras.layers.Layer):
 
     def log_prob(self, z):
         """log p(z) in nats, (batch,)."""
+        # |L_k (z - mean_k)|^2 expanded into z^T P z - 2 z^T P mean + mean^T P mean, P = L^T L, so
+        # that all components together are one product of matrices.
         factors = self.precision_factors
-        # L_k (z - mean_k) for all k at once: one product of z with all factors side by side.
-        side_by_side = tf.reshape(tf.transpose(factors, (2, 0, 1)), (self.latent_dim, -1))
-        offsets = tf.reshape(tf.linalg.matvec(factors, self.means), (-1,))
-        whitened = tf.matmul(z, side_by_side) - offsets
-        squares = tf.reduce_sum(
-            tf.reshape(whitened**2, (-1, self.components, self.latent_dim)), axis=2
+        precisions = tf.matmul(factors, factors, transpose_a=True)
+        pulls = tf.linalg.matvec(precisions, self.means)
+        products = tf.reshape(z[:, :, None] * z[:, None, :], (-1, self.latent_dim**2))
+        squares = (
+            tf.matmul(products, tf.reshape(precisions, (self.components, -1)), transpose_b=True)
+            - 2.0 * tf.matmul(z, pulls, transpose_b=True)
+            + tf.reduce_sum(pulls * self.means, axis=1)
         )
         log_scales = tf.reduce_sum(self.log_diagonals, axis=1) - 0.5 * self.latent_dim * LOG_TWO_PI
         return tf.reduce_logsumexp(self.log_weights + log_scales - 0.5 * squares, axis=1)
@@ -157,7 +160,21 @@ class MixturePrior(keras.layers.Layer):
         }
 
 
-def build_encoder(latent_dim, hidden=(512, 256)):
+@keras.saving.register_keras_serializable("vae")
+@tf.custom_gradient
+def silu(x):
+    """x * sigmoid(x), Elfwing et al. 2018; keras.activations.silu gives the same numbers, but
+    computes the sigmoid a second time to save memory that is not short here."""
+    sigmoid = tf.sigmoid(x)
+    y = x * sigmoid
+
+    def gradient(upstream):
+        return upstream * (sigmoid + y * (1.0 - sigmoid))
+
+    return y, gradient
+
+
+def build_encoder(latent_dim, hidden=(384, 256)):
     """Dense encoder: (batch, 28, 28, 1) in [0, 1] -> z_mean, z_log_var: (batch, latent_dim)."""
     image = keras.Input(IMAGE_SHAPE)
     x = pixels = keras.layers.Flatten()(image)
@@ -165,7 +182,7 @@ def build_encoder(latent_dim, hidden=(512, 256)):
         # Most pixels are 0, so the first layer starts at twice the variance He et al. 2015 advise.
         gain = 4.0 if x is pixels else 2.0
         start = keras.initializers.VarianceScaling(gain)
-        x = keras.layers.Dense(units, activation="silu", kernel_initializer=start)(x)
+        x = keras.layers.Dense(units, activation=silu, kernel_initializer=start)(x)
 
     def code(name):
         # Small at first, so that z starts near N(0, I). The shortcut straight from the pixels,
@@ -178,7 +195,7 @@ def build_encoder(latent_dim, hidden=(512, 256)):
     return keras.Model(image, [code("z_mean"), code("z_log_var")], name="encoder")
 
 
-def build_decoder(latent_dim, mean_image, hidden=(256, 512)):
+def build_decoder(latent_dim, mean_image, hidden=(256, 384)):
     """Dense decoder: z (batch, latent_dim) -> Bernoulli logits (batch, 28, 28, 1).
 
     mean_image: (28, 28) in [0, 1], what the decoder draws before it has learned anything.
@@ -186,7 +203,7 @@ def build_decoder(latent_dim, mean_image, hidden=(256, 512)):
     z = keras.Input((latent_dim,))
     x = z
     for units in hidden:
-        x = keras.layers.Dense(units, activation="silu", kernel_initializer="he_normal")(x)
+        x = keras.layers.Dense(units, activation=silu, kernel_initializer="he_normal")(x)
     pixels = math.prod(IMAGE_SHAPE)
     deep = keras.layers.Dense(pixels, name="logits")
     shortcut = keras.layers.Dense(pixels, use_bias=False)

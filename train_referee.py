@@ -17,7 +17,7 @@ def main():
     parser = cli.Parser(description="Train the referee of a bundled data set and keep it in data/.")
     parser.add_argument("--dataset", choices=list(datasets.BUNDLED), default="mnist")
     parser.add_argument(
-        "--epochs", metavar="N", type=cli.positive_int, default=15, help="passes over the data"
+        "--epochs", metavar="N", type=cli.positive_int, default=10, help="passes over the data"
     )
     parser.add_argument(
         "--seed", metavar="N", type=cli.seed, default=0, help="same seed, same machine, same result"

@@ -12,6 +12,7 @@ BATCH_SIZE = 256  # on each device
 EXECUTIONS = 6  # in an epoch: fewer would cost nothing, but the progress bar is to move
 COLLAPSED_NATS = 0.5  # per image; a VAE of MNIST with a single latent keeps about 4
 CLASSIFIER_LEARNING_RATE = 3e-3
+CLASSIFIER_EPOCHS, CLASSIFIER_IMAGES = 6, 30_000
 
 
 class TrainingError(UserError):
@@ -69,20 +70,20 @@ def distribution_strategy():
     return tf.distribute.get_strategy()
 
 
-def feed(images, *others, batch_size, seed):
-    """Shuffled batches of a set that stays in memory as it is, a new order each epoch.
+def feed(images, *others, batch_size, seed, passes=1):
+    """Shuffled batches of a set that stays in memory as it is, a new order in each pass over it.
 
     images: (n, 28, 28) uint8 (0 to 255) or float32 in [0, 1]; others: arrays of the same length.
     Yields images as (batch_size, 28, 28, 1) float32 in [0, 1], alone or in a tuple with the
-    others. The images left over in one epoch, few, have their turn in another.
+    others. The images left over in one pass, few, have their turn in another.
     """
     images, *others = (tf.constant(array) for array in (images, *others))
     steps = len(images) // batch_size
     steps -= steps % EXECUTIONS if steps > EXECUTIONS else 0
     scale = 255.0 if images.dtype == tf.uint8 else 1.0
 
-    def batches_of_indices(epoch_seed):
-        order = tf.random.experimental.stateless_shuffle(tf.range(len(images)), [seed, epoch_seed])
+    def batches_of_indices(pass_seed):
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(images)), [seed, pass_seed])
         rows = tf.reshape(order[: steps * batch_size], (steps, batch_size))
         return tf.data.Dataset.from_tensor_slices(rows)
 
@@ -90,10 +91,10 @@ def feed(images, *others, batch_size, seed):
         pixels = tf.cast(tf.gather(images, indices), tf.float32)[..., None] / scale
         return (pixels, *(tf.gather(array, indices) for array in others)) if others else pixels
 
-    # Shuffling whole epochs at once costs a fifth of Dataset.shuffle, which moves single indices.
-    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1)
+    # Shuffling a whole pass at once costs a fifth of Dataset.shuffle, which moves single indices.
+    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(passes)
     batches = seeds.flat_map(batches_of_indices).map(gather).prefetch(8)
-    return batches.apply(tf.data.experimental.assert_cardinality(steps))
+    return batches.apply(tf.data.experimental.assert_cardinality(passes * steps))
 
 
 def shifted_by_a_pixel(images, labels):
@@ -122,7 +123,8 @@ def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None):
     batches = feed(images, batch_size=_global_batch_size(vae), seed=seed)
     validation = None
     if validation_images is not None:
-        validation = feed(validation_images, batch_size=min(500, len(validation_images)), seed=seed)
+        pixels = validation_images[..., None].astype("float32") / 255
+        validation = tf.data.Dataset.from_tensor_slices(pixels).batch(500)
     vae.compile(
         FusedAdam(one_cycle(learning_rate, epochs * len(batches)), beta_2=0.99),
         steps_per_execution=max(len(batches) // EXECUTIONS, 1),
@@ -144,9 +146,14 @@ def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None):
     return history
 
 
-def train_classifier(classifier, images, labels, epochs, seed):
-    """Trains the classifier on images (n, 28, 28), uint8 or float32 in [0, 1], and labels (n,)."""
-    batches = feed(images, labels, batch_size=_global_batch_size(classifier), seed=seed)
+def train_classifier(classifier, images, labels, seed):
+    """Trains the classifier on images (n, 28, 28), uint8 or float32 in [0, 1], and labels (n,).
+
+    An epoch is a pass over them, or where there are few as many as show CLASSIFIER_IMAGES.
+    """
+    epochs, passes = CLASSIFIER_EPOCHS, max(1, round(CLASSIFIER_IMAGES / len(images)))
+    batch_size = _global_batch_size(classifier)
+    batches = feed(images, labels, batch_size=batch_size, seed=seed, passes=passes)
     batches = batches.map(shifted_by_a_pixel)
     classifier.compile(
         FusedAdam(one_cycle(CLASSIFIER_LEARNING_RATE, epochs * len(batches)), beta_2=0.99),

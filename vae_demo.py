@@ -102,6 +102,7 @@ def main():
             f"per image, {time.perf_counter() - started:.1f} s since the start",
             flush=True,
         )
+    print(f"peak memory {cli.peak_memory():.2f} GB")
     print(f"The figures are in {arguments.out}")
 
 

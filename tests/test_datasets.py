@@ -68,6 +68,12 @@ def test_damaged_bundled_file_is_named(tmp_path, monkeypatch, damage):
     assert "git checkout" in str(refusal.value)
 
 
+def test_only_the_bundled_file_is_bundled(tmp_path):
+    assert datasets.is_bundled(datasets.load_dataset("mnist"))
+    shutil.copy(datasets.DATA / "mnist.npz", tmp_path)
+    assert not datasets.is_bundled(datasets.load_dataset(tmp_path / "mnist.npz"))
+
+
 def test_own_file_is_read_as_stored(tmp_path):
     arrays = small_arrays()
     data = datasets.load_dataset(saved(tmp_path / "own.npz", **arrays))

@@ -1,0 +1,515 @@
+import io
+import subprocess
+import sys
+from functools import cached_property
+from itertools import combinations
+
+import matplotlib
+import numpy as np
+import pytest
+from conftest import ROOT
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from PIL import Image
+
+import figures
+
+CLOTHES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"]
+CLOTHES += ["Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+NAMES = {
+    "two": ["0", "1"],
+    "digits": list("0123456789"),
+    "clothes": CLOTHES,
+    "letters": list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+}
+
+
+def noise(n, seed=0):
+    """Images that cannot be taken for one another, (n, 28, 28) uint8."""
+    return np.random.default_rng(seed).integers(0, 256, (n, 28, 28), dtype=np.uint8)
+
+
+def demo(names, manifold=True, shown=12):
+    rng = np.random.default_rng(1)
+    grid = rng.random((15, 15, 28, 28), dtype=np.float32) if manifold else None
+    codes, labels = rng.normal(size=(300, 2)), rng.integers(0, len(names), 300)
+    keys = ("loss", "val_loss", "reconstruction_loss", "kl_loss")
+    history = {key: [160.0 - i, 150.0 - i, 149.0 - i] for i, key in enumerate(keys)}
+    images = noise(shown), noise(shown, 2) / np.float32(255), noise(2 * shown, 3)
+    return "A title", grid, codes, labels, names, *images, history
+
+
+def strong(names, each=11):
+    labels = np.tile(np.arange(len(names)), each)
+    return noise(len(labels)), labels, np.linspace(0.95, 1, len(labels)), names, 0.95
+
+
+def weak(names, n=60):
+    labels = np.arange(n) % len(names)
+    sure = np.linspace(0.2, 0.49, n)
+    return noise(n), labels, sure, (labels + 1) % len(names), 0.9 * sure, names, 0.5
+
+
+def confidence():
+    rng = np.random.default_rng(2)
+    return 1 - 0.9 * rng.random(5000) ** 3, 1 - 0.9 * rng.random(700) ** 9, 0.95, 0.5
+
+
+def reliability(confidence, accuracy, count, ece=0.01):
+    edges = np.linspace(0, 1, len(count) + 1)
+    return dict(edges=edges, confidence=confidence, accuracy=accuracy, count=count, ece=ece)
+
+
+def calibration():
+    middles = (np.arange(15) + 0.5) / 15
+    accuracy = np.clip(middles + 0.2 * np.sin(9 * middles), 0, 1)
+    count = np.r_[0, np.geomspace(1, 9000, 14).astype(int)]
+    middles[0] = accuracy[0] = np.nan
+    panel = reliability(middles, accuracy, count)
+    titles = "Real test images, raw", "Real test images, calibrated"
+    titles += "Generated images, raw", "Generated images, calibrated"
+    return ([(title, panel) for title in titles],)
+
+
+def class_balance(names):
+    counts = np.arange(len(names)) * 1111 + 5
+    return counts, counts // 2, np.minimum(counts // 2, 1000), names
+
+
+def copies(k=7):
+    rng = np.random.default_rng(3)
+    pairs, real_pairs = (
+        (noise(k, seed) / np.float32(255), noise(k, seed + 1), np.linspace(0.9, 0.8, k))
+        for seed in (4, 6)
+    )
+    return rng.random(500), rng.random(90), rng.random(500), rng.random(90), pairs, real_pairs
+
+
+DRAWINGS = {
+    "demo": (figures.draw_demo, demo(CLOTHES)),
+    "demo of two classes": (figures.draw_demo, demo(NAMES["two"], shown=3)),
+    "demo of many classes": (figures.draw_demo, demo(NAMES["letters"])),
+    "demo without manifold": (figures.draw_demo, demo(CLOTHES, manifold=False)),
+    "strong": (figures.draw_strong, strong(CLOTHES)),
+    "strong of many classes": (figures.draw_strong, strong(NAMES["letters"])),
+    "no strong": (figures.draw_strong, strong(CLOTHES, each=0)),
+    "weak": (figures.draw_weak, weak(CLOTHES)),
+    "weak of two classes": (figures.draw_weak, weak(NAMES["two"], n=3)),
+    "no weak": (figures.draw_weak, weak(CLOTHES, n=0)),
+    "confidence": (figures.draw_confidence, confidence()),
+    "calibration": (figures.draw_calibration, calibration()),
+    "class balance": (figures.draw_class_balance, class_balance(CLOTHES)),
+    "balance of two classes": (figures.draw_class_balance, class_balance(NAMES["two"])),
+    "balance of many classes": (figures.draw_class_balance, class_balance(NAMES["letters"])),
+    "copies": (figures.draw_copies, copies()),
+    "no copies": (figures.draw_copies, copies(k=0)),
+    "diagram": (figures.draw_diagram, ()),
+}
+
+
+class Drawing:
+    """A figure as drawn: the pixels (height, width) of its PNG, and Matplotlib's own objects."""
+
+    def __init__(self, monkeypatch, draw, *arguments, **options):
+        save, file = Figure.savefig, io.BytesIO()
+
+        def keep(figure, *args, **kwargs):
+            self.figure = figure
+            save(figure, *args, **kwargs)
+
+        monkeypatch.setattr(Figure, "savefig", keep)
+        draw(file, *arguments, **options)
+        monkeypatch.undo()
+        self.png = file.getvalue()
+        self.colours = np.array(Image.open(file).convert("RGB")).astype(np.int16)
+        self.pixels = np.where(np.ptp(self.colours, axis=2) == 0, self.colours[..., 0], -1)
+        self.page, *self.charts = self.figure.axes
+
+    def find(self, image):
+        """Where the PNG shows this very image: (row, column, pixels across), or None."""
+        image = np.asarray(image).astype(int)
+        corners = np.argwhere(self.pixels == image[0, 0])
+        for scale in range(3, 8):
+            inside = (corners + 28 * scale <= self.pixels.shape).all(axis=1)
+            places = corners[inside]
+            for y, x in ((0, 27), (27, 0), (27, 27), (13, 9), (5, 20)):
+                rows, columns = places.T + scale * np.array([[y], [x]])
+                places = places[self.pixels[rows, columns] == image[y, x]]
+            for row, column in places:
+                seen = self.pixels[row : row + 28 * scale, column : column + 28 * scale]
+                if (seen == image.repeat(scale, 0).repeat(scale, 1)).all():
+                    return int(row), int(column), 28 * scale
+        return None
+
+    @cached_property
+    def texts(self):
+        """[(text, box in pixels)] of all that a reader can see, ticks and legends included."""
+        visible = list(self.page.texts)
+        for axes in self.figure.axes:
+            visible += axes.texts if axes is not self.page else []
+            visible += axes.get_legend().get_texts() if axes.get_legend() else []
+            for axis in (axes.xaxis, axes.yaxis) if axes.axison else ():
+                low, high = sorted(axis.get_view_interval())
+                visible.append(axis.label)
+                for tick in axis.get_major_ticks():
+                    if tick.label1.get_visible() and low <= tick.get_loc() <= high:
+                        visible.append(tick.label1)
+        texts = [(text.get_text(), text.get_window_extent()) for text in visible]
+        return [(text, box) for text, box in texts if text.strip()]
+
+    def says(self, words):
+        return any(words in text for text, _ in self.texts)
+
+    def text_above(self, row, column):
+        """The lines right above a place in the PNG, from top to bottom."""
+        lines = []
+        for text, box in self.texts:
+            above = box.y0 - (len(self.pixels) - row)
+            if abs(box.x0 - column) < 6 and 0 <= above < 50:
+                lines.append((-above, text))
+        return [text for _, text in sorted(lines)]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    return lambda draw, *arguments, **options: Drawing(monkeypatch, draw, *arguments, **options)
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS)
+def test_texts_are_whole_and_apart(drawn, drawing):
+    draw, arguments = DRAWINGS[drawing]
+    result = drawn(draw, *arguments)
+    height, width = result.pixels.shape
+    assert width == 1860
+    texts = result.texts
+    assert len(texts) >= 2
+    for text, box in texts:
+        assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height, text
+    for (a, box_a), (b, box_b) in combinations(texts, 2):
+        across = min(box_a.x1, box_b.x1) - max(box_a.x0, box_b.x0)
+        down = min(box_a.y1, box_b.y1) - max(box_a.y0, box_b.y0)
+        assert across <= 2 or down <= 2, (a, b)
+
+
+@pytest.mark.parametrize("drawing", [name for name in DRAWINGS if " of " not in name])
+def test_same_input_same_bytes(drawing, tmp_path):
+    draw, arguments = DRAWINGS[drawing]
+    file, path = io.BytesIO(), tmp_path / "figure.png"
+    before = dict(matplotlib.rcParams)
+    draw(file, *arguments)
+    draw(path, *arguments)
+    assert path.read_bytes() == file.getvalue()
+    assert file.getvalue().startswith(b"\x89PNG")
+    assert set(Image.open(path).info) == {"dpi"}
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_other_input_other_bytes(drawn):
+    images, *others = strong(NAMES["two"])
+    assert (
+        drawn(figures.draw_strong, images, *others).png
+        != drawn(figures.draw_strong, 255 - images, *others).png
+    )
+
+
+def test_import_leaves_pyplot_alone():
+    code = "import sys, figures; print('matplotlib.pyplot' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout == "False\n"
+
+
+def test_nothing_is_written_when_drawing_fails(tmp_path):
+    path = tmp_path / "figure.png"
+    with pytest.raises(ValueError):
+        figures.draw_class_balance(path, [1, 2, 3], [1, 2], [1, 2], ["a", "b"])
+    assert not path.exists()
+
+
+# Demo
+
+
+def test_demo_shows_each_image_above_its_reconstruction(drawn):
+    arguments = demo(NAMES["digits"])
+    originals, reconstructions, samples = arguments[5:8]
+    result = drawn(figures.draw_demo, *arguments)
+    places = [result.find(image) for image in originals]
+    assert places == sorted(places)
+    assert len({row for row, *_ in places}) == 2
+    for (row, column, size), image in zip(places, reconstructions, strict=True):
+        below, same_column, _ = result.find(np.rint(255 * image))
+        assert same_column == column
+        assert size < below - row < 1.1 * size
+    new = [result.find(image) for image in samples]
+    assert new == sorted(new)
+    assert min(row for row, *_ in new) > max(row for row, *_ in places)
+
+
+def test_demo_manifold_keeps_the_order_of_its_rows_and_columns(drawn):
+    values = np.arange(40, 104, 4).reshape(4, 4)
+    tiles = np.broadcast_to(values[..., None, None] / 255, (4, 4, 28, 28))
+    title, _, *others = demo(NAMES["digits"])
+    pixels = drawn(figures.draw_demo, title, tiles, *others).pixels
+    row, column = np.array(
+        [np.median(np.argwhere(pixels == v), axis=0) for v in values.ravel()]
+    ).T.reshape(2, 4, 4)
+    assert np.ptp(row, axis=1).max() <= 1 and np.ptp(column, axis=0).max() <= 1
+    assert (np.diff(row, axis=0) > 180).all() and (np.diff(column, axis=1) > 180).all()
+
+
+def test_demo_without_manifold_has_the_rest(drawn):
+    arguments = demo(NAMES["digits"], manifold=False)
+    result = drawn(figures.draw_demo, *arguments)
+    assert not result.says("grid over the latent space")
+    assert result.says("principal axes")
+    assert all(result.find(image) for image in (*arguments[5], *arguments[7]))
+    assert result.pixels.size < drawn(figures.draw_demo, *demo(NAMES["digits"])).pixels.size
+
+
+@pytest.mark.parametrize("names", NAMES)
+def test_demo_colours_the_codes_as_in_the_legend(drawn, names):
+    arguments = demo(NAMES[names])
+    codes, labels = arguments[2:4]
+    result = drawn(figures.draw_demo, *arguments)
+    legend = result.page.get_legend()
+    colours = {
+        text.get_text(): to_hex(handle.get_color())
+        for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)
+    }
+    assert list(colours) == NAMES[names]
+    assert len(set(colours.values())) == len(colours)
+    (points,) = next(axes.collections for axes in result.charts if axes.collections)
+    np.testing.assert_array_equal(points.get_offsets(), codes)
+    expected = [colours[NAMES[names][label]] for label in labels]
+    assert [to_hex(colour) for colour in points.get_facecolors()] == expected
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_demo_draws_every_loss_of_every_epoch(drawn, epochs):
+    *arguments, history = demo(NAMES["digits"])
+    history = {key: values[:epochs] for key, values in history.items()}
+    result = drawn(figures.draw_demo, *arguments, history)
+    lines = [line for axes in result.charts for line in axes.lines if len(line.get_xdata())]
+    assert [list(line.get_xdata()) for line in lines] == [list(range(1, epochs + 1))] * 4
+    assert sorted(list(line.get_ydata()) for line in lines) == sorted(history.values())
+
+
+# Strong and weak
+
+
+@pytest.mark.parametrize("names", ["digits", "clothes"])
+def test_strong_has_a_row_for_each_class_in_the_given_order(drawn, names):
+    images, labels, sure, names, threshold = strong(NAMES[names])
+    result = drawn(figures.draw_strong, images, labels, sure, names, threshold)
+    rows = []
+    for label, name in enumerate(names):
+        of_class = np.flatnonzero(labels == label)
+        places = [result.find(images[i]) for i in of_class[:10]]
+        assert places == sorted(places)
+        (row,) = {row for row, *_ in places}
+        rows.append(row)
+        assert not any(result.find(images[i]) for i in of_class[10:])
+        for i, (_, column, _) in zip(of_class, places, strict=False):
+            caption = " ".join(result.text_above(row, column))
+            assert name in caption and f"{100 * sure[i]:.1f} %" in caption
+        ((_, box),) = [(text, box) for text, box in result.texts if text == name and box.x0 < 40]
+        middle = len(result.pixels) - (box.y0 + box.y1) / 2
+        assert row < middle < row + places[0][2]
+    assert rows == sorted(set(rows))
+
+
+def test_strong_shows_floats_as_bytes(drawn):
+    images, *others = strong(NAMES["two"])
+    result = drawn(figures.draw_strong, (images / 255).astype("float32"), *others)
+    assert result.find(images[0])
+    assert result.png == drawn(figures.draw_strong, images, *others).png
+
+
+def test_strong_bright_and_dark(drawn):
+    images = np.stack([np.zeros((28, 28)), np.ones((28, 28))])
+    result = drawn(figures.draw_strong, images, np.array([1, 1]), np.ones(2), ["0", "1"], 0.9)
+    dark = np.argwhere(result.pixels == 0)
+    captions = {box.x0: box.y0 for text, box in result.texts if text == "1 · 100.0 %"}
+    left, right = sorted(captions)
+    below = int(len(result.pixels) - captions[left]) + 40
+    assert (result.pixels[below, int(left) + 10 : int(left) + 130] == 0).all()
+    assert (result.pixels[below, int(right) + 10 : int(right) + 130] == 255).all()
+    assert len(dark) >= 140 * 140
+
+
+def test_strong_says_which_class_has_none(drawn):
+    images, labels, sure, names, threshold = strong(CLOTHES)
+    kept = labels != CLOTHES.index("Sandal")
+    result = drawn(figures.draw_strong, images[kept], labels[kept], sure[kept], names, threshold)
+    ((_, box),) = [item for item in result.texts if item[0] == "no strong image"]
+    y = len(result.pixels) - (box.y0 + box.y1) / 2
+    coat, shirt = (
+        result.find(images[kept][labels[kept] == names.index(name)][0])
+        for name in ("Coat", "Shirt")
+    )
+    assert coat[0] + coat[2] < y < shirt[0]
+    ((_, name),) = [(text, box) for text, box in result.texts if text == "Sandal"]
+    assert abs(name.y0 + name.y1 - box.y0 - box.y1) < 10
+
+
+def test_nothing_strong_is_said(drawn):
+    result = drawn(figures.draw_strong, *strong(CLOTHES, each=0)[:4], 0.999)
+    assert result.says("No image reaches a confidence of 99.9 %.")
+    assert not result.page.images
+
+
+def test_strong_columns(drawn):
+    images, labels, *others = strong(NAMES["two"], each=9)
+    result = drawn(figures.draw_strong, images, labels, *others, columns=7)
+    assert [bool(result.find(image)) for image in images[labels == 0]] == [True] * 7 + [False] * 2
+
+
+@pytest.mark.parametrize("names", ["digits", "clothes"])
+def test_weak_keeps_the_order_and_names_both_classes(drawn, names):
+    images, labels, sure, second, second_sure, names, limit = weak(NAMES[names])
+    result = drawn(
+        figures.draw_weak, images, labels, sure, second, second_sure, names, limit, most=11
+    )
+    places = [result.find(image) for image in images]
+    assert places[11:] == [None] * 49
+    assert places[:11] == sorted(places[:11])
+    for i, (row, column, _) in enumerate(places[:11]):
+        assert result.text_above(row, column)[-2:] == [
+            f"{names[labels[i]]} · {100 * sure[i]:.0f} %",
+            f"{names[second[i]]} · {100 * second_sure[i]:.0f} %",
+        ]
+    assert result.says("The 11 least sure of 60")
+    assert result.says("less than 50 % sure")
+
+
+def test_nothing_weak_is_said(drawn):
+    result = drawn(figures.draw_weak, *weak(CLOTHES, n=0))
+    assert result.says("No image has a confidence below 50 %.")
+
+
+# Charts
+
+
+def outline_heights(patch):
+    """Height of a histogram's outline right of each of its vertices."""
+    return patch.get_xy()[:, 1]
+
+
+def test_confidence_shares_and_bars(drawn):
+    generated = np.array([0.2, 0.5, 0.6, 0.95, 0.99, 0.99, 0.99, 0.99])
+    real = np.array([0.96, 0.49999, 1.0, 1.0])
+    result = drawn(figures.draw_confidence, generated, real, 0.95, 0.5)
+    texts = result.texts
+    # Worked by hand: 0.5 is in between, 0.95 is strong.
+    for kind, shares in (
+        ("8 generated images", ["12.5 %", "25.0 %", "62.5 %"]),
+        ("4 real test images", ["25.0 %", "0.0 %", "75.0 %"]),
+    ):
+        ((_, line),) = [item for item in texts if item[0] == kind]
+        same_line = [(box.x0, text) for text, box in texts if abs(box.y1 - line.y1) < 4]
+        assert [text for _, text in sorted(same_line)] == [kind, *shares]
+    (axes,) = result.charts
+    assert axes.get_yscale() == "log"
+    filled, outline = axes.patches
+    assert outline_heights(filled).max() == pytest.approx(4 / 8)
+    assert outline_heights(outline).max() == pytest.approx(2 / 4)
+    assert {line.get_xdata()[0] for line in axes.lines} == {0.5, 0.95}
+    # What a reader sees: at the left nothing, at the right both.
+    inside = axes.get_window_extent()
+    column = result.colours[int(len(result.pixels) - inside.y0) - 8, :, :].astype(int)
+    blue = (column[:, 2] - column[:, 0]) > 40
+    x = int(inside.x0 + 0.985 * inside.width)
+    assert blue[x] and not blue[int(inside.x0 + 0.3 * inside.width)]
+
+
+def test_confidence_of_no_generated_images(drawn):
+    result = drawn(figures.draw_confidence, np.zeros(0), np.ones(4), 0.95, 0.5)
+    assert result.says("0 generated images")
+    assert sum(text == "none" for text, _ in result.texts) == 3
+
+
+def test_calibration_bars_gaps_and_counts(drawn):
+    confidence = np.array([np.nan, 0.5, 0.9])
+    accuracy = np.array([np.nan, 0.75, 0.6])
+    panel = reliability(confidence, accuracy, np.array([0, 4, 1000]), ece=0.2994)
+    flat = reliability(accuracy, accuracy, np.array([0, 4, 1000]), ece=0.0)
+    result = drawn(figures.draw_calibration, [("Before", panel), ("After", flat)])
+    for words in ("Before", "After", "ECE 0.2994", "ECE 0.0000"):
+        assert result.says(words)
+    upper, lower, after, _ = result.charts
+    bars, gaps = upper.containers
+    np.testing.assert_array_equal([bar.get_height() for bar in bars], accuracy)
+    for gap, low, high, colour in zip(
+        gaps[1:], accuracy[1:], confidence[1:], (figures.INK, figures.WEAK), strict=True
+    ):
+        assert gap.get_y() == low and gap.get_y() + gap.get_height() == pytest.approx(high)
+        assert to_hex(gap.get_edgecolor()) == colour
+    np.testing.assert_allclose([bar.get_x() for bar in bars], [0, 1 / 3, 2 / 3])
+    assert [bar.get_height() for bar in after.containers[1]][1:] == [0, 0]
+    assert lower.get_yscale() == "log"
+    assert [bar.get_height() for bar in lower.containers[0]] == [0, 4, 1000]
+
+
+def test_class_balance_bars_are_as_long_as_the_counts(drawn):
+    names = ["T-shirt/top", "Ankle boot", "Bag"]
+    counts = [4000, 1000, 2000], [3000, 0, 1500], [500, 0, 500]
+    result = drawn(figures.draw_class_balance, *map(np.array, counts), names)
+    for axes, numbers, colour in zip(
+        result.charts, counts, ((0, 114, 178), (0, 158, 115), (170, 68, 153)), strict=True
+    ):
+        painted = (result.colours == colour).all(axis=2)
+        inside = axes.get_window_extent()
+        top = len(result.pixels) - inside.y1
+        lengths = [painted[int(top + (i + 0.5) * inside.height / 3)].sum() for i in range(3)]
+        np.testing.assert_allclose(lengths, np.array(numbers) * inside.width / 4000, atol=1.5)
+        assert result.says(f"{sum(numbers):,} images")
+        assert all(result.says(f"{number:,}") for number in numbers)
+    rows = {text: box.y0 for text, box in result.texts}
+    assert [rows[name] for name in names] == sorted((rows[name] for name in names), reverse=True)
+
+
+def test_copies_stand_beside_their_training_images(drawn):
+    arguments = copies()
+    result = drawn(figures.draw_copies, *arguments)
+    rows = []
+    for images, twins, correlation in arguments[-2:]:
+        places = [result.find(np.rint(255 * image)) for image in images]
+        assert places == sorted(places)
+        rows.append(places[0][0])
+        for (row, column, size), twin, value in zip(places, twins, correlation, strict=True):
+            same_row, beside, _ = result.find(twin)
+            assert same_row == row and size < beside - column < 1.1 * size
+            assert result.text_above(row, column)[-1] == f"correlation {value:.3f}"
+    assert rows == sorted(set(rows))
+    assert all(result.text_above(row, figures.MARGIN * 2)[0].startswith("The cl") for row in rows)
+
+
+def test_copies_histograms_share_their_bins(drawn):
+    generated, real = np.array([1.0, 1.0, 1.0, 2.0]), np.array([3.0, 4.0])
+    pairs = copies()[-2:]
+    result = drawn(figures.draw_copies, generated, real, generated / 10, real / 10, *pairs)
+    for axes, unit in zip(result.charts, (1, 0.1), strict=True):
+        filled, outline = axes.patches
+        assert outline_heights(filled).max() == 0.75 and outline_heights(outline).max() == 0.5
+        for patch in (filled, outline):
+            x = patch.get_xy()[:, 0]
+            np.testing.assert_allclose([x.min(), x.max()], [unit, 4 * unit])
+
+
+def test_no_copies_is_said(drawn):
+    *distances, pairs, real_pairs = copies()
+    none = tuple(part[:0] for part in pairs)
+    result = drawn(
+        figures.draw_copies, np.zeros(0), distances[1], np.zeros(0), distances[3], none, real_pairs
+    )
+    assert result.says("No generated images")
+    assert all(result.find(twin) for twin in real_pairs[1])
+
+
+def test_diagram_names_every_step_in_order(drawn):
+    result = drawn(figures.draw_diagram)
+    left = {text.replace("\n", " "): box.x0 for text, box in result.texts}
+    steps = ["training images", "encoder", "latents z, mixture prior", "decoder"]
+    steps += ["generated images", "dense classifier, calibrated confidence", "strong"]
+    assert [left[step] for step in steps] == sorted(left[step] for step in steps)
+    for words in ("weak", "in between", "right?", "balanced?", "new?", "useful?"):
+        assert result.says(words)

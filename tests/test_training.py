@@ -1,0 +1,329 @@
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT
+
+import models
+import training
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (100, 28, 28), dtype=np.uint8)
+LABELS = np.arange(100) % 7
+
+
+def epochs_of(count, *others, epochs=1, images=IMAGES, batch_size=8, seed=0):
+    """The indices of the images that `feed` yields: a list of batches for each epoch.
+
+    Checks on the way that a batch holds images scaled to [0, 1], and the others in step.
+    """
+    images = images[:count]
+    pixels = images / np.float32(255) if images.dtype == np.uint8 else images
+    index_of = {image.tobytes(): index for index, image in enumerate(pixels)}
+    assert len(index_of) == count
+    batches = training.feed(
+        images, *(other[:count] for other in others), batch_size=batch_size, seed=seed
+    )
+    found = []
+    for _ in range(epochs):
+        found.append([])
+        for batch in batches:
+            shown, *rest = batch if others else (batch,)
+            assert shown.shape == (batch_size, 28, 28, 1) and shown.dtype == tf.float32
+            indices = [index_of[image.tobytes()] for image in shown.numpy()]
+            for array, other in zip(rest, others, strict=True):
+                assert np.array_equal(array, other[indices])
+            found[-1].append(indices)
+        assert len(found[-1]) == len(batches)
+    return found
+
+
+def small_vae(seed=0):
+    return models.VAE(
+        models.build_encoder(2, hidden=(16,)),
+        models.build_decoder(2, IMAGES.mean(axis=0) / 255, hidden=(16,)),
+        models.MixturePrior(2, components=3, seed=seed),
+        seed=seed,
+    )
+
+
+def blobs(count):
+    """Images of a soft spot anywhere, (count, 28, 28) uint8: what a small VAE can learn."""
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(6, 22, (2, count, 1, 1))
+    grid = np.arange(28)
+    spots = np.exp(-((grid - x) ** 2 + (grid[:, None] - y) ** 2) / 20)
+    return (255 * spots).astype(np.uint8)
+
+
+# feed
+
+
+@pytest.mark.parametrize("count", [8, 15, 24, 47, 100])
+def test_an_epoch_is_a_shuffle_without_repetition(count):
+    for epoch in epochs_of(count, epochs=3):
+        drawn = np.concatenate(epoch)
+        assert len(epoch) >= 1
+        assert len(np.unique(drawn)) == len(drawn)
+        assert not np.array_equal(drawn, np.sort(drawn))
+
+
+def test_an_epoch_leaves_few_images_out_and_not_always_the_same():
+    epochs = epochs_of(100, epochs=12)
+    assert all(len(epoch) == 12 for epoch in epochs)  # of 8 images, 4 are left
+    left_out = [set(range(100)) - set(np.concatenate(epoch)) for epoch in epochs]
+    assert set.intersection(*left_out) == set()
+
+
+def test_every_epoch_has_its_own_order_and_the_seed_repeats_them():
+    first, second = epochs_of(48, epochs=2, seed=1)
+    assert first != second
+    assert [first, second] == epochs_of(48, epochs=2, seed=1)
+    assert first != epochs_of(48, seed=2)[0]
+
+
+def test_what_comes_with_the_images_stays_with_them():
+    epochs_of(100, LABELS, np.arange(100.0), epochs=2)
+
+
+def test_images_in_zero_to_one_pass_unchanged():
+    images = np.random.default_rng(1).random((50, 28, 28), np.float32)
+    assert len(epochs_of(50, LABELS, images=images)[0]) == 6
+
+
+# The optimizer and its learning rate
+
+
+@pytest.mark.parametrize("settings", [{}, {"beta_2": 0.99}, {"weight_decay": 0.05}])
+def test_fused_adam_is_adam(settings):
+    """Twenty steps with a learning rate that changes, variables of several shapes."""
+    rng = np.random.default_rng(0)
+    shapes = [(5, 3), (3,), (2, 2, 2), ()]
+    starts = [rng.normal(size=shape) for shape in shapes]
+    ours, theirs = ([keras.Variable(start) for start in starts] for _ in range(2))
+    fused = training.FusedAdam(training.one_cycle(0.1, 20), **settings)
+    plain = keras.optimizers.Adam(training.one_cycle(0.1, 20), **settings)
+    for step in range(20):
+        gradients = [
+            tf.constant(rng.normal(0, 10.0 ** rng.integers(-4, 2), shape), tf.float32)
+            for shape in shapes
+        ]
+        fused.apply(gradients, ours)
+        plain.apply(gradients, theirs)
+        for our, their, start in zip(ours, theirs, starts, strict=True):
+            np.testing.assert_allclose(our, their, rtol=1e-5, atol=1e-6)
+            assert step == 0 or not np.any(our.numpy() == start)
+
+
+def test_adam_by_hand():
+    """The first two steps of Kingma & Ba 2015, algorithm 1, with alpha = 0.1."""
+    variable = keras.Variable([1.0])
+    adam = training.FusedAdam(0.1, beta_1=0.5, beta_2=0.75, epsilon=1e-12)
+    adam.apply([tf.constant([4.0])], [variable])
+    np.testing.assert_allclose(variable, [0.9], rtol=1e-5)  # the first step has length alpha
+    adam.apply([tf.constant([-2.0])], [variable])
+    # m = 0.5 * 2 + 0.5 * -2 = 0, so that nothing moves
+    np.testing.assert_allclose(variable, [0.9], rtol=1e-5)
+    adam.apply([tf.constant([1.0])], [variable])
+    # m = 0.5, corrected by 1 - 1/8; v = 0.25 * (16 * 9/16 + 4 * 3/4 + 1), by 1 - 27/64
+    step = 0.1 * (0.5 / (7 / 8)) / np.sqrt(3.25 / (37 / 64))
+    np.testing.assert_allclose(variable, [0.9 - step], rtol=1e-5)
+
+
+def test_one_cycle_rises_to_the_peak_and_falls_as_a_cosine_to_zero():
+    rate = training.one_cycle(0.8, 100)
+    assert [float(rate(step)) for step in (0, 100)] == pytest.approx([0, 0], abs=1e-7)
+    rates = np.array([float(rate(step)) for step in range(101)])
+    top = rates.argmax()
+    assert rates[top] == pytest.approx(0.8) and 1 <= top <= 25
+    np.testing.assert_allclose(rates[: top + 1], np.linspace(0, 0.8, top + 1), atol=1e-6)
+    angle = np.linspace(0, np.pi, 101 - top)
+    np.testing.assert_allclose(rates[top:], 0.8 * (1 + np.cos(angle)) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_one_cycle_of_few_steps_learns_something(steps):
+    rate = training.one_cycle(0.8, steps)
+    rates = [float(rate(step)) for step in range(steps)]
+    assert all(0 <= r <= 0.8 + 1e-6 for r in rates)
+    assert steps == 1 or max(rates) > 0.3
+
+
+# Augmentation
+
+
+@pytest.mark.parametrize("count", [8, 6])  # four quarters, and a batch that has none
+def test_every_image_is_shifted_by_a_pixel_at_most_and_keeps_its_label(count):
+    keras.utils.set_random_seed(0)
+    images, labels = IMAGES[:count, ..., None] / np.float32(255), LABELS[:count]
+    offsets = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+    rolls = np.stack([np.roll(images, offset, (1, 2)) for offset in offsets])
+    seen = []
+    for _ in range(60):
+        shifted, same = training.shifted_by_a_pixel(tf.constant(images), tf.constant(labels))
+        assert np.array_equal(same, labels)
+        is_roll = np.all(rolls == shifted.numpy(), axis=(2, 3, 4))
+        assert np.array_equal(is_roll.sum(axis=0), np.ones(count))
+        seen.append(is_roll.argmax(axis=0))
+    assert np.array_equal(np.unique(seen), np.arange(9))  # each of the nine occurs
+    if count == 8:
+        assert any(len(set(offsets)) > 1 for offsets in seen)  # the quarters go their own ways
+
+
+# Training
+
+
+def test_training_learns_and_reports_nats():
+    training.make_reproducible(0)
+    vae = small_vae()
+    images = blobs(1024)
+    history = training.train_vae(vae, images, 12, 0.02, seed=0, validation_images=images[:100])
+    assert set(history) >= {"loss", "reconstruction_loss", "kl_loss", "val_loss"}
+    assert all(len(values) == 12 for values in history.values())
+    assert history["loss"][-1] < history["loss"][0] - 5
+    assert history["val_loss"][-1] == pytest.approx(history["loss"][-1], rel=0.2)
+    again = training.negative_elbo(vae, images[:100])
+    assert again == pytest.approx(history["val_loss"][-1], rel=0.02)  # another z, same images
+
+
+def test_a_classifier_learns_and_gives_logits_a_softmax_can_use():
+    training.make_reproducible(0)
+    images = blobs(1024)
+    labels = (images.sum(axis=1).argmax(axis=1) > 13).astype(int)  # left or right
+    classifier = models.build_classifier(2, hidden=(16,))
+    training.train_classifier(classifier, images, labels, 12, seed=0)
+    logits = models.predict_logits(classifier, images)
+    assert np.mean(logits.argmax(axis=1) == labels) > 0.9
+    assert np.abs(logits.sum(axis=1) - 1).max() > 0.1
+
+
+def test_a_loss_that_is_no_number_stops_the_training_with_a_sentence():
+    training.make_reproducible(0)
+    with pytest.raises(training.TrainingError, match="epoch [123]: try") as caught:
+        training.train_vae(small_vae(), IMAGES.repeat(6, axis=0), 3, 1e30, seed=0)
+    assert "vae" in str(caught.value) and "--learning-rate" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_collapsed_latents_stop_the_training_with_a_sentence():
+    """Images that are all the same leave the latents nothing to say."""
+    training.make_reproducible(0)
+    same = np.repeat(IMAGES[:1], 600, axis=0)
+    with pytest.raises(training.TrainingError, match="collapsed") as caught:
+        training.train_vae(small_vae(), same, 30, 0.01, seed=0)
+    assert "--epochs" in str(caught.value) and len(str(caught.value).splitlines()) == 1
+
+
+def test_the_same_seed_trains_the_same_bits():
+    def weights(seed):
+        training.make_reproducible(seed)
+        vae, classifier = small_vae(seed), models.build_classifier(7, hidden=(16,))
+        images = blobs(600)
+        training.train_vae(vae, images, 2, 0.01, seed)
+        training.train_classifier(classifier, images, np.arange(600) % 7, 2, seed)
+        return [weight.numpy() for weight in vae.weights + classifier.weights]
+
+    first, again, other = weights(1), weights(1), weights(2)
+    assert all(map(np.array_equal, first, again))
+    assert not any(np.any((a == b) & (a != 0)) for a, b in zip(first, other, strict=True))
+
+
+# Several devices
+
+ON_DEVICES = """
+import json, sys
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+import keras
+import models
+import training
+
+devices, images, folder = json.loads(sys.argv[1]), np.load(sys.argv[2]), sys.argv[3]
+labels = np.arange(len(images)) % 5
+training.BATCH_SIZE = 64 // len(devices)
+training.make_reproducible(3)
+strategy = tf.distribute.get_strategy()
+if len(devices) > 1:
+    strategy = tf.distribute.MirroredStrategy(devices)
+with strategy.scope():
+    # Each device draws its own epsilon: a variance of nearly 0 makes that no difference.
+    pixels = keras.Input((28, 28, 1))
+    x = keras.layers.Flatten()(pixels)
+    tiny = keras.initializers.Constant(-60)
+    z_log_var = keras.layers.Dense(2, kernel_initializer="zeros", bias_initializer=tiny)
+    encoder = keras.Model(pixels, [keras.layers.Dense(2)(x), z_log_var(x)])
+    vae = models.VAE(
+        encoder,
+        models.build_decoder(2, images.mean(axis=0) / 255, hidden=(16,)),
+        models.MixturePrior(2, components=3, seed=3),
+        seed=3,
+    )
+    classifier = models.build_classifier(5, hidden=(16,), dropout=0)
+start = [weight.numpy() for weight in vae.weights + classifier.weights]
+history = training.train_vae(vae, images, 3, 0.004, seed=3)
+training.train_classifier(classifier, images, labels, 3, seed=3)
+history |= classifier.history.history
+
+vae.save(f"{folder}/vae.keras")
+classifier.save(f"{folder}/classifier.keras")
+np.savez(
+    f"{folder}/found.npz",
+    elbo=training.negative_elbo(vae, images),
+    z_mean=vae.encoder.predict(images[..., None] / np.float32(255), verbose=0)[0],
+    logits=models.predict_logits(classifier, images),
+    images=vae.generate(5),
+    **history,
+    **{f"weight {i}": w.numpy() for i, w in enumerate(vae.weights + classifier.weights)},
+    **{f"start {i}": weight for i, weight in enumerate(start)},
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def found_on_devices(tmp_path_factory):
+    """What the same training gives on one device and on two: {name: array} of each."""
+    folder = tmp_path_factory.mktemp("devices")
+    np.save(folder / "images.npy", blobs(400))
+    found = []
+    for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
+        place = folder / str(len(devices))
+        place.mkdir()
+        subprocess.run(
+            [
+                *(sys.executable, "-c", ON_DEVICES, json.dumps(devices)),
+                *(str(folder / "images.npy"), str(place)),
+            ],
+            cwd=ROOT,
+            check=True,
+            timeout=300,
+        )
+        with np.load(place / "found.npz") as file:
+            found.append({**file, "place": place})
+    return found
+
+
+def test_two_devices_train_as_one_does(found_on_devices):
+    one, two = found_on_devices
+    names = [name for name in one if name != "place"]
+    assert {"loss", "kl_loss", "reconstruction_loss", "accuracy", "weight 0"} <= set(names)
+    assert names == [name for name in two if name != "place"]
+    for name in names:
+        np.testing.assert_allclose(two[name], one[name], rtol=2e-3, atol=2e-3, err_msg=name)
+    moved = [np.abs(one[f"weight {i}"] - one[f"start {i}"]).max() for i in range(6)]
+    assert min(moved) > 0.02  # ten times the tolerance: both have trained, and in the same way
+
+
+def test_models_trained_on_two_devices_load_on_one(found_on_devices):
+    _, two = found_on_devices
+    vae = keras.saving.load_model(two["place"] / "vae.keras")
+    classifier = keras.saving.load_model(two["place"] / "classifier.keras")
+    np.testing.assert_allclose(vae.generate(5), two["images"], atol=1e-5)
+    logits = models.predict_logits(classifier, blobs(400))
+    np.testing.assert_allclose(logits, two["logits"], atol=1e-4)
