@@ -431,8 +431,8 @@ def main():
         panels = [
             ("real test images, raw softmax", test_raw, data.y_test),
             ("real test images, calibrated", test_calibrated, data.y_test),
-            ("generated vs referee, raw", raw, verdict),
-            ("generated vs referee, calibrated", calibrated, verdict),
+            ("generated against referee, raw softmax", raw, verdict),
+            ("generated against referee, calibrated", calibrated, verdict),
         ]
         panels = [
             (title, evaluation.reliability(p.max(axis=1), p.argmax(axis=1) == truth))

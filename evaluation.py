@@ -92,16 +92,8 @@ def closest_training_images(images, training_images):
             left = np.flatnonzero(bound <= limit)
             products = np.einsum("ij,j->i", training_fine.take(left, axis=0), fine[i])
             bound = norm[i] + training_norm[left] - 2 * products
-            closest = math.inf, -1
-            # the lowest bounds first, a few at a time, until no bound is below the closest so far
-            order = bound.argsort()
-            for few in (order[k : k + 8] for k in range(0, len(order), 8)):
-                if bound[few[0]] > closest[0] + allowance[i]:
-                    break
-                few = np.sort(left[few])
-                squared = _squared_distance(image, training_images[few])
-                closest = min(closest, (squared.min(), few[squared.argmin()]))
-            distance[i], index[i] = math.sqrt(closest[0]) / 255, closest[1]
+            squared, index[i] = _closest(image, training_images, left, bound - allowance[i])
+            distance[i] = math.sqrt(squared) / 255
     return index, distance
 
 
@@ -115,6 +107,23 @@ def _squared_distance(pixels, images):
     """(n,) float64 from one image or n, (pixels,) or (n, pixels) float64, to n images."""
     difference = pixels - _pixels(images)
     return np.einsum("ij,ij->i", difference, difference)
+
+
+def _closest(pixels, images, candidates, bounds):
+    """The least squared distance to a candidate, and its index, the lowest of equal ones.
+
+    The lowest bounds come first, a few at a time, until one exceeds the least distance so far.
+    """
+    closest = math.inf, -1
+    order = bounds.argsort()
+    for start in range(0, len(order), 8):
+        few = order[start : start + 8]
+        if bounds[few[0]] > closest[0]:
+            break
+        few = np.sort(candidates[few])
+        squared = _squared_distance(pixels, images[few])
+        closest = min(closest, (squared.min(), few[squared.argmin()]))
+    return closest
 
 
 def _coordinates(images, mean, components):

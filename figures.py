@@ -319,13 +319,13 @@ def draw_confidence(file, generated, real, strong_threshold, weak_threshold):
 def draw_calibration(file, panels):
     """Reliability diagrams, with the number of images below.  Guo et al. 2017, figure 4.
 
-    panels: a list of (title, reliability), each a mapping with edges (bins + 1,), confidence,
-    accuracy and count (bins,), NaN where a bin is empty, and ece, a float.
+    panels: a list of ("images, probabilities", reliability), the latter a mapping with edges
+    (bins + 1,), confidence, accuracy and count (bins,), NaN where a bin is empty, and ece, a float.
     """
-    left, top, between = 70, 116, 20
+    left, top, between = 70, 128, 20
     width = (WIDTH - MARGIN + between - left) / len(panels) - between
     most = max(np.max(reliability["count"]) for _, reliability in panels)
-    with _page(file, 426, "Is the classifier right as often as it is sure?") as page:
+    with _page(file, 438, "Is the classifier right as often as it is sure?") as page:
         _draw_key(page, MARGIN, 62, GENERATED, "accuracy")
         _draw_key(page, MARGIN + 110, 62, WEAK, "gap to the confidence: too sure")
         _draw_key(page, MARGIN + 370, 62, INK, "gap: not sure enough")
@@ -358,7 +358,9 @@ def draw_calibration(file, panels):
                 lower.set_ylabel("images")
             for axes in (upper, lower):
                 axes.tick_params(labelsize=10, labelleft=panel == 0)
-            page.text(x, top - 12, title)
+            which, _, how = title.partition(", ")
+            page.text(x, top - 26, which, size=13)
+            page.text(x, top - 10, how, color=MUTED)
 
 
 def draw_class_balance(file, generated, accepted, balanced, class_names):

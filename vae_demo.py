@@ -14,7 +14,7 @@ import datasets
 import outputs
 
 MANIFOLD_SIDE = 20
-SHOWN = 14
+SHOWN = 20  # two rows of a figure that is ten images wide
 
 
 def parse_arguments():
@@ -94,7 +94,7 @@ def main():
                 data.class_names,
                 data.x_test[:SHOWN],
                 vae.predict(pixels[:SHOWN], verbose=0)[..., 0],
-                vae.generate(4 * SHOWN),
+                vae.generate(3 * SHOWN),
                 history,
             )
         print(

@@ -19,7 +19,7 @@ def script(folder, text):
 
 def run_script(folder, text, *arguments):
     command = [*script(folder, text), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
 
 
 def raising(expression):
@@ -68,7 +68,7 @@ def main():
         file.write(b"new")
         (folder / "model").write_bytes(b"new")
         print("writing", flush=True)
-        time.sleep(60)
+        time.sleep(600)
 cli.run(main)
 """,
     )
@@ -78,7 +78,7 @@ cli.run(main)
     assert process.stdout.readline() == "writing\n"
     assert len(list(tmp_path.glob(".*.unfinished"))) == 2
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=600)
     assert process.returncode == status
     assert stderr.startswith("script.py: stopped") and stderr.count("\n") == 1
     left = {path.name for path in tmp_path.rglob("*")}

@@ -66,8 +66,8 @@ def calibration():
     count = np.r_[0, np.geomspace(1, 9000, 14).astype(int)]
     middles[0] = accuracy[0] = np.nan
     panel = reliability(middles, accuracy, count)
-    titles = "Real test images, raw", "Real test images, calibrated"
-    titles += "Generated images, raw", "Generated images, calibrated"
+    titles = "real test images, raw softmax", "real test images, calibrated"
+    titles += "generated vs referee, raw softmax", "generated vs referee, calibrated"
     return ([(title, panel) for title in titles],)
 
 
@@ -191,7 +191,9 @@ def test_texts_are_whole_and_apart(drawn, drawing):
         assert across <= 2 or down <= 2, (a, b)
 
 
-@pytest.mark.parametrize("drawing", [name for name in DRAWINGS if " of " not in name])
+@pytest.mark.parametrize(
+    "drawing", [d for d in DRAWINGS if not {"of", "no", "without"} & set(d.split())]
+)
 def test_same_input_same_bytes(drawing, tmp_path):
     draw, arguments = DRAWINGS[drawing]
     file, path = io.BytesIO(), tmp_path / "figure.png"
@@ -265,7 +267,7 @@ def test_demo_without_manifold_has_the_rest(drawn):
     assert result.pixels.size < drawn(figures.draw_demo, *demo(NAMES["digits"])).pixels.size
 
 
-@pytest.mark.parametrize("names", NAMES)
+@pytest.mark.parametrize("names", ["digits", "letters"])
 def test_demo_colours_the_codes_as_in_the_legend(drawn, names):
     arguments = demo(NAMES[names])
     codes, labels = arguments[2:4]
@@ -432,8 +434,8 @@ def test_calibration_bars_gaps_and_counts(drawn):
     accuracy = np.array([np.nan, 0.75, 0.6])
     panel = reliability(confidence, accuracy, np.array([0, 4, 1000]), ece=0.2994)
     flat = reliability(accuracy, accuracy, np.array([0, 4, 1000]), ece=0.0)
-    result = drawn(figures.draw_calibration, [("Before", panel), ("After", flat)])
-    for words in ("Before", "After", "ECE 0.2994", "ECE 0.0000"):
+    result = drawn(figures.draw_calibration, [("Before, raw", panel), ("After", flat)])
+    for words in ("Before", "raw", "After", "ECE 0.2994", "ECE 0.0000"):
         assert result.says(words)
     upper, lower, after, _ = result.charts
     bars, gaps = upper.containers

@@ -253,7 +253,7 @@ def run(script, folder, *arguments, **settings):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=600,
         **settings,
     )
 

@@ -265,6 +265,19 @@ def test_bernoulli_nats_has_the_gradient_of_the_cross_entropy():
 # The networks
 
 
+def test_silu_and_its_gradient_are_those_of_keras():
+    x = tf.constant(np.append(RNG.normal(0, 5, 100), [-100, 0, 100]), tf.float32)
+    found = []
+    for function in (models.silu, keras.activations.silu):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+            total = tf.reduce_sum(y * tf.sin(x))  # each entry weighted on its own
+        found.append([y, tape.gradient(total, x)])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
 def test_encoder_gives_a_mean_and_a_log_variance_for_every_latent():
     z_mean, z_log_var = models.build_encoder(3, hidden=(16, 8))(IMAGES)
     assert z_mean.shape == z_log_var.shape == (12, 3)

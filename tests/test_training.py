@@ -102,7 +102,7 @@ def test_fused_adam_is_adam(settings):
     """Twenty steps with a learning rate that changes, variables of several shapes."""
     rng = np.random.default_rng(0)
     shapes = [(5, 3), (3,), (2, 2, 2), ()]
-    starts = [rng.normal(size=shape) for shape in shapes]
+    starts = [np.asarray(rng.normal(size=shape), np.float32) for shape in shapes]
     ours, theirs = ([keras.Variable(start) for start in starts] for _ in range(2))
     fused = training.FusedAdam(training.one_cycle(0.1, 20), **settings)
     plain = keras.optimizers.Adam(training.one_cycle(0.1, 20), **settings)
@@ -202,7 +202,7 @@ def test_a_classifier_learns_and_gives_logits_a_softmax_can_use():
 
 def test_a_loss_that_is_no_number_stops_the_training_with_a_sentence():
     training.make_reproducible(0)
-    with pytest.raises(training.TrainingError, match="epoch [123]: try") as caught:
+    with pytest.raises(training.TrainingError, match=r"epoch [123]: try") as caught:
         training.train_vae(small_vae(), IMAGES.repeat(6, axis=0), 3, 1e30, seed=0)
     assert "vae" in str(caught.value) and "--learning-rate" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1

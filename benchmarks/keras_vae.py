@@ -1,0 +1,131 @@
+"""The peer's two networks in this project's VAE, trained and timed as torch_vae.py is.
+
+PYTHONPATH=. python benchmarks/keras_vae.py data/mnist.npz --arch conv
+
+Prints, an epoch a line: seconds of training so far; then the test negative ELBO in nats per image.
+--arch default: the VAE of demo_dnn_vae.py instead, by its own recipe, timed as a whole, compilation
+included.
+"""
+
+import argparse
+import time
+
+import numpy as np
+
+import cli
+
+with cli.quiet_tensorflow():
+    import keras
+    import tensorflow as tf
+
+    import demo_dnn_vae
+    import models
+    import training
+
+
+@keras.saving.register_keras_serializable("benchmarks")
+class LastConv2DTranspose(keras.layers.Conv2DTranspose):
+    """A 4 x 4 transposed convolution with stride 2 and "same" padding, for very few filters.
+
+    The same numbers as Keras's layer, but computed as a 2 x 2 convolution that gives each output
+    pixel of every 2 x 2 block a channel: with one filter, oneDNN's own is 5 times slower.
+    """
+
+    def call(self, inputs):
+        filters, channels = self.filters, inputs.shape[-1]
+        taps = tf.reshape(self.kernel, (2, 2, 2, 2, filters, channels))[::-1, :, ::-1]
+        taps = tf.reshape(tf.transpose(taps, (0, 2, 5, 1, 3, 4)), (2, 2, channels, 4 * filters))
+        blocks = tf.nn.conv2d(inputs, taps, 1, [[0, 0], [1, 1], [1, 1], [0, 0]])
+        return self.activation(tf.nn.depth_to_space(blocks, 2)[:, 1:-1, 1:-1] + self.bias)
+
+
+def dense_networks(latent_dim):
+    """784-400-z-400-784, ReLU."""
+    layers = keras.layers
+    image, z = keras.Input(models.IMAGE_SHAPE), keras.Input((latent_dim,))
+    x = layers.Dense(400, activation="relu")(layers.Flatten()(image))
+    encoder = keras.Model(image, [layers.Dense(latent_dim)(x), layers.Dense(latent_dim)(x)])
+    x = layers.Dense(784)(layers.Dense(400, activation="relu")(z))
+    return encoder, keras.Model(z, layers.Reshape(models.IMAGE_SHAPE)(x))
+
+
+def conv_networks(latent_dim):
+    """16 and 32 filters 4 x 4 with stride 2, dense 256, mirrored, SiLU."""
+    layers, silu = keras.layers, models.silu
+    halving = {"kernel_size": 4, "strides": 2, "padding": "same"}
+    image, z = keras.Input(models.IMAGE_SHAPE), keras.Input((latent_dim,))
+    x = layers.Conv2D(16, **halving, activation=silu)(image)
+    x = layers.Conv2D(32, **halving, activation=silu)(x)
+    x = layers.Dense(256, activation=silu)(layers.Flatten()(x))
+    encoder = keras.Model(image, [layers.Dense(latent_dim)(x), layers.Dense(latent_dim)(x)])
+    x = layers.Dense(1568, activation=silu)(layers.Dense(256, activation=silu)(z))
+    x = layers.Reshape((7, 7, 32))(x)
+    x = layers.Conv2DTranspose(16, **halving, activation=silu)(x)
+    return encoder, keras.Model(z, LastConv2DTranspose(1, **halving)(x))
+
+
+class EpochSeconds(keras.callbacks.Callback):
+    """Prints what torch_vae.py prints."""
+
+    spent = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.spent += time.perf_counter() - self.start
+        print(f"epoch {epoch + 1}: {self.spent:.2f} s", flush=True)
+
+
+def train_peer_networks(arguments, images):
+    """A trained models.VAE of the peer's networks, at a constant learning rate as there."""
+    networks = {"dense": dense_networks, "conv": conv_networks}[arguments.arch]
+    prior = models.StandardNormalPrior(arguments.latent, seed=1)
+    vae = models.VAE(*networks(arguments.latent), prior, seed=1)
+    batches = training.feed(images, batch_size=arguments.batch, seed=1)
+    vae.compile(
+        training.FusedAdam(arguments.learning_rate),
+        steps_per_execution=len(batches) // training.EXECUTIONS,
+        jit_compile=False,
+    )
+    vae.fit(
+        batches, epochs=arguments.epochs, verbose=0, shuffle=False, callbacks=[EpochSeconds()]
+    )
+    return vae
+
+
+def train_default(epochs, images):
+    """The trained VAE of demo_dnn_vae.py."""
+    latent_dim, seed = demo_dnn_vae.TRAINING["latent_dim"], demo_dnn_vae.TRAINING["seed"]
+    start = time.perf_counter()
+    vae = models.VAE(
+        models.build_encoder(latent_dim),
+        models.build_decoder(latent_dim, images.mean(axis=0) / 255),
+        models.MixturePrior(latent_dim, seed=seed),
+        seed=seed,
+    )
+    training.train_vae(vae, images, epochs, demo_dnn_vae.TRAINING["learning_rate"], seed)
+    print(f"epoch {epochs}: {time.perf_counter() - start:.2f} s")
+    return vae
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data")
+    parser.add_argument("--arch", choices=["dense", "conv", "default"], default="dense")
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--latent", type=int, default=20)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    arguments = parser.parse_args()
+    data = np.load(arguments.data)
+    training.make_reproducible(1)
+    if arguments.arch == "default":
+        vae = train_default(arguments.epochs, data["x_train"])
+    else:
+        vae = train_peer_networks(arguments, data["x_train"])
+    print(f"{training.negative_elbo(vae, data['x_test']):.2f} nats")
+
+
+if __name__ == "__main__":
+    main()
