@@ -123,17 +123,14 @@ class MixturePrior(keras.layers.Layer):
 
     def log_prob(self, z):
         """log p(z) in nats, (batch,)."""
-        # |L_k (z - mean_k)|^2 expanded into z^T P z - 2 z^T P mean + mean^T P mean, P = L^T L, so
-        # that all components together are one product of matrices.
+        # L_k (z - mean_k) for all k at once: one product of z with all factors side by side. To
+        # expand the square is faster, but rounding can make it negative, which training exploits.
         factors = self.precision_factors
-        precisions = tf.matmul(factors, factors, transpose_a=True)
-        pulls = tf.linalg.matvec(precisions, self.means)
-        products = tf.reshape(z[:, :, None] * z[:, None, :], (-1, self.latent_dim**2))
-        squares = (
-            tf.matmul(products, tf.reshape(precisions, (self.components, -1)), transpose_b=True)
-            - 2.0 * tf.matmul(z, pulls, transpose_b=True)
-            + tf.reduce_sum(pulls * self.means, axis=1)
-        )
+        side_by_side = tf.reshape(tf.transpose(factors, (2, 0, 1)), (self.latent_dim, -1))
+        offsets = tf.reshape(tf.linalg.matvec(factors, self.means), (-1,))
+        whitened = tf.matmul(z, side_by_side) - offsets
+        whitened = tf.reshape(whitened, (-1, self.components, self.latent_dim))
+        squares = tf.reduce_sum(whitened**2, axis=2)
         log_scales = tf.reduce_sum(self.log_diagonals, axis=1) - 0.5 * self.latent_dim * LOG_TWO_PI
         return tf.reduce_logsumexp(self.log_weights + log_scales - 0.5 * squares, axis=1)
 
@@ -161,17 +158,17 @@ class MixturePrior(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("vae")
-@tf.custom_gradient
 def silu(x):
     """x * sigmoid(x), Elfwing et al. 2018; keras.activations.silu gives the same numbers, but
     computes the sigmoid a second time to save memory that is not short here."""
-    sigmoid = tf.sigmoid(x)
-    y = x * sigmoid
 
-    def gradient(upstream):
-        return upstream * (sigmoid + y * (1.0 - sigmoid))
+    @tf.custom_gradient
+    def with_gradient(x):
+        sigmoid = tf.sigmoid(x)
+        y = x * sigmoid
+        return y, lambda upstream: upstream * (sigmoid + y * (1.0 - sigmoid))
 
-    return y, gradient
+    return with_gradient(x)
 
 
 def build_encoder(latent_dim, hidden=(384, 256)):
@@ -192,7 +189,9 @@ def build_encoder(latent_dim, hidden=(384, 256)):
         shortcut = keras.layers.Dense(latent_dim, kernel_initializer=start(0.1), use_bias=False)
         return keras.layers.Add(name=name)([deep, shortcut(pixels)])
 
-    return keras.Model(image, [code("z_mean"), code("z_log_var")], name="encoder")
+    # A variance without bounds overflows when a single odd image meets a high learning rate.
+    z_log_var = keras.ops.clip(code("z_log_var"), -10.0, 4.0)
+    return keras.Model(image, [code("z_mean"), z_log_var], name="encoder")
 
 
 def build_decoder(latent_dim, mean_image, hidden=(256, 384)):

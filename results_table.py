@@ -34,7 +34,6 @@ ROWS = [
     ("closer than the closest 1 % of real images", "copy_rate", "real_copy_rate", PERCENT),
     ("copying z", "copying_z", None, NATS),
     ("trained on them: accuracy", "usefulness_accuracy", "real_usefulness_accuracy", PERCENT),
-    ("seconds, everything", "seconds", None, NATS),
 ]
 COLUMNS = [("naive", "as in the naive method"), ("this", "this repo"), ("disjoint", "disjoint")]
 
@@ -44,8 +43,6 @@ def number(report, key):
     value = report[key]
     if isinstance(value, list):
         return min(value) / max(value)
-    if isinstance(value, dict):
-        return value["total"]
     return np.nan if value is None else value
 
 

@@ -88,9 +88,7 @@ def train_peer_networks(arguments, images):
         steps_per_execution=len(batches) // training.EXECUTIONS,
         jit_compile=False,
     )
-    vae.fit(
-        batches, epochs=arguments.epochs, verbose=0, shuffle=False, callbacks=[EpochSeconds()]
-    )
+    vae.fit(batches, epochs=arguments.epochs, verbose=0, shuffle=False, callbacks=[EpochSeconds()])
     return vae
 
 

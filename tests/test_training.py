@@ -15,7 +15,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (100, 28, 28), dtype=np.uint8
 LABELS = np.arange(100) % 7
 
 
-def epochs_of(count, *others, epochs=1, images=IMAGES, batch_size=8, seed=0):
+def epochs_of(count, *others, epochs=1, images=IMAGES, batch_size=8, seed=0, passes=1):
     """The indices of the images that `feed` yields: a list of batches for each epoch.
 
     Checks on the way that a batch holds images scaled to [0, 1], and the others in step.
@@ -24,9 +24,8 @@ def epochs_of(count, *others, epochs=1, images=IMAGES, batch_size=8, seed=0):
     pixels = images / np.float32(255) if images.dtype == np.uint8 else images
     index_of = {image.tobytes(): index for index, image in enumerate(pixels)}
     assert len(index_of) == count
-    batches = training.feed(
-        images, *(other[:count] for other in others), batch_size=batch_size, seed=seed
-    )
+    settings = {"batch_size": batch_size, "seed": seed, "passes": passes}
+    batches = training.feed(images, *(other[:count] for other in others), **settings)
     found = []
     for _ in range(epochs):
         found.append([])
@@ -41,10 +40,10 @@ def epochs_of(count, *others, epochs=1, images=IMAGES, batch_size=8, seed=0):
     return found
 
 
-def small_vae(seed=0):
+def small_vae(images, seed=0):
     return models.VAE(
         models.build_encoder(2, hidden=(16,)),
-        models.build_decoder(2, IMAGES.mean(axis=0) / 255, hidden=(16,)),
+        models.build_decoder(2, images.mean(axis=0) / 255, hidden=(16,)),
         models.MixturePrior(2, components=3, seed=seed),
         seed=seed,
     )
@@ -85,6 +84,13 @@ def test_every_epoch_has_its_own_order_and_the_seed_repeats_them():
     assert first != epochs_of(48, seed=2)[0]
 
 
+def test_several_passes_shuffle_anew_each_time():
+    (drawn,) = epochs_of(48, LABELS, passes=3)
+    passes = np.reshape(drawn, (3, 48))
+    assert np.array_equal(np.sort(passes), np.tile(np.arange(48), (3, 1)))
+    assert len(np.unique(passes, axis=0)) == 3
+
+
 def test_what_comes_with_the_images_stays_with_them():
     epochs_of(100, LABELS, np.arange(100.0), epochs=2)
 
@@ -114,7 +120,7 @@ def test_fused_adam_is_adam(settings):
         fused.apply(gradients, ours)
         plain.apply(gradients, theirs)
         for our, their, start in zip(ours, theirs, starts, strict=True):
-            np.testing.assert_allclose(our, their, rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(our, their, rtol=1e-5, atol=1e-5)
             assert step == 0 or not np.any(our.numpy() == start)
 
 
@@ -145,11 +151,10 @@ def test_one_cycle_rises_to_the_peak_and_falls_as_a_cosine_to_zero():
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
-def test_one_cycle_of_few_steps_learns_something(steps):
+def test_one_cycle_works_with_few_steps(steps):
     rate = training.one_cycle(0.8, steps)
     rates = [float(rate(step)) for step in range(steps)]
-    assert all(0 <= r <= 0.8 + 1e-6 for r in rates)
-    assert steps == 1 or max(rates) > 0.3
+    assert rates[0] == 0 and max(rates) == (pytest.approx(0.8) if steps > 1 else 0)
 
 
 # Augmentation
@@ -178,8 +183,8 @@ def test_every_image_is_shifted_by_a_pixel_at_most_and_keeps_its_label(count):
 
 def test_training_learns_and_reports_nats():
     training.make_reproducible(0)
-    vae = small_vae()
     images = blobs(1024)
+    vae = small_vae(images)
     history = training.train_vae(vae, images, 12, 0.02, seed=0, validation_images=images[:100])
     assert set(history) >= {"loss", "reconstruction_loss", "kl_loss", "val_loss"}
     assert all(len(values) == 12 for values in history.values())
@@ -194,7 +199,7 @@ def test_a_classifier_learns_and_gives_logits_a_softmax_can_use():
     images = blobs(1024)
     labels = (images.sum(axis=1).argmax(axis=1) > 13).astype(int)  # left or right
     classifier = models.build_classifier(2, hidden=(16,))
-    training.train_classifier(classifier, images, labels, 12, seed=0)
+    training.train_classifier(classifier, images, labels, seed=0)
     logits = models.predict_logits(classifier, images)
     assert np.mean(logits.argmax(axis=1) == labels) > 0.9
     assert np.abs(logits.sum(axis=1) - 1).max() > 0.1
@@ -202,8 +207,9 @@ def test_a_classifier_learns_and_gives_logits_a_softmax_can_use():
 
 def test_a_loss_that_is_no_number_stops_the_training_with_a_sentence():
     training.make_reproducible(0)
+    images = blobs(600)
     with pytest.raises(training.TrainingError, match=r"epoch [123]: try") as caught:
-        training.train_vae(small_vae(), IMAGES.repeat(6, axis=0), 3, 1e30, seed=0)
+        training.train_vae(small_vae(images), images, 3, 1e30, seed=0)
     assert "vae" in str(caught.value) and "--learning-rate" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 
@@ -211,19 +217,21 @@ def test_a_loss_that_is_no_number_stops_the_training_with_a_sentence():
 def test_collapsed_latents_stop_the_training_with_a_sentence():
     """Images that are all the same leave the latents nothing to say."""
     training.make_reproducible(0)
-    same = np.repeat(IMAGES[:1], 600, axis=0)
+    same = np.full((600, 28, 28), 100, np.uint8)
     with pytest.raises(training.TrainingError, match="collapsed") as caught:
-        training.train_vae(small_vae(), same, 30, 0.01, seed=0)
+        training.train_vae(small_vae(same), same, 40, 0.02, seed=0)
     assert "--epochs" in str(caught.value) and len(str(caught.value).splitlines()) == 1
 
 
-def test_the_same_seed_trains_the_same_bits():
+def test_the_same_seed_trains_the_same_bits(monkeypatch):
+    monkeypatch.setattr(training, "COLLAPSED_NATS", 0)  # so few steps teach next to nothing
+
     def weights(seed):
         training.make_reproducible(seed)
-        vae, classifier = small_vae(seed), models.build_classifier(7, hidden=(16,))
         images = blobs(600)
+        vae, classifier = small_vae(images, seed), models.build_classifier(7, hidden=(16,))
         training.train_vae(vae, images, 2, 0.01, seed)
-        training.train_classifier(classifier, images, np.arange(600) % 7, 2, seed)
+        training.train_classifier(classifier, images, np.arange(600) % 7, seed)
         return [weight.numpy() for weight in vae.weights + classifier.weights]
 
     first, again, other = weights(1), weights(1), weights(2)
@@ -248,6 +256,7 @@ import training
 devices, images, folder = json.loads(sys.argv[1]), np.load(sys.argv[2]), sys.argv[3]
 labels = np.arange(len(images)) % 5
 training.BATCH_SIZE = 64 // len(devices)
+training.CLASSIFIER_EPOCHS, training.CLASSIFIER_IMAGES = 3, len(images)
 training.make_reproducible(3)
 strategy = tf.distribute.get_strategy()
 if len(devices) > 1:
@@ -268,7 +277,7 @@ with strategy.scope():
     classifier = models.build_classifier(5, hidden=(16,), dropout=0)
 start = [weight.numpy() for weight in vae.weights + classifier.weights]
 history = training.train_vae(vae, images, 3, 0.004, seed=3)
-training.train_classifier(classifier, images, labels, 3, seed=3)
+training.train_classifier(classifier, images, labels, seed=3)
 history |= classifier.history.history
 
 vae.save(f"{folder}/vae.keras")
