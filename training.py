@@ -126,12 +126,13 @@ def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None):
         pixels = validation_images[..., None].astype("float32") / 255
         validation = tf.data.Dataset.from_tensor_slices(pixels).batch(500)
     schedule = one_cycle(learning_rate, epochs * len(batches))
-    vae.compile(
-        # Fashion-MNIST with seed 2 ended in NaN without the clip.
-        FusedAdam(schedule, beta_2=0.99, global_clipnorm=100.0),
-        steps_per_execution=max(len(batches) // EXECUTIONS, 1),
-        jit_compile=False,
-    )
+    with vae.distribute_strategy.scope():
+        vae.compile(
+            # Fashion-MNIST with seed 2 ended in NaN without the clip.
+            FusedAdam(schedule, beta_2=0.99, global_clipnorm=100.0),
+            steps_per_execution=max(len(batches) // EXECUTIONS, 1),
+            jit_compile=False,
+        )
     history = vae.fit(
         batches,
         epochs=epochs,
@@ -157,13 +158,14 @@ def train_classifier(classifier, images, labels, seed):
     batch_size = _global_batch_size(classifier)
     batches = feed(images, labels, batch_size=batch_size, seed=seed, passes=passes)
     batches = batches.map(shifted_by_a_pixel)
-    classifier.compile(
-        FusedAdam(one_cycle(CLASSIFIER_LEARNING_RATE, epochs * len(batches)), beta_2=0.99),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-        steps_per_execution=max(len(batches) // EXECUTIONS, 1),
-        jit_compile=False,
-    )
+    with classifier.distribute_strategy.scope():
+        classifier.compile(
+            FusedAdam(one_cycle(CLASSIFIER_LEARNING_RATE, epochs * len(batches)), beta_2=0.99),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+            steps_per_execution=max(len(batches) // EXECUTIONS, 1),
+            jit_compile=False,
+        )
     classifier.fit(batches, epochs=epochs, shuffle=False, callbacks=[StopOnBadNumbers()])
 
 
@@ -173,6 +175,7 @@ def _global_batch_size(model):
 
 def negative_elbo(vae, images):
     """Mean over images (n, 28, 28) uint8, in nats, from one sample of z for each image."""
-    vae.compile()
+    with vae.distribute_strategy.scope():
+        vae.compile()
     pixels = images[..., None].astype("float32") / 255
     return vae.evaluate(pixels, batch_size=500, verbose=0, return_dict=True)["loss"]
