@@ -16,6 +16,7 @@ from matplotlib.patches import Circle, Ellipse, FancyBboxPatch, Polygon, Rectang
 DPI = 144  # two pixels a point
 WIDTH = 930
 MARGIN = 16
+MOST_CLASSES = 64  # with a row of their own: a page has to end somewhere
 
 INK, MUTED, FAINT = "#222222", "#6b6b6b", "#e4e4e4"
 # Okabe and Ito 2008: told apart by colour-blind readers too.
@@ -90,6 +91,14 @@ def _draw_grid(page, images, left, top, columns, scale, gap=(1, 1)):
     page.imshow(rgb, interpolation="nearest", aspect="auto", extent=extent)
 
 
+def _first_classes(page, class_names):
+    """The class names that have a row; the page says so when others have none."""
+    if len(class_names) > MOST_CLASSES:
+        note = f"the first {MOST_CLASSES} of {len(class_names):,} classes"
+        page.text(WIDTH - MARGIN, 30, note, color=MUTED, ha="right")
+    return class_names[:MOST_CLASSES]
+
+
 def _are_short(class_names):
     """Short enough to share a line with a number."""
     return max(map(len, class_names)) <= 2
@@ -154,14 +163,15 @@ def draw_demo(
 
 def _draw_codes(page, codes, labels, class_names, left, top, size):
     colours = _class_colours(len(class_names))
-    legend_columns = min(len(class_names), size // (7 * max(map(len, class_names)) + 26))
-    legend_height = 18 * -(-len(class_names) // legend_columns)
+    named = range(0, len(class_names), -(-len(class_names) // 40))  # the legend's, 40 at most
+    legend_columns = min(len(named), size // (7 * max(map(len, class_names)) + 26))
+    legend_height = 18 * -(-len(named) // legend_columns)
     axes = _chart(page, left + 24, top, size - 24, size - 28 - legend_height)
     # One scatter for all: drawn class by class, the last would hide the first.
     axes.scatter(*np.asarray(codes).T, c=np.array(colours)[labels], s=5, alpha=0.7, linewidths=0)
     axes.tick_params(labelsize=10)
-    for name, colour in zip(class_names, colours, strict=True):
-        axes.plot([], [], "o", color=colour, markersize=7, label=name)
+    for label in named:
+        axes.plot([], [], "o", color=colours[label], markersize=7, label=class_names[label])
     page.legend(
         *axes.get_legend_handles_labels(),
         loc="lower left",
@@ -222,12 +232,12 @@ def draw_strong(file, images, labels, confidence, class_names, threshold, column
     scale = np.floor(across / 16) / 2  # with four pixels between, each a whole number of dots
     gap = (down, int(across / scale) - 28)
     top, row = 48, (28 + down) * scale
-    height = top + row * len(class_names) + MARGIN if len(images) else 96
+    height = top + row * min(len(class_names), MOST_CLASSES) + MARGIN if len(images) else 96
     with _page(file, height, f"Strong images: the classifier is at least {limit} % sure") as page:
         if len(images) == 0:
             page.text(MARGIN, 66, f"No image reaches a confidence of {limit} %.", size=14)
             return
-        for label, name in enumerate(class_names):
+        for label, name in enumerate(_first_classes(page, class_names)):
             y = top + label * row
             middle = y + row - 14 * scale
             page.text(MARGIN, middle, name, size=13, weight="bold", va="center")
@@ -371,9 +381,10 @@ def draw_class_balance(file, generated, accepted, balanced, class_names):
     top, row, label = 104, 26, 74
     left = MARGIN + 14 + 8 * max(map(len, class_names))
     width = (WIDTH - MARGIN - left) / 3 - label
-    bottom = top + row * len(class_names)
+    bottom = top + row * min(len(class_names), MOST_CLASSES)
     longest = max(1, *generated, *accepted, *balanced)
     with _page(file, bottom + MARGIN, "How many images of each class") as page:
+        names = _first_classes(page, class_names)
         for panel, (title, counts, colour) in enumerate(
             (
                 ("as generated", generated, GENERATED),
@@ -385,10 +396,12 @@ def draw_class_balance(file, generated, accepted, balanced, class_names):
             page.text(x, top - 30, title, size=13, weight="bold")
             page.text(x, top - 12, f"{sum(counts):,} images", color=MUTED)
             axes = _chart(page, x, top, width, bottom - top, xlim=(0, longest), xticks=())
-            bars = axes.barh(range(len(class_names)), counts, height=0.7, color=colour)
-            axes.bar_label(bars, [f"{count:,}" for count in counts], padding=4, fontsize=11)
-            axes.set_ylim(len(class_names) - 0.5, -0.5)
-            axes.set_yticks(range(len(class_names)), class_names if panel == 0 else (), color=INK)
+            bars = axes.barh(range(len(names)), counts[: len(names)], height=0.7, color=colour)
+            axes.bar_label(
+                bars, [f"{bar.get_width():,.0f}" for bar in bars], padding=4, fontsize=11
+            )
+            axes.set_ylim(len(names) - 0.5, -0.5)
+            axes.set_yticks(range(len(names)), names if panel == 0 else (), color=INK)
             axes.tick_params(length=0)
             axes.spines["bottom"].set_visible(False)
 

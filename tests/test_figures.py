@@ -21,6 +21,7 @@ NAMES = {
     "digits": list("0123456789"),
     "clothes": CLOTHES,
     "letters": list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+    "alphabets": [str(i) for i in range(1623)],  # as many as Omniglot has
 }
 
 
@@ -89,6 +90,7 @@ DRAWINGS = {
     "demo": (figures.draw_demo, demo(CLOTHES)),
     "demo of two classes": (figures.draw_demo, demo(NAMES["two"], shown=3)),
     "demo of many classes": (figures.draw_demo, demo(NAMES["letters"])),
+    "demo of too many classes": (figures.draw_demo, demo(NAMES["alphabets"])),
     "demo without manifold": (figures.draw_demo, demo(CLOTHES, manifold=False)),
     "strong": (figures.draw_strong, strong(CLOTHES)),
     "strong of many classes": (figures.draw_strong, strong(NAMES["letters"])),
@@ -225,6 +227,15 @@ def test_nothing_is_written_when_drawing_fails(tmp_path):
     with pytest.raises(ValueError):
         figures.draw_class_balance(path, [1, 2, 3], [1, 2], [1, 2], ["a", "b"])
     assert not path.exists()
+
+
+@pytest.mark.parametrize("make", [strong, class_balance])
+def test_too_many_classes_are_cut_and_the_page_says_so(drawn, make):
+    draw = {strong: figures.draw_strong, class_balance: figures.draw_class_balance}[make]
+    result = drawn(draw, *make(NAMES["alphabets"]))
+    assert result.says("the first 64 of 1,623 classes")
+    left = [text for text, box in result.texts if box.x1 < 150]
+    assert "63" in left and "64" not in left
 
 
 # Demo
