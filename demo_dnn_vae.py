@@ -340,6 +340,7 @@ def main():
         own = {} if datasets.is_bundled(data) else {"referee": referee}
         save_models(arguments, data, parts | own)
 
+    vae.reseed(arguments.seed)
     with stage("calibrating and testing", seconds):
         temperature = arguments.temperature or selection.fit_temperature(
             predict_logits(classifier, held_out[0]), held_out[1]

@@ -282,6 +282,12 @@ class VAE(keras.Model):
         self.kl_tracker.update_state(kl)
         return {metric.name: metric.result() for metric in self.metrics}
 
+    def reseed(self, seed):
+        """Starts the random generators afresh: what is drawn from here on depends on seed alone,
+        not on what was drawn before or on whether the model was trained or loaded."""
+        for generator in (self.sampling.seed_generator, self.prior.seed_generator):
+            generator.state.assign(np.array([seed, 0], generator.state.dtype))
+
     def generate(self, n):
         """n images drawn from the prior and decoded, (n, 28, 28) float32 in [0, 1]."""
         return tf.sigmoid(self.decoder(self.prior.sample(n)))[..., 0].numpy()
