@@ -268,8 +268,12 @@ class VAE(keras.Model):
             reconstruction, kl = self.negative_elbo(images)
             # With several devices their gradients are added up, so each takes its share.
             loss = tf.reduce_mean(reconstruction + kl)
-            share = loss / self.distribute_strategy.num_replicas_in_sync
+            replicas = self.distribute_strategy.num_replicas_in_sync
+            share = loss / replicas
         gradients = tape.gradient(share, self.trainable_weights)
+        if replicas > 1:  # equal shares of the whole gradient, so that a clip treats them alike
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
         self.optimizer.apply(gradients, self.trainable_weights)
         return self._track(reconstruction, kl)
 

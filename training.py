@@ -129,8 +129,7 @@ def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None):
     replicas = vae.distribute_strategy.num_replicas_in_sync
     with vae.distribute_strategy.scope():
         vae.compile(
-            # Fashion-MNIST with seed 2 ended in NaN without a clip. Each device clips its own
-            # share of the gradient before the shares are added up.
+            # Fashion-MNIST with seed 2 ended in NaN without a clip. Each device clips its share.
             FusedAdam(schedule, beta_2=0.99, global_clipnorm=100.0 / replicas),
             steps_per_execution=max(len(batches) // EXECUTIONS, 1),
             jit_compile=False,
