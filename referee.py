@@ -103,8 +103,10 @@ def train_referee(images, labels, classes, epochs, seed=0, verbose=0):
 
 
 def epochs_for(count):
-    """Epochs for a training set of `count` images that is not bundled: about 40 seconds per
-    10,000 images on two cores; a small set is seen more often, until 20,000 images have passed.
+    """Epochs for a training set of `count` images that is not bundled.
+
+    A small set is seen more often, until 20,000 images have passed. An estimate from CPU time: 40
+    seconds per 10,000 images on two idle cores.
     """
     return max(6, 20_000 // count)
 
