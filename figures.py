@@ -397,9 +397,7 @@ def draw_class_balance(file, generated, accepted, balanced, class_names):
             page.text(x, top - 12, f"{sum(counts):,} images", color=MUTED)
             axes = _chart(page, x, top, width, bottom - top, xlim=(0, longest), xticks=())
             bars = axes.barh(range(len(names)), counts[: len(names)], height=0.7, color=colour)
-            axes.bar_label(
-                bars, [f"{bar.get_width():,.0f}" for bar in bars], padding=4, fontsize=11
-            )
+            axes.bar_label(bars, fmt="{:,.0f}", padding=4, fontsize=11)
             axes.set_ylim(len(names) - 0.5, -0.5)
             axes.set_yticks(range(len(names)), names if panel == 0 else (), color=INK)
             axes.tick_params(length=0)

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from functools import cached_property
 from itertools import combinations
+from unittest.mock import patch
 
 import matplotlib
 import numpy as np
@@ -73,7 +74,7 @@ def calibration():
 
 
 def class_balance(names):
-    counts = np.arange(len(names)) * 1111 + 5
+    counts = np.arange(len(names)) * 1111 + 7
     return counts, counts // 2, np.minimum(counts // 2, 1000), names
 
 
@@ -93,7 +94,7 @@ DRAWINGS = {
     "demo of too many classes": (figures.draw_demo, demo(NAMES["alphabets"])),
     "demo without manifold": (figures.draw_demo, demo(CLOTHES, manifold=False)),
     "strong": (figures.draw_strong, strong(CLOTHES)),
-    "strong of many classes": (figures.draw_strong, strong(NAMES["letters"])),
+    "strong of many classes": (figures.draw_strong, strong(NAMES["letters"], each=2)),
     "no strong": (figures.draw_strong, strong(CLOTHES, each=0)),
     "weak": (figures.draw_weak, weak(CLOTHES)),
     "weak of two classes": (figures.draw_weak, weak(NAMES["two"], n=3)),
@@ -110,26 +111,33 @@ DRAWINGS = {
 
 
 class Drawing:
-    """A figure as drawn: the pixels (height, width) of its PNG, and Matplotlib's own objects."""
+    """A figure as drawn: its PNG, and Matplotlib's own objects."""
 
-    def __init__(self, monkeypatch, draw, *arguments, **options):
+    def __init__(self, draw, *arguments, **options):
         save, file = Figure.savefig, io.BytesIO()
 
         def keep(figure, *args, **kwargs):
             self.figure = figure
             save(figure, *args, **kwargs)
 
-        monkeypatch.setattr(Figure, "savefig", keep)
-        draw(file, *arguments, **options)
-        monkeypatch.undo()
+        with patch.object(Figure, "savefig", keep):
+            draw(file, *arguments, **options)
         self.png = file.getvalue()
-        self.colours = np.array(Image.open(file).convert("RGB")).astype(np.int16)
-        self.pixels = np.where(np.ptp(self.colours, axis=2) == 0, self.colours[..., 0], -1)
         self.page, *self.charts = self.figure.axes
+
+    @cached_property
+    def colours(self):
+        return np.asarray(Image.open(io.BytesIO(self.png)).convert("RGB"))
+
+    @cached_property
+    def pixels(self):
+        """Grey levels, -1 where there is a colour."""
+        red, green, blue = np.moveaxis(self.colours, 2, 0)
+        return np.where((red == green) & (green == blue), red.astype(np.int16), np.int16(-1))
 
     def find(self, image):
         """Where the PNG shows this very image: (row, column, pixels across), or None."""
-        image = np.asarray(image).astype(int)
+        image = np.asarray(image).astype(np.int16)
         corners = np.argwhere(self.pixels == image[0, 0])
         for scale in range(3, 8):
             inside = (corners + 28 * scale <= self.pixels.shape).all(axis=1)
@@ -172,16 +180,11 @@ class Drawing:
         return [text for _, text in sorted(lines)]
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    return lambda draw, *arguments, **options: Drawing(monkeypatch, draw, *arguments, **options)
-
-
 @pytest.mark.parametrize("drawing", DRAWINGS)
-def test_texts_are_whole_and_apart(drawn, drawing):
+def test_texts_are_whole_and_apart(drawing):
     draw, arguments = DRAWINGS[drawing]
-    result = drawn(draw, *arguments)
-    height, width = result.pixels.shape
+    result = Drawing(draw, *arguments)
+    width, height = Image.open(io.BytesIO(result.png)).size
     assert width == 1860
     texts = result.texts
     assert len(texts) >= 2
@@ -208,11 +211,11 @@ def test_same_input_same_bytes(drawing, tmp_path):
     assert dict(matplotlib.rcParams) == before
 
 
-def test_other_input_other_bytes(drawn):
+def test_other_input_other_bytes():
     images, *others = strong(NAMES["two"])
     assert (
-        drawn(figures.draw_strong, images, *others).png
-        != drawn(figures.draw_strong, 255 - images, *others).png
+        Drawing(figures.draw_strong, images, *others).png
+        != Drawing(figures.draw_strong, 255 - images, *others).png
     )
 
 
@@ -225,26 +228,29 @@ def test_import_leaves_pyplot_alone():
 def test_nothing_is_written_when_drawing_fails(tmp_path):
     path = tmp_path / "figure.png"
     with pytest.raises(ValueError):
-        figures.draw_class_balance(path, [1, 2, 3], [1, 2], [1, 2], ["a", "b"])
+        figures.draw_class_balance(path, [1, 2, 3], [1, 2], [1, 2], ["a", "b", "c"])
     assert not path.exists()
 
 
-@pytest.mark.parametrize("make", [strong, class_balance])
-def test_too_many_classes_are_cut_and_the_page_says_so(drawn, make):
-    draw = {strong: figures.draw_strong, class_balance: figures.draw_class_balance}[make]
-    result = drawn(draw, *make(NAMES["alphabets"]))
-    assert result.says("the first 64 of 1,623 classes")
-    left = [text for text, box in result.texts if box.x1 < 150]
-    assert "63" in left and "64" not in left
+def test_too_many_classes_are_cut_and_the_page_says_so(monkeypatch):
+    monkeypatch.setattr(figures, "MOST_CLASSES", 5)
+    for draw, arguments in (
+        (figures.draw_strong, strong(NAMES["alphabets"], each=1)),
+        (figures.draw_class_balance, class_balance(NAMES["alphabets"])),
+    ):
+        result = Drawing(draw, *arguments)
+        assert result.says("the first 5 of 1,623 classes")
+        left = {text for text, box in result.texts if box.x1 < 150}
+        assert {"0", "4"} <= left and "5" not in left
 
 
 # Demo
 
 
-def test_demo_shows_each_image_above_its_reconstruction(drawn):
+def test_demo_shows_each_image_above_its_reconstruction():
     arguments = demo(NAMES["digits"])
     originals, reconstructions, samples = arguments[5:8]
-    result = drawn(figures.draw_demo, *arguments)
+    result = Drawing(figures.draw_demo, *arguments)
     places = [result.find(image) for image in originals]
     assert places == sorted(places)
     assert len({row for row, *_ in places}) == 2
@@ -257,11 +263,11 @@ def test_demo_shows_each_image_above_its_reconstruction(drawn):
     assert min(row for row, *_ in new) > max(row for row, *_ in places)
 
 
-def test_demo_manifold_keeps_the_order_of_its_rows_and_columns(drawn):
+def test_demo_manifold_keeps_the_order_of_its_rows_and_columns():
     values = np.arange(40, 104, 4).reshape(4, 4)
     tiles = np.broadcast_to(values[..., None, None] / 255, (4, 4, 28, 28))
     title, _, *others = demo(NAMES["digits"])
-    pixels = drawn(figures.draw_demo, title, tiles, *others).pixels
+    pixels = Drawing(figures.draw_demo, title, tiles, *others).pixels
     row, column = np.array(
         [np.median(np.argwhere(pixels == v), axis=0) for v in values.ravel()]
     ).T.reshape(2, 4, 4)
@@ -269,20 +275,20 @@ def test_demo_manifold_keeps_the_order_of_its_rows_and_columns(drawn):
     assert (np.diff(row, axis=0) > 180).all() and (np.diff(column, axis=1) > 180).all()
 
 
-def test_demo_without_manifold_has_the_rest(drawn):
+def test_demo_without_manifold_has_the_rest():
     arguments = demo(NAMES["digits"], manifold=False)
-    result = drawn(figures.draw_demo, *arguments)
+    result = Drawing(figures.draw_demo, *arguments)
     assert not result.says("grid over the latent space")
     assert result.says("principal axes")
     assert all(result.find(image) for image in (*arguments[5], *arguments[7]))
-    assert result.pixels.size < drawn(figures.draw_demo, *demo(NAMES["digits"])).pixels.size
+    assert result.pixels.size < Drawing(figures.draw_demo, *demo(NAMES["digits"])).pixels.size
 
 
 @pytest.mark.parametrize("names", ["digits", "letters"])
-def test_demo_colours_the_codes_as_in_the_legend(drawn, names):
+def test_demo_colours_the_codes_as_in_the_legend(names):
     arguments = demo(NAMES[names])
     codes, labels = arguments[2:4]
-    result = drawn(figures.draw_demo, *arguments)
+    result = Drawing(figures.draw_demo, *arguments)
     legend = result.page.get_legend()
     colours = {
         text.get_text(): to_hex(handle.get_color())
@@ -297,10 +303,10 @@ def test_demo_colours_the_codes_as_in_the_legend(drawn, names):
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_demo_draws_every_loss_of_every_epoch(drawn, epochs):
+def test_demo_draws_every_loss_of_every_epoch(epochs):
     *arguments, history = demo(NAMES["digits"])
     history = {key: values[:epochs] for key, values in history.items()}
-    result = drawn(figures.draw_demo, *arguments, history)
+    result = Drawing(figures.draw_demo, *arguments, history)
     lines = [line for axes in result.charts for line in axes.lines if len(line.get_xdata())]
     assert [list(line.get_xdata()) for line in lines] == [list(range(1, epochs + 1))] * 4
     assert sorted(list(line.get_ydata()) for line in lines) == sorted(history.values())
@@ -310,9 +316,9 @@ def test_demo_draws_every_loss_of_every_epoch(drawn, epochs):
 
 
 @pytest.mark.parametrize("names", ["digits", "clothes"])
-def test_strong_has_a_row_for_each_class_in_the_given_order(drawn, names):
-    images, labels, sure, names, threshold = strong(NAMES[names])
-    result = drawn(figures.draw_strong, images, labels, sure, names, threshold)
+def test_strong_has_a_row_for_each_class_in_the_given_order(names):
+    images, labels, sure, names, threshold = strong(NAMES[names][:4])
+    result = Drawing(figures.draw_strong, images, labels, sure, names, threshold)
     rows = []
     for label, name in enumerate(names):
         of_class = np.flatnonzero(labels == label)
@@ -330,16 +336,16 @@ def test_strong_has_a_row_for_each_class_in_the_given_order(drawn, names):
     assert rows == sorted(set(rows))
 
 
-def test_strong_shows_floats_as_bytes(drawn):
+def test_strong_shows_floats_as_bytes():
     images, *others = strong(NAMES["two"])
-    result = drawn(figures.draw_strong, (images / 255).astype("float32"), *others)
+    result = Drawing(figures.draw_strong, (images / 255).astype("float32"), *others)
     assert result.find(images[0])
-    assert result.png == drawn(figures.draw_strong, images, *others).png
+    assert result.png == Drawing(figures.draw_strong, images, *others).png
 
 
-def test_strong_bright_and_dark(drawn):
+def test_strong_bright_and_dark():
     images = np.stack([np.zeros((28, 28)), np.ones((28, 28))])
-    result = drawn(figures.draw_strong, images, np.array([1, 1]), np.ones(2), ["0", "1"], 0.9)
+    result = Drawing(figures.draw_strong, images, np.array([1, 1]), np.ones(2), ["0", "1"], 0.9)
     dark = np.argwhere(result.pixels == 0)
     captions = {box.x0: box.y0 for text, box in result.texts if text == "1 · 100.0 %"}
     left, right = sorted(captions)
@@ -349,10 +355,10 @@ def test_strong_bright_and_dark(drawn):
     assert len(dark) >= 140 * 140
 
 
-def test_strong_says_which_class_has_none(drawn):
+def test_strong_says_which_class_has_none():
     images, labels, sure, names, threshold = strong(CLOTHES)
     kept = labels != CLOTHES.index("Sandal")
-    result = drawn(figures.draw_strong, images[kept], labels[kept], sure[kept], names, threshold)
+    result = Drawing(figures.draw_strong, images[kept], labels[kept], sure[kept], names, threshold)
     ((_, box),) = [item for item in result.texts if item[0] == "no strong image"]
     y = len(result.pixels) - (box.y0 + box.y1) / 2
     coat, shirt = (
@@ -364,53 +370,48 @@ def test_strong_says_which_class_has_none(drawn):
     assert abs(name.y0 + name.y1 - box.y0 - box.y1) < 10
 
 
-def test_nothing_strong_is_said(drawn):
-    result = drawn(figures.draw_strong, *strong(CLOTHES, each=0)[:4], 0.999)
+def test_nothing_strong_is_said():
+    result = Drawing(figures.draw_strong, *strong(CLOTHES, each=0)[:4], 0.999)
     assert result.says("No image reaches a confidence of 99.9 %.")
     assert not result.page.images
 
 
-def test_strong_columns(drawn):
+def test_strong_columns():
     images, labels, *others = strong(NAMES["two"], each=9)
-    result = drawn(figures.draw_strong, images, labels, *others, columns=7)
+    result = Drawing(figures.draw_strong, images, labels, *others, columns=7)
     assert [bool(result.find(image)) for image in images[labels == 0]] == [True] * 7 + [False] * 2
 
 
 @pytest.mark.parametrize("names", ["digits", "clothes"])
-def test_weak_keeps_the_order_and_names_both_classes(drawn, names):
-    images, labels, sure, second, second_sure, names, limit = weak(NAMES[names])
-    result = drawn(
+def test_weak_keeps_the_order_and_names_both_classes(names):
+    images, labels, sure, second, second_sure, names, limit = weak(NAMES[names], n=14)
+    result = Drawing(
         figures.draw_weak, images, labels, sure, second, second_sure, names, limit, most=11
     )
     places = [result.find(image) for image in images]
-    assert places[11:] == [None] * 49
+    assert places[11:] == [None] * 3
     assert places[:11] == sorted(places[:11])
     for i, (row, column, _) in enumerate(places[:11]):
         assert result.text_above(row, column)[-2:] == [
             f"{names[labels[i]]} · {100 * sure[i]:.0f} %",
             f"{names[second[i]]} · {100 * second_sure[i]:.0f} %",
         ]
-    assert result.says("The 11 least sure of 60")
+    assert result.says("The 11 least sure of 14")
     assert result.says("less than 50 % sure")
 
 
-def test_nothing_weak_is_said(drawn):
-    result = drawn(figures.draw_weak, *weak(CLOTHES, n=0))
+def test_nothing_weak_is_said():
+    result = Drawing(figures.draw_weak, *weak(CLOTHES, n=0))
     assert result.says("No image has a confidence below 50 %.")
 
 
 # Charts
 
 
-def outline_heights(patch):
-    """Height of a histogram's outline right of each of its vertices."""
-    return patch.get_xy()[:, 1]
-
-
-def test_confidence_shares_and_bars(drawn):
+def test_confidence_shares_and_bars():
     generated = np.array([0.2, 0.5, 0.6, 0.95, 0.99, 0.99, 0.99, 0.99])
     real = np.array([0.96, 0.49999, 1.0, 1.0])
-    result = drawn(figures.draw_confidence, generated, real, 0.95, 0.5)
+    result = Drawing(figures.draw_confidence, generated, real, 0.95, 0.5)
     texts = result.texts
     # Worked by hand: 0.5 is in between, 0.95 is strong.
     for kind, shares in (
@@ -423,8 +424,8 @@ def test_confidence_shares_and_bars(drawn):
     (axes,) = result.charts
     assert axes.get_yscale() == "log"
     filled, outline = axes.patches
-    assert outline_heights(filled).max() == pytest.approx(4 / 8)
-    assert outline_heights(outline).max() == pytest.approx(2 / 4)
+    assert filled.get_xy()[:, 1].max() == pytest.approx(4 / 8)
+    assert outline.get_xy()[:, 1].max() == pytest.approx(2 / 4)
     assert {line.get_xdata()[0] for line in axes.lines} == {0.5, 0.95}
     # What a reader sees: at the left nothing, at the right both.
     inside = axes.get_window_extent()
@@ -434,18 +435,18 @@ def test_confidence_shares_and_bars(drawn):
     assert blue[x] and not blue[int(inside.x0 + 0.3 * inside.width)]
 
 
-def test_confidence_of_no_generated_images(drawn):
-    result = drawn(figures.draw_confidence, np.zeros(0), np.ones(4), 0.95, 0.5)
+def test_confidence_of_no_generated_images():
+    result = Drawing(figures.draw_confidence, np.zeros(0), np.ones(4), 0.95, 0.5)
     assert result.says("0 generated images")
     assert sum(text == "none" for text, _ in result.texts) == 3
 
 
-def test_calibration_bars_gaps_and_counts(drawn):
+def test_calibration_bars_gaps_and_counts():
     confidence = np.array([np.nan, 0.5, 0.9])
     accuracy = np.array([np.nan, 0.75, 0.6])
     panel = reliability(confidence, accuracy, np.array([0, 4, 1000]), ece=0.2994)
     flat = reliability(accuracy, accuracy, np.array([0, 4, 1000]), ece=0.0)
-    result = drawn(figures.draw_calibration, [("Before, raw", panel), ("After", flat)])
+    result = Drawing(figures.draw_calibration, [("Before, raw", panel), ("After", flat)])
     for words in ("Before", "raw", "After", "ECE 0.2994", "ECE 0.0000"):
         assert result.says(words)
     upper, lower, after, _ = result.charts
@@ -462,10 +463,10 @@ def test_calibration_bars_gaps_and_counts(drawn):
     assert [bar.get_height() for bar in lower.containers[0]] == [0, 4, 1000]
 
 
-def test_class_balance_bars_are_as_long_as_the_counts(drawn):
+def test_class_balance_bars_are_as_long_as_the_counts():
     names = ["T-shirt/top", "Ankle boot", "Bag"]
     counts = [4000, 1000, 2000], [3000, 0, 1500], [500, 0, 500]
-    result = drawn(figures.draw_class_balance, *map(np.array, counts), names)
+    result = Drawing(figures.draw_class_balance, *map(np.array, counts), names)
     for axes, numbers, colour in zip(
         result.charts, counts, ((0, 114, 178), (0, 158, 115), (170, 68, 153)), strict=True
     ):
@@ -480,9 +481,9 @@ def test_class_balance_bars_are_as_long_as_the_counts(drawn):
     assert [rows[name] for name in names] == sorted((rows[name] for name in names), reverse=True)
 
 
-def test_copies_stand_beside_their_training_images(drawn):
+def test_copies_stand_beside_their_training_images():
     arguments = copies()
-    result = drawn(figures.draw_copies, *arguments)
+    result = Drawing(figures.draw_copies, *arguments)
     rows = []
     for images, twins, correlation in arguments[-2:]:
         places = [result.find(np.rint(255 * image)) for image in images]
@@ -496,30 +497,30 @@ def test_copies_stand_beside_their_training_images(drawn):
     assert all(result.text_above(row, figures.MARGIN * 2)[0].startswith("The cl") for row in rows)
 
 
-def test_copies_histograms_share_their_bins(drawn):
+def test_copies_histograms_share_their_bins():
     generated, real = np.array([1.0, 1.0, 1.0, 2.0]), np.array([3.0, 4.0])
     pairs = copies()[-2:]
-    result = drawn(figures.draw_copies, generated, real, generated / 10, real / 10, *pairs)
+    result = Drawing(figures.draw_copies, generated, real, generated / 10, real / 10, *pairs)
     for axes, unit in zip(result.charts, (1, 0.1), strict=True):
         filled, outline = axes.patches
-        assert outline_heights(filled).max() == 0.75 and outline_heights(outline).max() == 0.5
-        for patch in (filled, outline):
-            x = patch.get_xy()[:, 0]
+        assert filled.get_xy()[:, 1].max() == 0.75 and outline.get_xy()[:, 1].max() == 0.5
+        for histogram in (filled, outline):
+            x = histogram.get_xy()[:, 0]
             np.testing.assert_allclose([x.min(), x.max()], [unit, 4 * unit])
 
 
-def test_no_copies_is_said(drawn):
+def test_no_copies_is_said():
     *distances, pairs, real_pairs = copies()
     none = tuple(part[:0] for part in pairs)
-    result = drawn(
+    result = Drawing(
         figures.draw_copies, np.zeros(0), distances[1], np.zeros(0), distances[3], none, real_pairs
     )
     assert result.says("No generated images")
     assert all(result.find(twin) for twin in real_pairs[1])
 
 
-def test_diagram_names_every_step_in_order(drawn):
-    result = drawn(figures.draw_diagram)
+def test_diagram_names_every_step_in_order():
+    result = Drawing(figures.draw_diagram)
     left = {text.replace("\n", " "): box.x0 for text, box in result.texts}
     steps = ["training images", "encoder", "latents z, mixture prior", "decoder"]
     steps += ["generated images", "dense classifier, calibrated confidence", "strong"]
