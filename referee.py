@@ -13,7 +13,8 @@ import tensorflow as tf
 from keras import layers
 
 from cli import UserError
-from training import FusedAdam, feed, make_reproducible, one_cycle
+from models import SideBySide
+from training import FusedAdam, feed, make_reproducible, one_cycle, without_autotune
 
 DATA = Path(__file__).parent / "data"
 BATCH = 64
@@ -88,17 +89,18 @@ def train_referee(images, labels, classes, epochs, seed=0, verbose=0):
     seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
     augmented = tf.data.Dataset.zip(batches, seeds).map(
         lambda batch, noise: (augment(batch[0], [seed, noise]), batch[1]),
-        tf.data.AUTOTUNE,
+        num_parallel_calls=2,
     )
     referee = build_referee(classes)
-    # A second view of the same layers, so that the referee carries no optimizer state.
-    trainee = keras.Model(referee.inputs, referee.outputs)
+    trainee = SideBySide(referee)
     trainee.compile(
         FusedAdam(one_cycle(PEAK_RATE, epochs * len(batches)), weight_decay=WEIGHT_DECAY),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    trainee.fit(augmented.prefetch(2), epochs=epochs, verbose=verbose, shuffle=False)
+    trainee.fit(
+        without_autotune(augmented.prefetch(2)), epochs=epochs, verbose=verbose, shuffle=False
+    )
     return referee
 
 

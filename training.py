@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from cli import UserError
+from models import SideBySide
 
 BATCH_SIZE = 256  # on each device
 EXECUTIONS = 6  # in an epoch: fewer would cost nothing, but the progress bar is to move
@@ -94,7 +95,18 @@ def feed(images, *others, batch_size, seed, passes=1):
     # Shuffling a whole pass at once costs a fifth of Dataset.shuffle, which moves single indices.
     seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(passes)
     batches = seeds.flat_map(batches_of_indices).map(gather).prefetch(8)
-    return batches.apply(tf.data.experimental.assert_cardinality(passes * steps))
+    batches = batches.apply(tf.data.experimental.assert_cardinality(passes * steps))
+    return without_autotune(batches)
+
+
+def without_autotune(batches):
+    """The same tf.data.Dataset, its buffers as they were set.
+
+    Autotuning finds nothing to gain here, and to end it, after every pass, sometimes takes 5 s.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
 
 
 def shifted_by_a_pixel(images, labels):
@@ -124,7 +136,7 @@ def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None):
     validation = None
     if validation_images is not None:
         pixels = validation_images[..., None].astype("float32") / 255
-        validation = tf.data.Dataset.from_tensor_slices(pixels).batch(500)
+        validation = without_autotune(tf.data.Dataset.from_tensor_slices(pixels).batch(500))
     schedule = one_cycle(learning_rate, epochs * len(batches))
     replicas = vae.distribute_strategy.num_replicas_in_sync
     with vae.distribute_strategy.scope():
@@ -134,6 +146,7 @@ def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None):
             steps_per_execution=max(len(batches) // EXECUTIONS, 1),
             jit_compile=False,
         )
+        vae.optimizer.build(vae.trainable_variables)  # else fit compiles train_step twice
     history = vae.fit(
         batches,
         epochs=epochs,
@@ -151,7 +164,8 @@ def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None):
 
 
 def train_classifier(classifier, images, labels, seed):
-    """Trains the classifier on images (n, 28, 28), uint8 or float32 in [0, 1], and labels (n,).
+    """Trains the classifier on images (n, 28, 28), uint8 or float32 in [0, 1], and labels (n,);
+    returns Keras's history of loss (nats per image) and accuracy.
 
     An epoch is a pass over them, or where there are few as many as show CLASSIFIER_IMAGES.
     """
@@ -160,14 +174,17 @@ def train_classifier(classifier, images, labels, seed):
     batches = feed(images, labels, batch_size=batch_size, seed=seed, passes=passes)
     batches = batches.map(shifted_by_a_pixel)
     with classifier.distribute_strategy.scope():
-        classifier.compile(
+        trainee = SideBySide(classifier)
+        trainee.compile(
             FusedAdam(one_cycle(CLASSIFIER_LEARNING_RATE, epochs * len(batches)), beta_2=0.99),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
             steps_per_execution=max(len(batches) // EXECUTIONS, 1),
             jit_compile=False,
         )
-    classifier.fit(batches, epochs=epochs, shuffle=False, callbacks=[StopOnBadNumbers()])
+        trainee.optimizer.build(trainee.trainable_variables)  # as above
+    callbacks = [StopOnBadNumbers()]
+    return trainee.fit(batches, epochs=epochs, shuffle=False, callbacks=callbacks).history
 
 
 def _global_batch_size(model):
@@ -178,5 +195,6 @@ def negative_elbo(vae, images):
     """Mean over images (n, 28, 28) uint8, in nats, from one sample of z for each image."""
     with vae.distribute_strategy.scope():
         vae.compile()
-    pixels = images[..., None].astype("float32") / 255
-    return vae.evaluate(pixels, batch_size=500, verbose=0, return_dict=True)["loss"]
+    batches = tf.data.Dataset.from_tensor_slices(images[..., None].astype("float32") / 255)
+    batches = without_autotune(batches.batch(500))
+    return vae.evaluate(batches, verbose=0, return_dict=True)["loss"]

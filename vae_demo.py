@@ -77,11 +77,11 @@ def main():
         )
 
         pixels = data.x_test[..., None].astype("float32") / 255
-        z_mean, _ = vae.encoder.predict(pixels, batch_size=1000, verbose=0)
+        z_mean = vae.encoder(pixels)[0].numpy()
         manifold = None
         if arguments.latent_dim == 2:
-            logits = vae.decoder.predict(latent_grid(MANIFOLD_SIDE), batch_size=400, verbose=0)
-            manifold = keras.ops.convert_to_numpy(keras.ops.sigmoid(logits))
+            logits = vae.decoder(latent_grid(MANIFOLD_SIDE))
+            manifold = keras.ops.sigmoid(logits).numpy()
             manifold = manifold.reshape(MANIFOLD_SIDE, MANIFOLD_SIDE, 28, 28)
         path = Path(arguments.out) / f"demo_{data.name}.png"
         with outputs.replacing(path) as file:
@@ -93,7 +93,7 @@ def main():
                 data.y_test,
                 data.class_names,
                 data.x_test[:SHOWN],
-                vae.predict(pixels[:SHOWN], verbose=0)[..., 0],
+                vae(pixels[:SHOWN])[..., 0].numpy(),
                 vae.generate(3 * SHOWN),
                 history,
             )

@@ -5,6 +5,8 @@ import tensorflow as tf
 
 import models
 
+# Keras itself, while it saves a model.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((12, 28, 28, 1), np.float32)
 PRIORS = {
@@ -285,6 +287,16 @@ def test_encoder_gives_a_mean_and_a_log_variance_for_every_latent():
     assert not np.any(z_mean == z_log_var)
 
 
+def test_codes_stay_finite_whatever_the_weights():
+    encoder = models.build_encoder(3, hidden=(16,))
+    for weight in encoder.trainable_weights:
+        weight.assign(1e3 * weight)
+    z_mean, z_log_var = encoder(IMAGES)
+    assert np.ptp(z_mean) > 1e3  # or the weights were too tame to prove anything
+    assert np.all(np.isfinite(models.Sampling(seed=0)([z_mean, z_log_var])))
+    assert np.all(np.isfinite(np.exp(z_log_var))) and np.exp(z_log_var).min() > 0
+
+
 def test_decoder_starts_at_the_mean_image():
     mean_image = np.linspace(0, 1, 784).reshape(28, 28)
     decoder = models.build_decoder(3, mean_image, hidden=(16,))
@@ -315,6 +327,29 @@ def test_predict_logits_is_what_the_model_predicts(pixel_type):
 # The VAE
 
 
+@pytest.mark.parametrize("count", [1, 5, 8])
+def test_two_halves_side_by_side_are_the_whole(count):
+    a, b = RNG.random((2, count, 3), np.float32)
+    product, rows = models.side_by_side(lambda x, y: (x * y, tf.reduce_sum(x, axis=1)), a, b)
+    np.testing.assert_array_equal(product, a * b)
+    np.testing.assert_allclose(rows, a.sum(axis=1), rtol=1e-6)
+
+
+def test_a_network_is_trained_side_by_side_as_it_is_alone():
+    labels = np.arange(12) % 3
+    found = []
+    for wrap in (models.SideBySide, lambda network: network):
+        keras.utils.set_random_seed(0)
+        network = models.build_classifier(3, hidden=(16,), dropout=0)
+        trainee = wrap(network)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        trainee.compile(keras.optimizers.SGD(0.1), loss)
+        trainee.fit(IMAGES, labels, batch_size=12, epochs=3, shuffle=False, verbose=0)
+        found.append(network.get_weights())
+    for side_by_side, alone in zip(*found, strict=True):
+        np.testing.assert_allclose(side_by_side, alone, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", PRIORS)
 @pytest.mark.parametrize("compiled", [False, True])
 def test_train_step_follows_the_gradient_of_the_negative_elbo(name, compiled):
@@ -324,7 +359,8 @@ def test_train_step_follows_the_gradient_of_the_negative_elbo(name, compiled):
     before = [weight.numpy() for weight in vae.trainable_weights]
     with tf.GradientTape() as tape:
         z_mean, z_log_var = vae.encoder(IMAGES)
-        epsilon = models.Sampling(vae.seed)([tf.zeros_like(z_mean), tf.zeros_like(z_mean)])
+        sampling, zeros = models.Sampling(vae.seed), tf.zeros_like(z_mean[:6])
+        epsilon = tf.concat([sampling([zeros, zeros]) for _ in range(2)], axis=0)
         z = z_mean + tf.sqrt(tf.exp(z_log_var)) * epsilon
         log_q = tf.reduce_sum(
             -0.5 * (tf.math.log(2 * np.pi) + z_log_var + (z - z_mean) ** 2 / tf.exp(z_log_var)), 1
@@ -364,7 +400,7 @@ def test_evaluation_averages_both_terms_and_changes_no_weight(name):
     logs = vae.evaluate(IMAGES, batch_size=5, verbose=0, return_dict=True)
     assert logs["loss"] == pytest.approx(logs["reconstruction_loss"] + logs["kl_loss"], rel=1e-6)
     for old, weight in zip(before, vae.trainable_weights, strict=True):
-        assert np.array_equal(old, weight)
+        assert np.array_equal(old, weight.numpy())
 
     again = small_vae(PRIORS[name]())  # batches of 5, 5 and 2, each image counting once
     terms = [again.negative_elbo(IMAGES[i : i + 5]) for i in (0, 5, 10)]

@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 
@@ -225,6 +224,7 @@ def test_collapsed_latents_stop_the_training_with_a_sentence():
 
 def test_the_same_seed_trains_the_same_bits(monkeypatch):
     monkeypatch.setattr(training, "COLLAPSED_NATS", 0)  # so few steps teach next to nothing
+    monkeypatch.setattr(training, "CLASSIFIER_IMAGES", 600)
 
     def weights(seed):
         training.make_reproducible(seed)
@@ -242,7 +242,7 @@ def test_the_same_seed_trains_the_same_bits(monkeypatch):
 # Several devices
 
 ON_DEVICES = """
-import json, sys
+import sys
 import numpy as np
 import tensorflow as tf
 
@@ -253,87 +253,101 @@ import keras
 import models
 import training
 
-devices, images, folder = json.loads(sys.argv[1]), np.load(sys.argv[2]), sys.argv[3]
-labels = np.arange(len(images)) % 5
-training.BATCH_SIZE = 64 // len(devices)
-training.CLASSIFIER_EPOCHS, training.CLASSIFIER_IMAGES = 3, len(images)
-training.make_reproducible(3)
-strategy = tf.distribute.get_strategy()
-if len(devices) > 1:
-    strategy = tf.distribute.MirroredStrategy(devices)
-with strategy.scope():
-    # Each device draws its own epsilon: a variance of nearly 0 makes that no difference.
-    pixels = keras.Input((28, 28, 1))
-    x = keras.layers.Flatten()(pixels)
-    tiny = keras.initializers.Constant(-60)
-    z_log_var = keras.layers.Dense(2, kernel_initializer="zeros", bias_initializer=tiny)
-    encoder = keras.Model(pixels, [keras.layers.Dense(2)(x), z_log_var(x)])
-    vae = models.VAE(
-        encoder,
-        models.build_decoder(2, images.mean(axis=0) / 255, hidden=(16,)),
-        models.MixturePrior(2, components=3, seed=3),
-        seed=3,
-    )
-    classifier = models.build_classifier(5, hidden=(16,), dropout=0)
-start = [weight.numpy() for weight in vae.weights + classifier.weights]
-history = training.train_vae(vae, images, 3, 0.004, seed=3)
-training.train_classifier(classifier, images, labels, seed=3)
-history |= classifier.history.history
 
-vae.save(f"{folder}/vae.keras")
-classifier.save(f"{folder}/classifier.keras")
-np.savez(
-    f"{folder}/found.npz",
-    elbo=training.negative_elbo(vae, images),
-    z_mean=vae.encoder.predict(images[..., None] / np.float32(255), verbose=0)[0],
-    logits=models.predict_logits(classifier, images),
-    images=vae.generate(5),
-    **history,
-    **{f"weight {i}": w.numpy() for i, w in enumerate(vae.weights + classifier.weights)},
-    **{f"start {i}": weight for i, weight in enumerate(start)},
-)
+def indices_fed(strategy):
+    numbers = np.arange(len(images))
+    batches = feed(images, numbers, batch_size=64, seed=3)
+    parts = [
+        strategy.experimental_local_results(numbers)
+        for _, numbers in strategy.experimental_distribute_dataset(batches)
+    ]
+    assert all(len(part) == strategy.num_replicas_in_sync for part in parts)
+    return [tf.concat(part, axis=0) for part in parts]
+
+
+def in_order(images, *others, batch_size, **_):
+    # Keras looks at a batch before it trains on several devices, so that feed would go on with
+    # its second order there.
+    pixels = images[..., None] / np.float32(255)
+    arrays = (pixels, *others) if others else pixels
+    return tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size, drop_remainder=True)
+
+
+images, folder = np.load(sys.argv[1]), sys.argv[2]
+feed, training.feed = training.feed, in_order
+training.shifted_by_a_pixel = lambda images, labels: (images, labels)
+training.CLASSIFIER_EPOCHS, training.CLASSIFIER_IMAGES = 3, len(images)
+for count, strategy in (
+    (1, tf.distribute.get_strategy()),
+    (2, tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])),
+):
+    training.BATCH_SIZE = 64 // count
+    training.make_reproducible(3)
+    with strategy.scope():
+        # Each device draws its own epsilon: a variance of nearly 0 makes that no difference.
+        pixels = keras.Input((28, 28, 1))
+        x = keras.layers.Flatten()(pixels)
+        tiny = keras.initializers.Constant(-60)
+        z_log_var = keras.layers.Dense(2, kernel_initializer="zeros", bias_initializer=tiny)
+        vae = models.VAE(
+            keras.Model(pixels, [keras.layers.Dense(2)(x), z_log_var(x)]),
+            models.build_decoder(2, images.mean(axis=0) / 255, hidden=(16,)),
+            models.MixturePrior(2, components=3, seed=3),
+            seed=3,
+        )
+        classifier = models.build_classifier(5, hidden=(16,), dropout=0)
+    start = [weight.numpy() for weight in vae.weights + classifier.weights]
+    history = training.train_vae(vae, images, 3, 0.004, seed=3)
+    labels = np.arange(len(images)) % 5
+    classified = training.train_classifier(classifier, images, labels, seed=3)
+    history |= {f"classifier {name}": values for name, values in classified.items()}
+
+    vae.save(f"{folder}/vae {count}.keras")
+    classifier.save(f"{folder}/classifier {count}.keras")
+    np.savez(
+        f"{folder}/found {count}.npz",
+        fed=indices_fed(strategy),
+        negative_elbo=training.negative_elbo(vae, images),
+        z_mean=vae.encoder.predict(images[..., None] / np.float32(255), verbose=0)[0],
+        logits=models.predict_logits(classifier, images),
+        images=vae.generate(5),
+        **history,
+        **{f"weight {i}": w.numpy() for i, w in enumerate(vae.weights + classifier.weights)},
+        **{f"start {i}": weight for i, weight in enumerate(start)},
+    )
 """
 
 
 @pytest.fixture(scope="module")
-def found_on_devices(tmp_path_factory):
-    """What the same training gives on one device and on two: {name: array} of each."""
+def device_folder(tmp_path_factory):
+    """Where the same training on one device and on two has left its models and what it found.
+
+    The devices of a process are settled before TensorFlow starts, hence another process.
+    """
     folder = tmp_path_factory.mktemp("devices")
     np.save(folder / "images.npy", blobs(400))
-    found = []
-    for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
-        place = folder / str(len(devices))
-        place.mkdir()
-        subprocess.run(
-            [
-                *(sys.executable, "-c", ON_DEVICES, json.dumps(devices)),
-                *(str(folder / "images.npy"), str(place)),
-            ],
-            cwd=ROOT,
-            check=True,
-            timeout=300,
-        )
-        with np.load(place / "found.npz") as file:
-            found.append({**file, "place": place})
-    return found
+    arguments = [sys.executable, "-c", ON_DEVICES, folder / "images.npy", folder]
+    subprocess.run(arguments, cwd=ROOT, check=True, timeout=600)
+    return folder
 
 
-@pytest.mark.xfail(reason="the ELBO after three epochs is 0.2 % off, not yet explained")
-def test_two_devices_train_as_one_does(found_on_devices):
-    one, two = found_on_devices
-    names = [name for name in one if name != "place"]
-    assert {"loss", "kl_loss", "reconstruction_loss", "accuracy", "weight 0"} <= set(names)
-    assert names == [name for name in two if name != "place"]
-    for name in names:
-        np.testing.assert_allclose(two[name], one[name], rtol=2e-3, atol=2e-3, err_msg=name)
-    moved = [np.abs(one[f"weight {i}"] - one[f"start {i}"]).max() for i in range(6)]
-    assert min(moved) > 0.02  # ten times the tolerance: both have trained, and in the same way
+def test_two_devices_train_as_one_does(device_folder):
+    one, two = (dict(np.load(device_folder / f"found {count}.npz")) for count in (1, 2))
+    assert {"loss", "kl_loss", "reconstruction_loss", "classifier loss", "weight 0"} <= set(one)
+    assert one["fed"].shape == (6, 64)
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-4, err_msg=name)
+    weights = [name for name in one if name.startswith("weight")]
+    moved = [np.abs(one[name] - one[name.replace("weight", "start")]).max() for name in weights]
+    assert np.mean(np.array(moved) > 0.01) > 0.7  # both have trained, and in the same way
 
 
-def test_models_trained_on_two_devices_load_on_one(found_on_devices):
-    _, two = found_on_devices
-    vae = keras.saving.load_model(two["place"] / "vae.keras")
-    classifier = keras.saving.load_model(two["place"] / "classifier.keras")
+def test_models_trained_on_two_devices_load_on_one(device_folder):
+    two = np.load(device_folder / "found 2.npz")
+    vae, classifier = (
+        keras.saving.load_model(device_folder / f"{part} 2.keras") for part in ("vae", "classifier")
+    )
     np.testing.assert_allclose(vae.generate(5), two["images"], atol=1e-5)
     logits = models.predict_logits(classifier, blobs(400))
     np.testing.assert_allclose(logits, two["logits"], atol=1e-4)
