@@ -10,6 +10,8 @@ import sys
 from datasets import DataError
 from outputs import OutputError
 
+NO_MEMORY = "error: there is not enough memory: try a smaller data set or fewer images"
+
 
 class UserError(Exception):
     """Something only the user can put right; the message is one sentence saying what."""
@@ -133,11 +135,15 @@ def run(main):
     except (DataError, OutputError, UserError) as error:
         _stop(2, f"error: {error}")
     except MemoryError:
-        _stop(2, "error: there is not enough memory: try a smaller data set or fewer images")
+        _stop(2, NO_MEMORY)
     except Terminated:
         _stop(143, "stopped by SIGTERM; files written earlier are whole")
     except KeyboardInterrupt:
         _stop(130, "stopped; files written earlier are whole")
+    except Exception as error:
+        if type(error).__name__ != "ResourceExhaustedError":  # TensorFlow's, perhaps not imported
+            raise
+        _stop(2, NO_MEMORY)
 
 
 def _terminate(number, frame):

@@ -62,14 +62,14 @@ def check_outputs(arguments):
 
 
 def read_settings(arguments, data):
-    """The names of the models in the folder that --load names, whose settings become the
+    """The models {name: file} in the folder that --load names, whose settings become the
     arguments; raises UserError where they do not suit the data or the flags."""
     folder = outputs.saved_folder(arguments.load, ["settings.json"])
     try:
         settings = json.loads((folder / "settings.json").read_text())
         origin = settings["fingerprint"], settings["dataset"], settings["classes"]
         trained = {} if origin[0] != data.fingerprint else {k: settings[k] for k in TRAINING}
-        models = settings.get("models", [])
+        files = [f"{name}.keras" for name in settings["models"]]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise cli.UserError(
             f"--load {arguments.load}: its settings.json is not one that --save wrote"
@@ -88,7 +88,8 @@ def read_settings(arguments, data):
                 f"leave {flag} or --load out"
             )
         setattr(arguments, name, value)
-    return models
+    folder = outputs.saved_folder(arguments.load, files)
+    return {Path(file).stem: folder / file for file in files}
 
 
 def split_data(arguments, data):
@@ -166,17 +167,14 @@ def save_models(arguments, data, parts):
         (folder / "settings.json").write_text(json.dumps(settings, indent=2))
 
 
-def load_models(arguments, names):
+def load_models(arguments, files):
     """The parts {name: keras.Model} that save_models kept; nothing in the files is executed."""
     import keras
 
     import models  # noqa: F401  (registers the classes that the files name)
 
-    folder = outputs.saved_folder(arguments.load, [f"{name}.keras" for name in names])
     try:
-        return {
-            name: keras.saving.load_model(folder / f"{name}.keras", compile=False) for name in names
-        }
+        return {name: keras.saving.load_model(file, compile=False) for name, file in files.items()}
     except Exception as error:  # a foreign file can make the loader raise almost anything
         raise cli.UserError(f"--load {arguments.load}: {error}") from error
 
@@ -399,11 +397,12 @@ def main():
 
     with stage("searching for copies", seconds):
         training_images = for_vae[0]
-        closest, distance = evaluation.closest_training_images(examined[0], training_images)
-        correlation = evaluation.correlation(examined[0], training_images[closest])
-        real_closest, real_distance = evaluation.closest_training_images(
-            data.x_test, training_images
+        both = np.concatenate((examined[0], data.x_test.astype("float32") / 255))
+        found = evaluation.closest_training_images(both, training_images)
+        (closest, real_closest), (distance, real_distance) = (
+            np.split(part, [len(examined[0])]) for part in found
         )
+        correlation = evaluation.correlation(examined[0], training_images[closest])
         real_correlation = evaluation.correlation(data.x_test, training_images[real_closest])
         evidence |= {
             "closest_correlation_median": median(correlation),

@@ -41,6 +41,15 @@ def test_what_the_user_can_put_right_is_one_line(tmp_path, expression, line):
     assert done.stderr.startswith(line) and done.stderr.count("\n") == 1
 
 
+def test_tensorflow_without_memory_is_one_line(tmp_path):
+    imported = "with cli.quiet_tensorflow():\n    import tensorflow as tf\n"
+    failure = "tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating tensor')"
+    done = run_script(tmp_path, imported + raising(failure))
+    assert done.returncode == 2
+    assert done.stderr.startswith("script.py: error: there is not enough memory: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_bug_keeps_its_traceback(tmp_path):
     done = run_script(tmp_path, raising("ValueError('our mistake')"))
     assert done.returncode == 1
