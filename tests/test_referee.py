@@ -96,7 +96,7 @@ def test_bundled_referee_is_as_good_as_recorded(name):
     accuracy = (logits.argmax(axis=1) == data.y_test).mean()
     # Another processor may round three images to the other side.
     assert accuracy == pytest.approx(record["test_accuracy"], abs=3e-4)
-    assert accuracy >= {"mnist": 0.994, "fashion_mnist": 0.91}[name]
+    assert accuracy >= {"mnist": 0.994, "fashion_mnist": 0.92}[name]
 
 
 @pytest.mark.parametrize("damage", ["flipped bit", "cut short", "missing", "no record"])
