@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, hear_ctrl_c
 
 import cli
 
@@ -82,7 +82,12 @@ cli.run(main)
 """,
     )
     process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,
     )
     assert process.stdout.readline() == "writing\n"
     assert len(list(tmp_path.glob(".*.unfinished"))) == 2

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, hear_ctrl_c
 from PIL import Image
 
 FIGURES = {
@@ -182,6 +182,7 @@ def test_interrupted_run_leaves_whole_files(loaded, tmp_path, stop):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=hear_ctrl_c,
         )
         time.sleep(moment * whole)
         process.send_signal(stop)
