@@ -69,7 +69,7 @@ def read_settings(arguments, data):
         settings = json.loads((folder / "settings.json").read_text())
         origin = settings["fingerprint"], settings["dataset"], settings["classes"]
         trained = {} if origin[0] != data.fingerprint else {k: settings[k] for k in TRAINING}
-        files = [f"{name}.keras" for name in settings["models"]]
+        files = [f"{name}.keras" for name in settings.get("models", [])]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise cli.UserError(
             f"--load {arguments.load}: its settings.json is not one that --save wrote"
