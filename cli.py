@@ -129,7 +129,10 @@ def run(main):
     2: a mistake in the arguments, the data or the outputs.  130: Ctrl-C.  143: SIGTERM.
     Anything else is a bug and keeps its traceback.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a background job is deaf
+        signal.signal(signal.SIGINT, _interrupt)
+    sys.unraisablehook = _report_unraisable
     try:
         main()
     except (DataError, OutputError, UserError) as error:
@@ -146,11 +149,28 @@ def run(main):
         _stop(2, NO_MEMORY)
 
 
-def _terminate(number, frame):
-    raise Terminated
+def _interrupt(number, frame):
+    """Stops the run now or, where Python happens to be in a destructor and ignores every
+    exception, as soon as it is out of it; 2 s are ample for the clean-up in between."""
+    stop = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    def again(number, frame):
+        raise stop
+
+    if hasattr(signal, "setitimer"):  # not on Windows
+        signal.signal(signal.SIGALRM, again)
+        signal.setitimer(signal.ITIMER_REAL, 2, 2)
+    raise stop
+
+
+def _report_unraisable(ignored):
+    if not issubclass(ignored.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(ignored)
 
 
 def _stop(status, sentence):
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
     # A progress bar may have left the cursor in the middle of a line.
     start = "\n" if sys.stderr.isatty() else ""
     print(f"{start}{os.path.basename(sys.argv[0])}: {_one_line(sentence)}", file=sys.stderr)

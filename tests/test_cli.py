@@ -100,6 +100,30 @@ cli.run(main)
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_meets_a_destructor_is_not_lost(tmp_path, number, status):
+    command = script(
+        tmp_path,
+        f"""
+import os, time
+class Deaf:
+    def __del__(self):
+        os.kill(os.getpid(), {int(number)})
+def main():
+    Deaf()
+    print("still running", flush=True)
+    time.sleep(600)
+cli.run(main)
+""",
+    )
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, preexec_fn=hear_ctrl_c
+    )
+    assert done.stdout == "still running\n"
+    assert done.returncode == status
+    assert done.stderr.startswith("script.py: stopped") and done.stderr.count("\n") == 1
+
+
 def test_notes_of_the_import_are_not_seen_but_errors_are(tmp_path):
     done = run_script(
         tmp_path,
