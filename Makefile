@@ -10,7 +10,7 @@ sanity: .venv/installed  ## a VAE on each data set: imgs/demo_*.png
 	.venv/bin/python vae_demo.py
 
 test: .venv/installed-tests
-	.venv/bin/python -m pytest -q -n 2 --dist loadfile --durations 12 tests
+	.venv/bin/python -m pytest -q -n 2 --dist loadfile tests
 
 table: .venv/installed  ## the README's results tables, three seeds: half an hour and more
 	for seed in $(SEEDS); do \

@@ -99,6 +99,12 @@ def feed(images, *others, batch_size, seed, passes=1):
     return without_autotune(batches)
 
 
+def batches_in_order(images):
+    """Each of the images (n, 28, 28) uint8 once, as (500, 28, 28, 1) float32 in [0, 1]."""
+    pixels = images[..., None].astype("float32") / 255
+    return without_autotune(tf.data.Dataset.from_tensor_slices(pixels).batch(500))
+
+
 def without_autotune(batches):
     """The same tf.data.Dataset, its buffers as they were set.
 
@@ -133,10 +139,7 @@ def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None):
     then every image is the same blur, whatever is drawn.
     """
     batches = feed(images, batch_size=_global_batch_size(vae), seed=seed)
-    validation = None
-    if validation_images is not None:
-        pixels = validation_images[..., None].astype("float32") / 255
-        validation = without_autotune(tf.data.Dataset.from_tensor_slices(pixels).batch(500))
+    validation = None if validation_images is None else batches_in_order(validation_images)
     schedule = one_cycle(learning_rate, epochs * len(batches))
     replicas = vae.distribute_strategy.num_replicas_in_sync
     with vae.distribute_strategy.scope():
@@ -195,6 +198,4 @@ def negative_elbo(vae, images):
     """Mean over images (n, 28, 28) uint8, in nats, from one sample of z for each image."""
     with vae.distribute_strategy.scope():
         vae.compile()
-    batches = tf.data.Dataset.from_tensor_slices(images[..., None].astype("float32") / 255)
-    batches = without_autotune(batches.batch(500))
-    return vae.evaluate(batches, verbose=0, return_dict=True)["loss"]
+    return vae.evaluate(batches_in_order(images), verbose=0, return_dict=True)["loss"]
