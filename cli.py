@@ -2,15 +2,19 @@
 
 import argparse
 import contextlib
+import gc
 import math
 import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from datasets import DataError
 from outputs import OutputError
 
 NO_MEMORY = "error: there is not enough memory: try a smaller data set or fewer images"
+
+_work_abandoned = False
 
 
 class UserError(Exception):
@@ -106,11 +110,35 @@ def quiet_tensorflow():
     stderr = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
+    # Half a million objects are made that stay: to look for garbage among them, now and in every
+    # later collection, would take a second and more.
+    gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
+        gc.set_threshold(50_000)
+        gc.enable()
         os.dup2(stderr, 2)
         os.close(stderr)
+
+
+@contextlib.contextmanager
+def beside(work, *arguments):
+    """Runs work(*arguments) in a thread of its own while the block runs; gives its Future.
+
+    Leaving the block waits for the work. Not so where an exception leaves it: then the work is
+    abandoned, and run ends the process without it.
+    """
+    global _work_abandoned
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield pool.submit(work, *arguments)
+    except BaseException:
+        _work_abandoned = True
+        pool.shutdown(wait=False)
+        raise
+    pool.shutdown()
 
 
 def peak_memory():
@@ -174,6 +202,9 @@ def _stop(status, sentence):
     # A progress bar may have left the cursor in the middle of a line.
     start = "\n" if sys.stderr.isatty() else ""
     print(f"{start}{os.path.basename(sys.argv[0])}: {_one_line(sentence)}", file=sys.stderr)
+    if _work_abandoned:  # Python would wait for its thread
+        sys.stdout.flush()
+        os._exit(status)
     sys.exit(status)
 
 

@@ -6,8 +6,12 @@ python demo_dnn_vae.py
 
 import contextlib
 import json
+import os
 import time
 from pathlib import Path
+
+# NumPy works beside TensorFlow here, and its threads would spin on the cores that both need.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
@@ -19,9 +23,9 @@ import selection
 
 # Settled when the models are trained; --load takes them from the folder it is given.
 TRAINING = {
-    "epochs": 10,
+    "epochs": 8,
     "latent_dim": 16,
-    "learning_rate": 8e-3,
+    "learning_rate": 1e-2,
     "seed": 0,
     "prior": "mixture",
     "split": "shared",
@@ -118,7 +122,8 @@ def train(arguments, classes, for_vae, for_classifier, seconds):
     import training
 
     mean_image = for_vae[0].mean(axis=0) / 255
-    with training.distribution_strategy().scope():
+    strategy = training.distribution_strategy()
+    with strategy.scope():
         classifier = models.build_classifier(classes)
         prior = {"mixture": models.MixturePrior, "normal": models.StandardNormalPrior}
         vae = models.VAE(
@@ -127,12 +132,18 @@ def train(arguments, classes, for_vae, for_classifier, seconds):
             prior[arguments.prior](arguments.latent_dim, seed=arguments.seed),
             seed=arguments.seed,
         )
-    with stage("training the classifier", seconds):
-        training.train_classifier(classifier, *for_classifier, arguments.seed)
-    with stage("training the VAE", seconds):
+    classifier_work = training.train_classifiers, [classifier], [for_classifier], arguments.seed
+    with (
+        stage("training the classifier and the VAE", seconds),
+        cli.beside(*classifier_work) as classifier_training,
+    ):
+        if strategy.num_replicas_in_sync > 1:
+            # Each device would wait for the others in one of the trainings, not in the same one.
+            classifier_training.result()
         training.train_vae(
             vae, for_vae[0], arguments.epochs, arguments.learning_rate, arguments.seed
         )
+        classifier_training.result()
     return {"classifier": classifier, "vae": vae}
 
 
@@ -207,20 +218,51 @@ def generate(vae, classifier, temperature, arguments, classes, append):
     return balance, weak, sample, examined
 
 
-def usefulness(images, labels, data, seed):
-    """Accuracy on real test images of a classifier trained from scratch on these images only.
+def search_for_copies(generated, data, test_labels, training_images):
+    """Are the generated (images, labels) closer to the training images than real ones are?
 
-    The classification accuracy score of Ravuri & Vinyals 2019; NaN where there are too few.
+    Returns the answers, as part of the evidence, and the arrays that figures.draw_copies draws.
+    """
+    images, labels = generated
+    both = np.concatenate((images, data.x_test.astype("float32") / 255))
+    found = evaluation.closest_training_images(both, training_images)
+    (closest, real_closest), (distance, real_distance) = (
+        np.split(part, [len(images)]) for part in found
+    )
+    correlation = evaluation.correlation(images, training_images[closest])
+    real_correlation = evaluation.correlation(data.x_test, training_images[real_closest])
+    answers = {
+        "closest_correlation_median": median(correlation),
+        "real_closest_correlation_median": median(real_correlation),
+        "closest_distance_median": median(distance),
+        "real_closest_distance_median": median(real_distance),
+        "copy_rate": evaluation.copy_rate(distance, real_distance),
+        "real_copy_rate": evaluation.copy_rate(real_distance, real_distance),
+        "copying_z": evaluation.three_sample_z(distance, real_distance, labels, test_labels),
+    }
+    pairs = nearest_pairs(images, training_images, closest, correlation)
+    real_pairs = nearest_pairs(data.x_test, training_images, real_closest, real_correlation)
+    return answers, (distance, real_distance, correlation, real_correlation, pairs, real_pairs)
+
+
+def usefulness(generated, real, data, seed):
+    """Accuracy on real test images of two classifiers trained from scratch, one on the generated
+    (images, labels) only, one on the real ones: two floats, NaN where there are too few.
+
+    The classification accuracy score of Ravuri & Vinyals 2019.
     """
     import models
     import training
 
-    if len(images) < training.BATCH_SIZE:
-        return float("nan")
+    if min(len(generated[1]), len(real[1])) < training.BATCH_SIZE:
+        return float("nan"), float("nan")
     training.make_reproducible(seed)
-    classifier = models.build_classifier(len(data.class_names))
-    training.train_classifier(classifier, images, labels, seed)
-    return np.mean(models.predict_logits(classifier, data.x_test).argmax(axis=1) == data.y_test)
+    classifiers = [
+        models.build_classifier(len(data.class_names), name=name) for name in ("generated", "real")
+    ]
+    training.train_classifiers(classifiers, [generated, real], seed)
+    predicted = (models.predict_logits(each, data.x_test).argmax(axis=1) for each in classifiers)
+    return tuple(np.mean(labels == data.y_test) for labels in predicted)
 
 
 def as_many_real(images, labels, counts, seed):
@@ -379,94 +421,75 @@ def main():
             "class_counts_balanced": balance.kept.tolist(),
         }
 
-    with stage("asking the referee", seconds):
-        verdict = predict_logits(referee, images).argmax(axis=1)
-        real_verdict = predict_logits(referee, data.x_test).argmax(axis=1)
-        real_strong_labels = test_labels[real_strong]
-        evidence |= {
-            "referee_test_accuracy": np.mean(real_verdict == data.y_test),
-            "agreement": evaluation.agreement(labels, verdict),
-            "strong_agreement": evaluation.agreement(labels[strong], verdict[strong]),
-            "weak_agreement": evaluation.agreement(labels[weak], verdict[weak]),
-            "real_agreement": evaluation.agreement(test_labels, real_verdict),
-            "real_strong_agreement": evaluation.agreement(
-                real_strong_labels, real_verdict[real_strong]
-            ),
-            "generated_ece": evaluation.expected_calibration_error(calibrated, verdict),
-        }
+    counts = np.bincount(examined[1], minlength=classes)
+    real = as_many_real(*for_vae, counts, arguments.seed)
+    with (
+        cli.beside(usefulness, examined, real, data, arguments.seed) as accuracies,
+        cli.beside(search_for_copies, examined, data, test_labels, for_vae[0]) as copies,
+    ):
+        with stage("asking the referee", seconds):
+            verdict = predict_logits(referee, images).argmax(axis=1)
+            real_verdict = predict_logits(referee, data.x_test).argmax(axis=1)
+            real_strong_labels = test_labels[real_strong]
+            evidence |= {
+                "referee_test_accuracy": np.mean(real_verdict == data.y_test),
+                "agreement": evaluation.agreement(labels, verdict),
+                "strong_agreement": evaluation.agreement(labels[strong], verdict[strong]),
+                "weak_agreement": evaluation.agreement(labels[weak], verdict[weak]),
+                "real_agreement": evaluation.agreement(test_labels, real_verdict),
+                "real_strong_agreement": evaluation.agreement(
+                    real_strong_labels, real_verdict[real_strong]
+                ),
+                "generated_ece": evaluation.expected_calibration_error(calibrated, verdict),
+            }
 
-    with stage("searching for copies", seconds):
-        training_images = for_vae[0]
-        both = np.concatenate((examined[0], data.x_test.astype("float32") / 255))
-        found = evaluation.closest_training_images(both, training_images)
-        (closest, real_closest), (distance, real_distance) = (
-            np.split(part, [len(examined[0])]) for part in found
-        )
-        correlation = evaluation.correlation(examined[0], training_images[closest])
-        real_correlation = evaluation.correlation(data.x_test, training_images[real_closest])
-        evidence |= {
-            "closest_correlation_median": median(correlation),
-            "real_closest_correlation_median": median(real_correlation),
-            "closest_distance_median": median(distance),
-            "real_closest_distance_median": median(real_distance),
-            "copy_rate": evaluation.copy_rate(distance, real_distance),
-            "real_copy_rate": evaluation.copy_rate(real_distance, real_distance),
-            "copying_z": evaluation.three_sample_z(
-                distance, real_distance, examined[1], test_labels
-            ),
-        }
+        with stage("drawing", seconds):
+            names = data.class_names
+            hesitant = np.flatnonzero(weak)[np.argsort(confidence[weak], kind="stable")]
+            pair, share = selection.hesitation(calibrated[hesitant])
+            panels = [
+                ("real test images, raw softmax", test_raw, data.y_test),
+                ("real test images, calibrated", test_calibrated, data.y_test),
+                ("generated against referee, raw softmax", raw, verdict),
+                ("generated against referee, calibrated", calibrated, verdict),
+            ]
+            panels = [
+                (title, evaluation.reliability(p.max(axis=1), p.argmax(axis=1) == truth))
+                for title, p, truth in panels
+            ]
+            drawings = {
+                "diagram": [figures.draw_diagram],
+                "dnn-vae-strong": [
+                    figures.draw_strong,
+                    *(images[strong], labels[strong], confidence[strong]),
+                    *(names, arguments.threshold),
+                ],
+                "dnn-vae-weak": [
+                    figures.draw_weak,
+                    *(images[hesitant], pair[:, 0], share[:, 0], pair[:, 1], share[:, 1]),
+                    *(names, selection.WEAK),
+                ],
+                "pred-dist": [
+                    figures.draw_confidence,
+                    *(confidence, test_confidence, arguments.threshold, selection.WEAK),
+                ],
+                "calibration": [figures.draw_calibration, panels],
+                "class-balance": [
+                    figures.draw_class_balance,
+                    *(balance.generated, balance.strong, balance.kept, names),
+                ],
+            }
+            draw_figures(arguments.out, drawings)
 
-    with stage("training on accepted and on real images", seconds):
-        counts = np.bincount(examined[1], minlength=classes)
-        real = as_many_real(*for_vae, counts, arguments.seed)
-        evidence |= {
-            "usefulness_accuracy": usefulness(*examined, data, arguments.seed),
-            "real_usefulness_accuracy": usefulness(*real, data, arguments.seed),
-        }
+        with stage("finishing the search for copies", seconds):
+            found, arrays = copies.result()
+            evidence |= found
+            draw_figures(arguments.out, {"copies": [figures.draw_copies, *arrays]})
 
-    with stage("drawing", seconds):
-        names = data.class_names
-        hesitant = np.flatnonzero(weak)[np.argsort(confidence[weak], kind="stable")]
-        pair, share = selection.hesitation(calibrated[hesitant])
-        panels = [
-            ("real test images, raw softmax", test_raw, data.y_test),
-            ("real test images, calibrated", test_calibrated, data.y_test),
-            ("generated against referee, raw softmax", raw, verdict),
-            ("generated against referee, calibrated", calibrated, verdict),
-        ]
-        panels = [
-            (title, evaluation.reliability(p.max(axis=1), p.argmax(axis=1) == truth))
-            for title, p, truth in panels
-        ]
-        drawings = {
-            "diagram": [figures.draw_diagram],
-            "dnn-vae-strong": [
-                figures.draw_strong,
-                *(images[strong], labels[strong], confidence[strong]),
-                *(names, arguments.threshold),
-            ],
-            "dnn-vae-weak": [
-                figures.draw_weak,
-                *(images[hesitant], pair[:, 0], share[:, 0], pair[:, 1], share[:, 1]),
-                *(names, selection.WEAK),
-            ],
-            "pred-dist": [
-                figures.draw_confidence,
-                *(confidence, test_confidence, arguments.threshold, selection.WEAK),
-            ],
-            "calibration": [figures.draw_calibration, panels],
-            "class-balance": [
-                figures.draw_class_balance,
-                *(balance.generated, balance.strong, balance.kept, names),
-            ],
-            "copies": [
-                figures.draw_copies,
-                *(distance, real_distance, correlation, real_correlation),
-                nearest_pairs(examined[0], training_images, closest, correlation),
-                nearest_pairs(data.x_test, training_images, real_closest, real_correlation),
-            ],
-        }
-        draw_figures(arguments.out, drawings)
+        with stage("finishing the training on accepted and on real images", seconds):
+            evidence["usefulness_accuracy"], evidence["real_usefulness_accuracy"] = (
+                accuracies.result()
+            )
 
     seconds["total"] = time.perf_counter() - started
     print_evidence(evidence, names, arguments.threshold)

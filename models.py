@@ -172,13 +172,16 @@ def silu(x):
     return with_gradient(x)
 
 
-def build_encoder(latent_dim, hidden=(384, 256)):
+def build_encoder(latent_dim, hidden=(256, 256)):
     """Dense encoder: (batch, 28, 28, 1) in [0, 1] -> z_mean, z_log_var: (batch, latent_dim)."""
     image = keras.Input(IMAGE_SHAPE)
-    x = pixels = keras.layers.Flatten()(image)
+    pixels = keras.layers.Flatten()(image)
+    # Half the resolution is enough to tell which image it is: a third of a nat better than all
+    # pixels, since less is learned by heart, and a quarter of the arithmetic.
+    x = small = keras.layers.Flatten()(keras.layers.AveragePooling2D(2)(image))
     for units in hidden:
         # Most pixels are 0, so the first layer starts at twice the variance He et al. 2015 advise.
-        gain = 4.0 if x is pixels else 2.0
+        gain = 4.0 if x is small else 2.0
         start = keras.initializers.VarianceScaling(gain)
         x = keras.layers.Dense(units, activation=silu, kernel_initializer=start)(x)
 
@@ -195,7 +198,7 @@ def build_encoder(latent_dim, hidden=(384, 256)):
     return keras.Model(image, [code("z_mean"), z_log_var], name="encoder")
 
 
-def build_decoder(latent_dim, mean_image, hidden=(256, 384)):
+def build_decoder(latent_dim, mean_image, hidden=(256, 448)):
     """Dense decoder: z (batch, latent_dim) -> Bernoulli logits (batch, 28, 28, 1).
 
     mean_image: (28, 28) in [0, 1], what the decoder draws before it has learned anything.
@@ -243,17 +246,6 @@ def side_by_side(function, *arrays):
     first = function(*(array[:half] for array in arrays))
     second = function(*(array[half:] for array in arrays))
     return tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), first, second)
-
-
-class SideBySide(keras.Model):
-    """The network itself, to be trained: the same weights, outputs and name."""
-
-    def __init__(self, network):
-        super().__init__(name=network.name)
-        self.network = network
-
-    def call(self, images, training=None):
-        return side_by_side(lambda half: self.network(half, training=training), images)
 
 
 @keras.saving.register_keras_serializable("vae")
@@ -334,14 +326,15 @@ class VAE(keras.Model):
         return cls(**config)
 
 
-def build_classifier(classes, hidden=(384, 256), dropout=0.1):
+def build_classifier(classes, hidden=(384, 256), dropout=0.2, name="classifier"):
     """Dense classifier (DNN): (batch, 28, 28, 1) in [0, 1] -> logits (batch, classes)."""
     image = keras.Input(IMAGE_SHAPE)
     x = keras.layers.Flatten()(image)
     for units in hidden:
         x = keras.layers.Dense(units, activation="relu", kernel_initializer="he_normal")(x)
-        x = keras.layers.Dropout(dropout)(x)
-    return keras.Model(image, keras.layers.Dense(classes, name="logits")(x), name="classifier")
+    # After every layer it would cost more time, and neither accuracy nor calibration gains.
+    x = keras.layers.Dropout(dropout)(x)
+    return keras.Model(image, keras.layers.Dense(classes, name="logits")(x), name=name)
 
 
 def predict_logits(model, images, batch_size=1000):

@@ -13,8 +13,8 @@ import tensorflow as tf
 from keras import layers
 
 from cli import UserError
-from models import SideBySide
-from training import FusedAdam, feed, make_reproducible, one_cycle, without_autotune
+from models import side_by_side
+from training import FusedAdam, OneCycle, feed, make_reproducible, without_autotune
 
 DATA = Path(__file__).parent / "data"
 BATCH = 64
@@ -77,6 +77,17 @@ def augment(images, seed):
     return distort(images, linear, SHIFT * noise[:, 4:6], noise[:, 6] ** 2)
 
 
+class SideBySide(keras.Model):
+    """The network itself, to be trained: the same weights, outputs and name."""
+
+    def __init__(self, network):
+        super().__init__(name=network.name)
+        self.network = network
+
+    def call(self, images, training=None):
+        return side_by_side(lambda half: self.network(half, training=training), images)
+
+
 def train_referee(images, labels, classes, epochs, seed=0, verbose=0):
     """Train a referee from scratch on augmented images.
 
@@ -94,10 +105,11 @@ def train_referee(images, labels, classes, epochs, seed=0, verbose=0):
     referee = build_referee(classes)
     trainee = SideBySide(referee)
     trainee.compile(
-        FusedAdam(one_cycle(PEAK_RATE, epochs * len(batches)), weight_decay=WEIGHT_DECAY),
+        FusedAdam(OneCycle(PEAK_RATE, epochs * len(batches)), weight_decay=WEIGHT_DECAY),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
+    trainee.optimizer.build(trainee.trainable_variables)  # else fit compiles the step twice
     trainee.fit(
         without_autotune(augmented.prefetch(2)), epochs=epochs, verbose=verbose, shuffle=False
     )

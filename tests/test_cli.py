@@ -3,6 +3,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from conftest import ROOT, hear_ctrl_c
@@ -215,3 +217,53 @@ def test_help_fits_a_screen_and_shows_defaults(capsys, monkeypatch):
     for default in ("mnist", "20", "16", "imgs"):
         assert f"default: {default})" in " ".join(text.split())
     assert "None" not in text
+
+
+# Work beside the main thread
+
+
+def test_beside_gives_what_the_work_gives_and_waits_for_it():
+    done = []
+
+    def work(seconds):
+        time.sleep(seconds)
+        done.append(seconds)
+        return threading.current_thread()
+
+    with cli.beside(work, 0.2) as found:
+        assert not done
+    assert done == [0.2] and found.result() is not threading.current_thread()
+
+
+def test_what_goes_wrong_beside_is_raised_where_the_result_is_asked_for():
+    with pytest.raises(cli.UserError, match="no luck"), cli.beside(raise_user_error) as found:
+        found.result()
+
+
+def raise_user_error():
+    raise cli.UserError("no luck")
+
+
+@pytest.mark.parametrize(
+    "accident, status, said",
+    [
+        ("raise cli.UserError('enough')", 2, "script.py: error: enough"),
+        ("os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)", 143, "script.py: stopped by"),
+        ("os.kill(os.getpid(), signal.SIGINT); time.sleep(9)", 130, "script.py: stopped;"),
+    ],
+)
+def test_nobody_waits_for_work_that_is_not_wanted_any_more(tmp_path, accident, status, said):
+    text = (
+        "import os, signal, time\ndef main():\n    print('started')\n"
+        f"    with cli.beside(time.sleep, 300):\n        {accident}\ncli.run(main)\n"
+    )
+    done = subprocess.run(
+        script(tmp_path, text),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        preexec_fn=hear_ctrl_c,
+    )
+    assert done.returncode == status and done.stdout == "started\n"
+    assert done.stderr.startswith(said) and done.stderr.count("\n") == 1

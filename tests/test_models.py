@@ -335,21 +335,6 @@ def test_two_halves_side_by_side_are_the_whole(count):
     np.testing.assert_allclose(rows, a.sum(axis=1), rtol=1e-6)
 
 
-def test_a_network_is_trained_side_by_side_as_it_is_alone():
-    labels = np.arange(12) % 3
-    found = []
-    for wrap in (models.SideBySide, lambda network: network):
-        keras.utils.set_random_seed(0)
-        network = models.build_classifier(3, hidden=(16,), dropout=0)
-        trainee = wrap(network)
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        trainee.compile(keras.optimizers.SGD(0.1), loss)
-        trainee.fit(IMAGES, labels, batch_size=12, epochs=3, shuffle=False, verbose=0)
-        found.append(network.get_weights())
-    for side_by_side, alone in zip(*found, strict=True):
-        np.testing.assert_allclose(side_by_side, alone, atol=1e-6)
-
-
 @pytest.mark.parametrize("name", PRIORS)
 @pytest.mark.parametrize("compiled", [False, True])
 def test_train_step_follows_the_gradient_of_the_negative_elbo(name, compiled):

@@ -1,11 +1,13 @@
 import json
 import shutil
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import datasets
+import models
 import referee as referees
 import train_referee
 
@@ -147,3 +149,18 @@ def test_the_script_trains_a_referee_and_keeps_the_other(tmp_path, monkeypatch, 
 
 def test_small_sets_are_seen_more_often():
     assert [referees.epochs_for(count) for count in (1000, 2000, 10_000, 60_000)] == [20, 10, 6, 6]
+
+
+def test_a_network_is_trained_side_by_side_as_it_is_alone():
+    images, labels = np.tile(IMAGES, (2, 1, 1, 1)), np.arange(10) % 3
+    found = []
+    for wrap in (referees.SideBySide, lambda network: network):
+        keras.utils.set_random_seed(0)
+        network = models.build_classifier(3, hidden=(16,), dropout=0)
+        trainee = wrap(network)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        trainee.compile(keras.optimizers.SGD(0.1), loss)
+        trainee.fit(images, labels, batch_size=10, epochs=3, shuffle=False, verbose=0)
+        found.append(network.get_weights())
+    for side_by_side, alone in zip(*found, strict=True):
+        np.testing.assert_allclose(side_by_side, alone, atol=1e-6)

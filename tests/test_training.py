@@ -109,8 +109,8 @@ def test_fused_adam_is_adam(settings):
     shapes = [(5, 3), (3,), (2, 2, 2), ()]
     starts = [np.asarray(rng.normal(size=shape), np.float32) for shape in shapes]
     ours, theirs = ([keras.Variable(start) for start in starts] for _ in range(2))
-    fused = training.FusedAdam(training.one_cycle(0.1, 20), **settings)
-    plain = keras.optimizers.Adam(training.one_cycle(0.1, 20), **settings)
+    fused = training.FusedAdam(training.OneCycle(0.1, 20), **settings)
+    plain = keras.optimizers.Adam(training.OneCycle(0.1, 20), **settings)
     for step in range(20):
         gradients = [
             tf.constant(rng.normal(0, 10.0 ** rng.integers(-4, 2), shape), tf.float32)
@@ -138,20 +138,20 @@ def test_adam_by_hand():
     np.testing.assert_allclose(variable, [0.9 - step], rtol=1e-5)
 
 
-def test_one_cycle_rises_to_the_peak_and_falls_as_a_cosine_to_zero():
-    rate = training.one_cycle(0.8, 100)
-    assert [float(rate(step)) for step in (0, 100)] == pytest.approx([0, 0], abs=1e-7)
-    rates = np.array([float(rate(step)) for step in range(101)])
+def test_one_cycle_rises_to_the_peak_and_falls_to_zero_in_straight_lines():
+    rate = training.OneCycle(0.8, 100)
+    rate = training.OneCycle.from_config(rate.get_config())  # as in a saved model
+    rates = np.array([float(rate(step)) for step in range(102)])
     top = rates.argmax()
     assert rates[top] == pytest.approx(0.8) and 1 <= top <= 25
     np.testing.assert_allclose(rates[: top + 1], np.linspace(0, 0.8, top + 1), atol=1e-6)
-    angle = np.linspace(0, np.pi, 101 - top)
-    np.testing.assert_allclose(rates[top:], 0.8 * (1 + np.cos(angle)) / 2, atol=1e-6)
+    np.testing.assert_allclose(rates[top:101], np.linspace(0.8, 0, 101 - top), atol=1e-6)
+    assert rates[101] == 0
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_one_cycle_works_with_few_steps(steps):
-    rate = training.one_cycle(0.8, steps)
+    rate = training.OneCycle(0.8, steps)
     rates = [float(rate(step)) for step in range(steps)]
     assert rates[0] == 0 and max(rates) == (pytest.approx(0.8) if steps > 1 else 0)
 
@@ -198,10 +198,48 @@ def test_a_classifier_learns_and_gives_logits_a_softmax_can_use():
     images = blobs(1024)
     labels = (images.sum(axis=1).argmax(axis=1) > 13).astype(int)  # left or right
     classifier = models.build_classifier(2, hidden=(16,))
-    training.train_classifier(classifier, images, labels, seed=0)
+    training.train_classifiers([classifier], [(images, labels)], seed=0)
     logits = models.predict_logits(classifier, images)
     assert np.mean(logits.argmax(axis=1) == labels) > 0.9
     assert np.abs(logits.sum(axis=1) - 1).max() > 0.1
+
+
+def test_classifiers_trained_together_are_those_trained_alone(monkeypatch):
+    monkeypatch.setattr(training, "CLASSIFIER_IMAGES", 1200)
+    rng = np.random.default_rng(1)
+    sets = [(blobs(600), rng.integers(0, 2, 600)), (blobs(600)[::-1], rng.integers(0, 2, 600))]
+
+    def train(*chosen):
+        training.make_reproducible(0)
+        both = [models.build_classifier(2, hidden=(16,), name=name) for name in ("one", "other")]
+        start = [weight.numpy() for classifier in both for weight in classifier.weights]
+        history = training.train_classifiers(
+            [both[i] for i in chosen], [sets[i] for i in chosen], seed=5
+        )
+        return history, start, [w.numpy() for i in chosen for w in both[i].trainable_weights]
+
+    history, start, together = train(0, 1)
+    alone = train(0)[2] + train(1)[2]
+    assert {"one_loss", "one_accuracy", "other_loss", "other_accuracy"} <= set(history)
+    for ours, theirs in zip(together, alone, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    moved = [not any(np.array_equal(ours, before) for before in start) for ours in together]
+    assert all(moved)
+
+
+def test_of_sets_of_different_length_the_shorter_decides_the_steps(monkeypatch):
+    monkeypatch.setattr(training, "CLASSIFIER_IMAGES", 600)
+    training.make_reproducible(0)
+    both = [models.build_classifier(2, hidden=(4,), name=name) for name in ("one", "other")]
+    trainees = []
+    fit = keras.Model.fit
+    monkeypatch.setattr(
+        keras.Model, "fit", lambda model, *a, **k: (trainees.append(model), fit(model, *a, **k))[1]
+    )
+    sets = [(blobs(n), np.arange(n) % 2) for n in (300, 1800)]
+    training.train_classifiers(both, sets, seed=0)
+    # 300 images fill one batch of 256, twice an epoch make 600
+    assert trainees[0].optimizer.iterations.numpy() == 2 * training.CLASSIFIER_EPOCHS
 
 
 def test_a_loss_that_is_no_number_stops_the_training_with_a_sentence():
@@ -231,7 +269,7 @@ def test_the_same_seed_trains_the_same_bits(monkeypatch):
         images = blobs(600)
         vae, classifier = small_vae(images, seed), models.build_classifier(7, hidden=(16,))
         training.train_vae(vae, images, 2, 0.01, seed)
-        training.train_classifier(classifier, images, np.arange(600) % 7, seed)
+        training.train_classifiers([classifier], [(images, np.arange(600) % 7)], seed)
         return [weight.numpy() for weight in vae.weights + classifier.weights]
 
     first, again, other = weights(1), weights(1), weights(2)
@@ -299,7 +337,7 @@ for count, strategy in (
     start = [weight.numpy() for weight in vae.weights + classifier.weights]
     history = training.train_vae(vae, images, 3, 0.004, seed=3)
     labels = np.arange(len(images)) % 5
-    classified = training.train_classifier(classifier, images, labels, seed=3)
+    classified = training.train_classifiers([classifier], [(images, labels)], seed=3)
     history |= {f"classifier {name}": values for name, values in classified.items()}
 
     vae.save(f"{folder}/vae {count}.keras")
