@@ -198,7 +198,7 @@ def build_encoder(latent_dim, hidden=(256, 256)):
     return keras.Model(image, [code("z_mean"), z_log_var], name="encoder")
 
 
-def build_decoder(latent_dim, mean_image, hidden=(256, 448)):
+def build_decoder(latent_dim, mean_image, hidden=(256, 512)):
     """Dense decoder: z (batch, latent_dim) -> Bernoulli logits (batch, 28, 28, 1).
 
     mean_image: (28, 28) in [0, 1], what the decoder draws before it has learned anything.

@@ -57,12 +57,15 @@ def cell(reports, key, form):
     return f"{form.format(values.mean())} ± {form.format(values.std(ddof=1)).removesuffix(' %')}"
 
 
+def read_reports(folder, dataset, kind):
+    """The reports that `make table` wrote for one column, a seed each."""
+    paths = sorted(folder.glob(f"{dataset}-{kind}-*.json"))
+    return [json.loads(path.read_text()) for path in paths]
+
+
 def print_table(folder, dataset):
     """One Markdown table; the column of real images comes from the runs of this repo."""
-    reports = {
-        kind: [json.loads(p.read_text()) for p in sorted(folder.glob(f"{dataset}-{kind}-*.json"))]
-        for kind, _ in COLUMNS
-    }
+    reports = {kind: read_reports(folder, dataset, kind) for kind, _ in COLUMNS}
     present = [(kind, title) for kind, title in COLUMNS if len(reports[kind]) > 1]
     titles = [title for _, title in present] + ["real images"]
     print(f"\n{dataset}, {len(reports['this'])} seeds\n")
@@ -71,6 +74,16 @@ def print_table(folder, dataset):
         cells = [cell(reports[kind], generated or real, form) for kind, _ in present]
         cells.append(cell(reports["this"], real, form) if generated else "")
         print(f"| {title} | {' | '.join(cells)} |")
+
+
+def print_times(folder, datasets):
+    """Seconds of every stage and peak memory of the runs of this repo, as a Markdown table."""
+    columns = [read_reports(folder, dataset, "this") for dataset in datasets]
+    columns = [[report["seconds"] | report for report in reports] for reports in columns]
+    print(f"\n| seconds | {' | '.join(datasets)} |\n|---|{'---|' * len(datasets)}")
+    for key in [*columns[0][0]["seconds"], "peak_memory_gb"]:
+        title = {"total": "**all**", "peak_memory_gb": "peak memory, GB"}.get(key, key)
+        print(f"| {title} | {' | '.join(cell(reports, key, '{:.1f}') for reports in columns)} |")
 
 
 def main():
@@ -82,6 +95,7 @@ def main():
         raise cli.UserError(f"{str(folder)!r} has no reports *-this-*.json: run make table first")
     for dataset in datasets:
         print_table(folder, dataset)
+    print_times(folder, datasets)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ SHOWN = 20  # two rows of a figure that is ten images wide
 
 def parse_arguments():
     parser = cli.Parser(description="Train a VAE on each data set and draw what it learned.")
-    cli.add_shared_arguments(parser, epochs=6, latent_dim=2, learning_rate=4e-3)
+    cli.add_shared_arguments(parser, epochs=6, latent_dim=2, learning_rate=1e-2)
     return parser.parse_args()
 
 
