@@ -124,19 +124,20 @@ def quiet_tensorflow():
 
 
 @contextlib.contextmanager
-def beside(work, *arguments):
-    """Runs work(*arguments) in a thread of its own while the block runs; gives its Future.
+def beside(*calls):
+    """Makes the calls (function, *arguments), one after the other, in a thread of their own while
+    the block runs; gives a Future for each.
 
-    Leaving the block waits for the work. Not so where an exception leaves it: then the work is
-    abandoned, and run ends the process without it.
+    Leaving the block waits for them. Not so where an exception leaves it: then they are
+    abandoned, and run ends the process without them.
     """
     global _work_abandoned
     pool = ThreadPoolExecutor(1)
     try:
-        yield pool.submit(work, *arguments)
+        yield [pool.submit(*call) for call in calls]
     except BaseException:
         _work_abandoned = True
-        pool.shutdown(wait=False)
+        pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
 

@@ -135,7 +135,7 @@ def train(arguments, classes, for_vae, for_classifier, seconds):
     classifier_work = training.train_classifiers, [classifier], [for_classifier], arguments.seed
     with (
         stage("training the classifier and the VAE", seconds),
-        cli.beside(*classifier_work) as classifier_training,
+        cli.beside(classifier_work) as (classifier_training,),
     ):
         if strategy.num_replicas_in_sync > 1:
             # Each device would wait for the others in one of the trainings, not in the same one.
@@ -243,6 +243,13 @@ def search_for_copies(generated, data, test_labels, training_images):
     pairs = nearest_pairs(images, training_images, closest, correlation)
     real_pairs = nearest_pairs(data.x_test, training_images, real_closest, real_correlation)
     return answers, (distance, real_distance, correlation, real_correlation, pairs, real_pairs)
+
+
+def labels_by(referee, *sets):
+    """The referee's label of each image in each of the sets, (n,) integer."""
+    from models import predict_logits
+
+    return [predict_logits(referee, images).argmax(axis=1) for images in sets]
 
 
 def usefulness(generated, real, data, seed):
@@ -423,13 +430,16 @@ def main():
 
     counts = np.bincount(examined[1], minlength=classes)
     real = as_many_real(*for_vae, counts, arguments.seed)
-    with (
-        cli.beside(usefulness, examined, real, data, arguments.seed) as accuracies,
-        cli.beside(search_for_copies, examined, data, test_labels, for_vae[0]) as copies,
-    ):
-        with stage("asking the referee", seconds):
-            verdict = predict_logits(referee, images).argmax(axis=1)
-            real_verdict = predict_logits(referee, data.x_test).argmax(axis=1)
+    with cli.beside(
+        (labels_by, referee, images, data.x_test),
+        (usefulness, examined, real, data, arguments.seed),
+    ) as (verdicts, accuracies):
+        with stage("searching for copies", seconds):
+            found, copies = search_for_copies(examined, data, test_labels, for_vae[0])
+            evidence |= found
+
+        with stage("waiting for the referee", seconds):
+            verdict, real_verdict = verdicts.result()
             real_strong_labels = test_labels[real_strong]
             evidence |= {
                 "referee_test_accuracy": np.mean(real_verdict == data.y_test),
@@ -478,15 +488,11 @@ def main():
                     figures.draw_class_balance,
                     *(balance.generated, balance.strong, balance.kept, names),
                 ],
+                "copies": [figures.draw_copies, *copies],
             }
             draw_figures(arguments.out, drawings)
 
-        with stage("finishing the search for copies", seconds):
-            found, arrays = copies.result()
-            evidence |= found
-            draw_figures(arguments.out, {"copies": [figures.draw_copies, *arrays]})
-
-        with stage("finishing the training on accepted and on real images", seconds):
+        with stage("waiting for the training on accepted and on real images", seconds):
             evidence["usefulness_accuracy"], evidence["real_usefulness_accuracy"] = (
                 accuracies.result()
             )

@@ -230,13 +230,15 @@ def test_beside_gives_what_the_work_gives_and_waits_for_it():
         done.append(seconds)
         return threading.current_thread()
 
-    with cli.beside(work, 0.2) as found:
+    with cli.beside((work, 0.2), (work, 0)) as found:
         assert not done
-    assert done == [0.2] and found.result() is not threading.current_thread()
+    assert done == [0.2, 0]  # one after the other
+    first, second = (future.result() for future in found)
+    assert first is second and first is not threading.current_thread()
 
 
 def test_what_goes_wrong_beside_is_raised_where_the_result_is_asked_for():
-    with pytest.raises(cli.UserError, match="no luck"), cli.beside(raise_user_error) as found:
+    with pytest.raises(cli.UserError, match="no luck"), cli.beside((raise_user_error,)) as (found,):
         found.result()
 
 
@@ -255,7 +257,8 @@ def raise_user_error():
 def test_nobody_waits_for_work_that_is_not_wanted_any_more(tmp_path, accident, status, said):
     text = (
         "import os, signal, time\ndef main():\n    print('started')\n"
-        f"    with cli.beside(time.sleep, 300):\n        {accident}\ncli.run(main)\n"
+        "    with cli.beside((time.sleep, 300), (print, 'later')):\n"
+        f"        {accident}\ncli.run(main)\n"
     )
     done = subprocess.run(
         script(tmp_path, text),

@@ -288,6 +288,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 import keras
+import cli
 import models
 import training
 
@@ -337,7 +338,10 @@ for count, strategy in (
     start = [weight.numpy() for weight in vae.weights + classifier.weights]
     history = training.train_vae(vae, images, 3, 0.004, seed=3)
     labels = np.arange(len(images)) % 5
-    classified = training.train_classifiers([classifier], [(images, labels)], seed=3)
+    # in a thread of its own, as the main script does it
+    work = training.train_classifiers, [classifier], [(images, labels)], 3
+    with cli.beside(work) as (trained,):
+        classified = trained.result()
     history |= {f"classifier {name}": values for name, values in classified.items()}
 
     vae.save(f"{folder}/vae {count}.keras")
