@@ -356,7 +356,6 @@ def draw_calibration(file, panels):
                 **bins,
             )
             upper.plot((0, 1), (0, 1), "--", color=MUTED, linewidth=1)
-            upper.text(0.05, 0.9, f"ECE {reliability['ece']:.4f}", size=13)
             lower = _chart(page, x, top + 216, width, 50, yscale="log", **ticks)
             lower.bar(height=reliability["count"], color=BETWEEN, edgecolor="white", **bins)
             lower.set(ylim=(0.7, 2 * most), yticks=(1, 100, 10000), xlabel="confidence")
@@ -370,7 +369,7 @@ def draw_calibration(file, panels):
                 axes.tick_params(labelsize=10, labelleft=panel == 0)
             which, _, how = title.partition(", ")
             page.text(x, top - 26, which, size=13)
-            page.text(x, top - 10, how, color=MUTED)
+            page.text(x, top - 10, f"{how}, ECE {reliability['ece']:.4f}", color=MUTED)
 
 
 def draw_class_balance(file, generated, accepted, balanced, class_names):
