@@ -12,7 +12,7 @@ sanity: .venv/installed  ## a VAE on each data set: imgs/demo_*.png
 test: .venv/installed-tests
 	.venv/bin/python -m pytest -q -n 2 --dist loadfile tests
 
-table: .venv/installed  ## the README's results tables, three seeds: half an hour and more
+table: .venv/installed  ## the README's results tables, three seeds: a quarter of an hour
 	for seed in $(SEEDS); do \
 	  run=".venv/bin/python demo_dnn_vae.py --seed $$seed --out results/imgs --report results"; \
 	  $$run/mnist-this-$$seed.json || exit 1; \

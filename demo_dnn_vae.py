@@ -245,11 +245,11 @@ def search_for_copies(generated, data, test_labels, training_images):
     return answers, (distance, real_distance, correlation, real_correlation, pairs, real_pairs)
 
 
-def labels_by(referee, *sets):
-    """The referee's label of each image in each of the sets, (n,) integer."""
+def labels_by(model, *sets):
+    """The model's label of each image in each of the sets, (n,) integer."""
     from models import predict_logits
 
-    return [predict_logits(referee, images).argmax(axis=1) for images in sets]
+    return [predict_logits(model, images).argmax(axis=1) for images in sets]
 
 
 def usefulness(generated, real, data, seed):
@@ -268,8 +268,8 @@ def usefulness(generated, real, data, seed):
         models.build_classifier(len(data.class_names), name=name) for name in ("generated", "real")
     ]
     training.train_classifiers(classifiers, [generated, real], seed)
-    predicted = (models.predict_logits(each, data.x_test).argmax(axis=1) for each in classifiers)
-    return tuple(np.mean(labels == data.y_test) for labels in predicted)
+    predicted = (labels_by(each, data.x_test) for each in classifiers)
+    return tuple(np.mean(labels == data.y_test) for (labels,) in predicted)
 
 
 def as_many_real(images, labels, counts, seed):
