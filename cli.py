@@ -5,7 +5,9 @@ import contextlib
 import gc
 import math
 import os
+import pickle
 import signal
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,7 +16,9 @@ from outputs import OutputError
 
 NO_MEMORY = "error: there is not enough memory: try a smaller data set or fewer images"
 
-_work_abandoned = False
+_thread = ThreadPoolExecutor(1)
+_waiting_for_processes = ThreadPoolExecutor()
+_begun, _processes = [], []
 
 
 class UserError(Exception):
@@ -123,23 +127,53 @@ def quiet_tensorflow():
         os.close(stderr)
 
 
-@contextlib.contextmanager
-def beside(*calls):
-    """Makes the calls (function, *arguments), one after the other, in a thread of their own while
-    the block runs; gives a Future for each.
-
-    Leaving the block waits for them. Not so where an exception leaves it: then they are
-    abandoned, and run ends the process without them.
+def beside(function, *arguments):
+    """Calls function(*arguments) in a thread of its own, after what it was given before; returns
+    a Future. Where the run stops early nobody waits for the result.
     """
-    global _work_abandoned
-    pool = ThreadPoolExecutor(1)
+    return _remember(_thread.submit(function, *arguments))
+
+
+def apart(function, *arguments):
+    """Like beside, but at once and in a process of its own, as Python lets one thread of a process
+    work at a time. The function, its arguments and its result have to survive pickling.
+    """
+    return _remember(_waiting_for_processes.submit(_in_a_process, function, arguments))
+
+
+def _remember(future):
+    _begun.append(future)
+    return future
+
+
+def _in_a_process(function, arguments):
+    process = subprocess.Popen(
+        [sys.executable, __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # out of reach of Ctrl-C, to which this process alone answers
+    )
+    _processes.append(process)
+    answer, complaint = process.communicate(pickle.dumps((function, arguments)))
+    if process.returncode < 0:  # killed, as systems do with what takes too much memory
+        raise MemoryError
+    if process.returncode:
+        raise RuntimeError(complaint.decode())
+    result, error = pickle.loads(answer)
+    if error:
+        raise error
+    return result
+
+
+def _answer():
+    """What the process that _in_a_process has started does."""
+    function, arguments = pickle.load(sys.stdin.buffer)
     try:
-        yield [pool.submit(*call) for call in calls]
-    except BaseException:
-        _work_abandoned = True
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
+        answer = function(*arguments), None
+    except Exception as error:
+        answer = None, error
+    pickle.dump(answer, sys.stdout.buffer)
 
 
 def peak_memory():
@@ -203,7 +237,9 @@ def _stop(status, sentence):
     # A progress bar may have left the cursor in the middle of a line.
     start = "\n" if sys.stderr.isatty() else ""
     print(f"{start}{os.path.basename(sys.argv[0])}: {_one_line(sentence)}", file=sys.stderr)
-    if _work_abandoned:  # Python would wait for its thread
+    if not all(future.done() for future in _begun):  # Python would wait for them
+        for process in _processes:
+            process.kill()
         sys.stdout.flush()
         os._exit(status)
     sys.exit(status)
@@ -211,3 +247,7 @@ def _stop(status, sentence):
 
 def _one_line(text):
     return " ".join(str(text).splitlines())
+
+
+if __name__ == "__main__":
+    _answer()

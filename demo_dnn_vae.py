@@ -24,8 +24,8 @@ import selection
 # Settled when the models are trained; --load takes them from the folder it is given.
 TRAINING = {
     "epochs": 8,
-    "latent_dim": 16,
-    "learning_rate": 1e-2,
+    "latent_dim": 14,
+    "learning_rate": 1.2e-2,
     "seed": 0,
     "prior": "mixture",
     "split": "shared",
@@ -132,11 +132,10 @@ def train(arguments, classes, for_vae, for_classifier, seconds):
             prior[arguments.prior](arguments.latent_dim, seed=arguments.seed),
             seed=arguments.seed,
         )
-    classifier_work = training.train_classifiers, [classifier], [for_classifier], arguments.seed
-    with (
-        stage("training the classifier and the VAE", seconds),
-        cli.beside(classifier_work) as (classifier_training,),
-    ):
+    with stage("training the classifier and the VAE", seconds):
+        classifier_training = cli.beside(
+            training.train_classifiers, [classifier], [for_classifier], arguments.seed
+        )
         if strategy.num_replicas_in_sync > 1:
             # Each device would wait for the others in one of the trainings, not in the same one.
             classifier_training.result()
@@ -218,19 +217,17 @@ def generate(vae, classifier, temperature, arguments, classes, append):
     return balance, weak, sample, examined
 
 
-def search_for_copies(generated, data, test_labels, training_images):
+def compare_with_training(generated, found, real, real_found, training_images):
     """Are the generated (images, labels) closer to the training images than real ones are?
 
+    found, real_found: what closest_training_images has given for the generated and for the real
+    (images, labels).
     Returns the answers, as part of the evidence, and the arrays that figures.draw_copies draws.
     """
-    images, labels = generated
-    both = np.concatenate((images, data.x_test.astype("float32") / 255))
-    found = evaluation.closest_training_images(both, training_images)
-    (closest, real_closest), (distance, real_distance) = (
-        np.split(part, [len(images)]) for part in found
-    )
+    (images, labels), (real_images, real_labels) = generated, real
+    (closest, distance), (real_closest, real_distance) = found, real_found
     correlation = evaluation.correlation(images, training_images[closest])
-    real_correlation = evaluation.correlation(data.x_test, training_images[real_closest])
+    real_correlation = evaluation.correlation(real_images, training_images[real_closest])
     answers = {
         "closest_correlation_median": median(correlation),
         "real_closest_correlation_median": median(real_correlation),
@@ -238,10 +235,10 @@ def search_for_copies(generated, data, test_labels, training_images):
         "real_closest_distance_median": median(real_distance),
         "copy_rate": evaluation.copy_rate(distance, real_distance),
         "real_copy_rate": evaluation.copy_rate(real_distance, real_distance),
-        "copying_z": evaluation.three_sample_z(distance, real_distance, labels, test_labels),
+        "copying_z": evaluation.three_sample_z(distance, real_distance, labels, real_labels),
     }
     pairs = nearest_pairs(images, training_images, closest, correlation)
-    real_pairs = nearest_pairs(data.x_test, training_images, real_closest, real_correlation)
+    real_pairs = nearest_pairs(real_images, training_images, real_closest, real_correlation)
     return answers, (distance, real_distance, correlation, real_correlation, pairs, real_pairs)
 
 
@@ -371,6 +368,8 @@ def main():
     classes = len(data.class_names)
     for_vae, for_classifier, held_out = split_data(arguments, data)
 
+    # This needs no network, so it runs while TensorFlow is being imported.
+    real_found = cli.apart(evaluation.closest_training_images, data.x_test, for_vae[0])
     with stage("importing TensorFlow", seconds), cli.quiet_tensorflow():
         import figures
         import training
@@ -401,7 +400,6 @@ def main():
             "temperature": temperature,
             "ece_raw": evaluation.expected_calibration_error(test_raw, data.y_test),
             "ece_calibrated": evaluation.expected_calibration_error(test_calibrated, data.y_test),
-            "vae_test_negative_elbo": training.negative_elbo(vae, data.x_test),
         }
 
     with stage("generating and filtering", seconds), contextlib.ExitStack() as stack:
@@ -430,72 +428,76 @@ def main():
 
     counts = np.bincount(examined[1], minlength=classes)
     real = as_many_real(*for_vae, counts, arguments.seed)
-    with cli.beside(
-        (labels_by, referee, images, data.x_test),
-        (usefulness, examined, real, data, arguments.seed),
-    ) as (verdicts, accuracies):
-        with stage("searching for copies", seconds):
-            found, copies = search_for_copies(examined, data, test_labels, for_vae[0])
-            evidence |= found
+    nats = cli.beside(training.negative_elbo, vae, data.x_test)
+    verdicts = cli.beside(labels_by, referee, images, data.x_test)
+    accuracies = cli.beside(usefulness, examined, real, data, arguments.seed)
+    found = cli.apart(evaluation.closest_training_images, examined[0], for_vae[0])
 
-        with stage("waiting for the referee", seconds):
-            verdict, real_verdict = verdicts.result()
-            real_strong_labels = test_labels[real_strong]
-            evidence |= {
-                "referee_test_accuracy": np.mean(real_verdict == data.y_test),
-                "agreement": evaluation.agreement(labels, verdict),
-                "strong_agreement": evaluation.agreement(labels[strong], verdict[strong]),
-                "weak_agreement": evaluation.agreement(labels[weak], verdict[weak]),
-                "real_agreement": evaluation.agreement(test_labels, real_verdict),
-                "real_strong_agreement": evaluation.agreement(
-                    real_strong_labels, real_verdict[real_strong]
-                ),
-                "generated_ece": evaluation.expected_calibration_error(calibrated, verdict),
-            }
+    with stage("waiting for the VAE's test and the referee", seconds):
+        verdict, real_verdict = verdicts.result()
+        real_strong_labels = test_labels[real_strong]
+        evidence |= {
+            "vae_test_negative_elbo": nats.result(),
+            "referee_test_accuracy": np.mean(real_verdict == data.y_test),
+            "agreement": evaluation.agreement(labels, verdict),
+            "strong_agreement": evaluation.agreement(labels[strong], verdict[strong]),
+            "weak_agreement": evaluation.agreement(labels[weak], verdict[weak]),
+            "real_agreement": evaluation.agreement(test_labels, real_verdict),
+            "real_strong_agreement": evaluation.agreement(
+                real_strong_labels, real_verdict[real_strong]
+            ),
+            "generated_ece": evaluation.expected_calibration_error(calibrated, verdict),
+        }
 
-        with stage("drawing", seconds):
-            names = data.class_names
-            hesitant = np.flatnonzero(weak)[np.argsort(confidence[weak], kind="stable")]
-            pair, share = selection.hesitation(calibrated[hesitant])
-            panels = [
-                ("real test images, raw softmax", test_raw, data.y_test),
-                ("real test images, calibrated", test_calibrated, data.y_test),
-                ("generated against referee, raw softmax", raw, verdict),
-                ("generated against referee, calibrated", calibrated, verdict),
-            ]
-            panels = [
-                (title, evaluation.reliability(p.max(axis=1), p.argmax(axis=1) == truth))
-                for title, p, truth in panels
-            ]
-            drawings = {
-                "diagram": [figures.draw_diagram],
-                "dnn-vae-strong": [
-                    figures.draw_strong,
-                    *(images[strong], labels[strong], confidence[strong]),
-                    *(names, arguments.threshold),
-                ],
-                "dnn-vae-weak": [
-                    figures.draw_weak,
-                    *(images[hesitant], pair[:, 0], share[:, 0], pair[:, 1], share[:, 1]),
-                    *(names, selection.WEAK),
-                ],
-                "pred-dist": [
-                    figures.draw_confidence,
-                    *(confidence, test_confidence, arguments.threshold, selection.WEAK),
-                ],
-                "calibration": [figures.draw_calibration, panels],
-                "class-balance": [
-                    figures.draw_class_balance,
-                    *(balance.generated, balance.strong, balance.kept, names),
-                ],
-                "copies": [figures.draw_copies, *copies],
-            }
-            draw_figures(arguments.out, drawings)
+    with stage("waiting for the search for copies", seconds):
+        answers, copies = compare_with_training(
+            *(examined, found.result()),
+            *((data.x_test, test_labels), real_found.result()),
+            for_vae[0],
+        )
+        evidence |= answers
 
-        with stage("waiting for the training on accepted and on real images", seconds):
-            evidence["usefulness_accuracy"], evidence["real_usefulness_accuracy"] = (
-                accuracies.result()
-            )
+    with stage("drawing", seconds):
+        names = data.class_names
+        hesitant = np.flatnonzero(weak)[np.argsort(confidence[weak], kind="stable")]
+        pair, share = selection.hesitation(calibrated[hesitant])
+        panels = [
+            ("real test images, raw softmax", test_raw, data.y_test),
+            ("real test images, calibrated", test_calibrated, data.y_test),
+            ("generated against referee, raw softmax", raw, verdict),
+            ("generated against referee, calibrated", calibrated, verdict),
+        ]
+        panels = [
+            (title, evaluation.reliability(p.max(axis=1), p.argmax(axis=1) == truth))
+            for title, p, truth in panels
+        ]
+        drawings = {
+            "diagram": [figures.draw_diagram],
+            "dnn-vae-strong": [
+                figures.draw_strong,
+                *(images[strong], labels[strong], confidence[strong]),
+                *(names, arguments.threshold),
+            ],
+            "dnn-vae-weak": [
+                figures.draw_weak,
+                *(images[hesitant], pair[:, 0], share[:, 0], pair[:, 1], share[:, 1]),
+                *(names, selection.WEAK),
+            ],
+            "pred-dist": [
+                figures.draw_confidence,
+                *(confidence, test_confidence, arguments.threshold, selection.WEAK),
+            ],
+            "calibration": [figures.draw_calibration, panels],
+            "class-balance": [
+                figures.draw_class_balance,
+                *(balance.generated, balance.strong, balance.kept, names),
+            ],
+            "copies": [figures.draw_copies, *copies],
+        }
+        draw_figures(arguments.out, drawings)
+
+    with stage("waiting for the training on accepted and on real images", seconds):
+        evidence["usefulness_accuracy"], evidence["real_usefulness_accuracy"] = accuracies.result()
 
     seconds["total"] = time.perf_counter() - started
     print_evidence(evidence, names, arguments.threshold)

@@ -175,13 +175,12 @@ def silu(x):
 def build_encoder(latent_dim, hidden=(256, 256)):
     """Dense encoder: (batch, 28, 28, 1) in [0, 1] -> z_mean, z_log_var: (batch, latent_dim)."""
     image = keras.Input(IMAGE_SHAPE)
-    pixels = keras.layers.Flatten()(image)
-    # Half the resolution is enough to tell which image it is: a third of a nat better than all
-    # pixels, since less is learned by heart, and a quarter of the arithmetic.
-    x = small = keras.layers.Flatten()(keras.layers.AveragePooling2D(2)(image))
+    # Half the resolution is enough to tell which image it is: better than all pixels, since less
+    # is learned by heart, and a quarter of the arithmetic.
+    x = pixels = keras.layers.Flatten()(keras.layers.AveragePooling2D(2)(image))
     for units in hidden:
         # Most pixels are 0, so the first layer starts at twice the variance He et al. 2015 advise.
-        gain = 4.0 if x is small else 2.0
+        gain = 4.0 if x is pixels else 2.0
         start = keras.initializers.VarianceScaling(gain)
         x = keras.layers.Dense(units, activation=silu, kernel_initializer=start)(x)
 
@@ -198,7 +197,7 @@ def build_encoder(latent_dim, hidden=(256, 256)):
     return keras.Model(image, [code("z_mean"), z_log_var], name="encoder")
 
 
-def build_decoder(latent_dim, mean_image, hidden=(256, 512)):
+def build_decoder(latent_dim, mean_image, hidden=(256, 448)):
     """Dense decoder: z (batch, latent_dim) -> Bernoulli logits (batch, 28, 28, 1).
 
     mean_image: (28, 28) in [0, 1], what the decoder draws before it has learned anything.
@@ -235,17 +234,16 @@ def bernoulli_nats(logits, pixels):
     return tf.reduce_sum(softplus - logits * pixels, axis=[1, 2, 3]), gradient
 
 
-def side_by_side(function, *arrays):
-    """function(*arrays), computed for two halves of the batch that do not wait for each other.
+def side_by_side(function, batch):
+    """function(batch), computed for two halves of the batch that do not wait for each other.
 
     On a processor that is faster than to split every single operation among its cores, which
-    have to meet after each. arrays: tensors (batch, ...).
+    have to meet after each. batch: a tensor (batch, ...).
     function: gives a tensor or a tuple of tensors, (batch, ...).
     """
-    half = tf.shape(arrays[0])[0] // 2
-    first = function(*(array[:half] for array in arrays))
-    second = function(*(array[half:] for array in arrays))
-    return tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), first, second)
+    half = tf.shape(batch)[0] // 2
+    parts = function(batch[:half]), function(batch[half:])
+    return tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), *parts)
 
 
 @keras.saving.register_keras_serializable("vae")
@@ -275,15 +273,22 @@ class VAE(keras.Model):
         z_mean, _ = self.encoder(images)
         return keras.ops.sigmoid(self.decoder(z_mean))
 
-    def negative_elbo(self, images):
-        """The two terms of the negative ELBO from one sample of q(z|x), in nats: (batch,) each."""
+    def reconstruct(self, images):
+        """-log p(x|z) in nats (batch,) for one sample z of q(z|x), then z_mean, z_log_var and z,
+        (batch, latent_dim) each."""
         z_mean, z_log_var = self.encoder(images)
         z = self.sampling([z_mean, z_log_var])
-        return bernoulli_nats(self.decoder(z), images), self.prior.kl(z_mean, z_log_var, z)
+        return bernoulli_nats(self.decoder(z), images), z_mean, z_log_var, z
+
+    def negative_elbo(self, images):
+        """The two terms of the negative ELBO from one sample of q(z|x), in nats: (batch,) each."""
+        reconstruction, *code = self.reconstruct(images)
+        return reconstruction, self.prior.kl(*code)
 
     def train_step(self, images):
         with tf.GradientTape() as tape:
-            reconstruction, kl = side_by_side(self.negative_elbo, images)
+            reconstruction, *code = side_by_side(self.reconstruct, images)
+            kl = self.prior.kl(*code)
             # With several devices their gradients are added up, so each takes its share.
             loss = tf.reduce_mean(reconstruction + kl)
             replicas = self.distribute_strategy.num_replicas_in_sync

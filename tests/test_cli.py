@@ -6,10 +6,12 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 from conftest import ROOT, hear_ctrl_c
 
 import cli
+import datasets
 
 PREAMBLE = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nimport cli, datasets, outputs\n"
 
@@ -222,7 +224,7 @@ def test_help_fits_a_screen_and_shows_defaults(capsys, monkeypatch):
 # Work beside the main thread
 
 
-def test_beside_gives_what_the_work_gives_and_waits_for_it():
+def test_work_beside_waits_for_its_turn_in_another_thread():
     done = []
 
     def work(seconds):
@@ -230,20 +232,37 @@ def test_beside_gives_what_the_work_gives_and_waits_for_it():
         done.append(seconds)
         return threading.current_thread()
 
-    with cli.beside((work, 0.2), (work, 0)) as found:
-        assert not done
-    assert done == [0.2, 0]  # one after the other
-    first, second = (future.result() for future in found)
+    futures = [cli.beside(work, seconds) for seconds in (0.2, 0)]
+    assert not done
+    first, second = (future.result() for future in futures)
+    assert done == [0.2, 0]
     assert first is second and first is not threading.current_thread()
 
 
-def test_what_goes_wrong_beside_is_raised_where_the_result_is_asked_for():
-    with pytest.raises(cli.UserError, match="no luck"), cli.beside((raise_user_error,)) as (found,):
-        found.result()
+def test_work_apart_is_done_in_processes_of_its_own_at_the_same_time():
+    array = np.arange(6).reshape(2, 3)
+    first, second, doubled = (
+        cli.apart(*call) for call in [(os.getpid,), (os.getpid,), (np.multiply, array, 2)]
+    )
+    assert len({first.result(), second.result(), os.getpid()}) == 3
+    np.testing.assert_array_equal(doubled.result(), array * 2)
 
 
-def raise_user_error():
-    raise cli.UserError("no luck")
+@pytest.mark.parametrize("begin", [cli.beside, cli.apart])
+def test_what_goes_wrong_elsewhere_is_raised_where_the_result_is_asked_for(begin):
+    future = begin(datasets.load_dataset, "missing.npz")
+    with pytest.raises(datasets.DataError, match="does not exist"):
+        future.result()
+
+
+def test_a_process_that_is_killed_is_taken_to_have_lacked_memory():
+    with pytest.raises(MemoryError):
+        cli.apart(signal.raise_signal, signal.SIGKILL).result()
+
+
+def test_a_process_that_fails_says_why():
+    with pytest.raises(RuntimeError, match="pickle"):
+        cli.apart(threading.Lock).result()
 
 
 @pytest.mark.parametrize(
@@ -251,14 +270,15 @@ def raise_user_error():
     [
         ("raise cli.UserError('enough')", 2, "script.py: error: enough"),
         ("os.kill(os.getpid(), signal.SIGTERM); time.sleep(9)", 143, "script.py: stopped by"),
-        ("os.kill(os.getpid(), signal.SIGINT); time.sleep(9)", 130, "script.py: stopped;"),
+        ("os.killpg(0, signal.SIGINT); time.sleep(9)", 130, "script.py: stopped;"),  # Ctrl-C
     ],
 )
 def test_nobody_waits_for_work_that_is_not_wanted_any_more(tmp_path, accident, status, said):
     text = (
         "import os, signal, time\ndef main():\n    print('started')\n"
-        "    with cli.beside((time.sleep, 300), (print, 'later')):\n"
-        f"        {accident}\ncli.run(main)\n"
+        "    cli.beside(time.sleep, 300)\n    cli.beside(print, 'later')\n"
+        "    cli.apart(time.sleep, 300)\n    time.sleep(1)\n"
+        f"    {accident}\ncli.run(main)\n"
     )
     done = subprocess.run(
         script(tmp_path, text),
@@ -267,6 +287,7 @@ def test_nobody_waits_for_work_that_is_not_wanted_any_more(tmp_path, accident, s
         text=True,
         timeout=100,
         preexec_fn=hear_ctrl_c,
+        start_new_session=True,
     )
     assert done.returncode == status and done.stdout == "started\n"
     assert done.stderr.startswith(said) and done.stderr.count("\n") == 1

@@ -329,10 +329,10 @@ def test_predict_logits_is_what_the_model_predicts(pixel_type):
 
 @pytest.mark.parametrize("count", [1, 5, 8])
 def test_two_halves_side_by_side_are_the_whole(count):
-    a, b = RNG.random((2, count, 3), np.float32)
-    product, rows = models.side_by_side(lambda x, y: (x * y, tf.reduce_sum(x, axis=1)), a, b)
-    np.testing.assert_array_equal(product, a * b)
-    np.testing.assert_allclose(rows, a.sum(axis=1), rtol=1e-6)
+    batch = RNG.random((count, 3), np.float32)
+    doubled, rows = models.side_by_side(lambda x: (2 * x, tf.reduce_sum(x, axis=1)), batch)
+    np.testing.assert_array_equal(doubled, 2 * batch)
+    np.testing.assert_allclose(rows, batch.sum(axis=1), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", PRIORS)
