@@ -246,7 +246,8 @@ def labels_by(model, *sets):
     """The model's label of each image in each of the sets, (n,) integer."""
     from models import predict_logits
 
-    return [predict_logits(model, images).argmax(axis=1) for images in sets]
+    # small batches, since what the referee's layers hold of each image is large
+    return [predict_logits(model, images, batch_size=500).argmax(axis=1) for images in sets]
 
 
 def usefulness(generated, real, data, seed):

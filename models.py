@@ -246,6 +246,19 @@ def side_by_side(function, batch):
     return tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=0), *parts)
 
 
+def in_batches(function, array, batch_size=2500):
+    """function(array) as one NumPy array, computed in batches, two of them at once.
+
+    function: gives a tensor with a row for each row of the batch.
+    """
+
+    def compute(start):
+        return function(array[start : start + batch_size]).numpy()
+
+    with ThreadPoolExecutor(2) as pool:
+        return np.concatenate(list(pool.map(compute, range(0, len(array), batch_size))))
+
+
 @keras.saving.register_keras_serializable("vae")
 class VAE(keras.Model):
     """A variational autoencoder whose loss is the negative ELBO in nats per image.
@@ -317,7 +330,7 @@ class VAE(keras.Model):
 
     def generate(self, n):
         """n images drawn from the prior and decoded, (n, 28, 28) float32 in [0, 1]."""
-        return tf.sigmoid(self.decoder(self.prior.sample(n)))[..., 0].numpy()
+        return in_batches(lambda z: tf.sigmoid(self.decoder(z))[..., 0], self.prior.sample(n))
 
     def get_config(self):
         parts = {"encoder": self.encoder, "decoder": self.decoder, "prior": self.prior}
@@ -342,13 +355,11 @@ def build_classifier(classes, hidden=(384, 256), dropout=0.2, name="classifier")
     return keras.Model(image, keras.layers.Dense(classes, name="logits")(x), name=name)
 
 
-def predict_logits(model, images, batch_size=1000):
+def predict_logits(model, images, batch_size=2500):
     """Logits (n, classes) float32 of images (n, 28, 28), uint8 or float32 in [0, 1]."""
     scale = 255.0 if images.dtype == np.uint8 else 1.0
 
-    def predict(start):
-        batch = images[start : start + batch_size, ..., None].astype("float32") / scale
-        return model(batch, training=False).numpy()
+    def predict(batch):
+        return model(batch[..., None].astype("float32") / scale, training=False)
 
-    with ThreadPoolExecutor(2) as pool:
-        return np.concatenate(list(pool.map(predict, range(0, len(images), batch_size))))
+    return in_batches(predict, images, batch_size)
