@@ -242,12 +242,12 @@ def compare_with_training(generated, found, real, real_found, training_images):
     return answers, (distance, real_distance, correlation, real_correlation, pairs, real_pairs)
 
 
-def labels_by(model, *sets):
-    """The model's label of each image in each of the sets, (n,) integer."""
+def labels_by(model, images):
+    """The model's label of each of the images, (n,) integer."""
     from models import predict_logits
 
     # small batches, since what the referee's layers hold of each image is large
-    return [predict_logits(model, images, batch_size=500).argmax(axis=1) for images in sets]
+    return predict_logits(model, images, batch_size=500).argmax(axis=1)
 
 
 def usefulness(generated, real, data, seed):
@@ -266,8 +266,7 @@ def usefulness(generated, real, data, seed):
         models.build_classifier(len(data.class_names), name=name) for name in ("generated", "real")
     ]
     training.train_classifiers(classifiers, [generated, real], seed)
-    predicted = (labels_by(each, data.x_test) for each in classifiers)
-    return tuple(np.mean(labels == data.y_test) for (labels,) in predicted)
+    return tuple(np.mean(labels_by(each, data.x_test) == data.y_test) for each in classifiers)
 
 
 def as_many_real(images, labels, counts, seed):
@@ -430,12 +429,13 @@ def main():
     counts = np.bincount(examined[1], minlength=classes)
     real = as_many_real(*for_vae, counts, arguments.seed)
     nats = cli.beside(training.negative_elbo, vae, data.x_test)
-    verdicts = cli.beside(labels_by, referee, images, data.x_test)
+    verdict = cli.beside(labels_by, referee, images)
+    real_verdict = cli.beside(labels_by, referee, data.x_test)
     accuracies = cli.beside(usefulness, examined, real, data, arguments.seed)
     found = cli.apart(evaluation.closest_training_images, examined[0], for_vae[0])
 
     with stage("waiting for the VAE's test and the referee", seconds):
-        verdict, real_verdict = verdicts.result()
+        verdict, real_verdict = verdict.result(), real_verdict.result()
         real_strong_labels = test_labels[real_strong]
         evidence |= {
             "vae_test_negative_elbo": nats.result(),
@@ -452,9 +452,7 @@ def main():
 
     with stage("waiting for the search for copies", seconds):
         answers, copies = compare_with_training(
-            *(examined, found.result()),
-            *((data.x_test, test_labels), real_found.result()),
-            for_vae[0],
+            examined, found.result(), (data.x_test, test_labels), real_found.result(), for_vae[0]
         )
         evidence |= answers
 

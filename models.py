@@ -284,7 +284,11 @@ class VAE(keras.Model):
     def call(self, images):
         """Reconstructions in [0, 1] from z_mean, (batch, 28, 28, 1): the same every time."""
         z_mean, _ = self.encoder(images)
-        return keras.ops.sigmoid(self.decoder(z_mean))
+        return self.decode(z_mean)
+
+    def decode(self, z):
+        """Images in [0, 1] from latents (batch, latent_dim), (batch, 28, 28, 1)."""
+        return keras.ops.sigmoid(self.decoder(z))
 
     def reconstruct(self, images):
         """-log p(x|z) in nats (batch,) for one sample z of q(z|x), then z_mean, z_log_var and z,
@@ -330,7 +334,7 @@ class VAE(keras.Model):
 
     def generate(self, n):
         """n images drawn from the prior and decoded, (n, 28, 28) float32 in [0, 1]."""
-        return in_batches(lambda z: tf.sigmoid(self.decoder(z))[..., 0], self.prior.sample(n))
+        return in_batches(self.decode, self.prior.sample(n))[..., 0]
 
     def get_config(self):
         parts = {"encoder": self.encoder, "decoder": self.decoder, "prior": self.prior}

@@ -107,9 +107,10 @@ def train_referee(images, labels, classes, epochs, seed=0, verbose=0):
     trainee.compile(
         FusedAdam(OneCycle(PEAK_RATE, epochs * len(batches)), weight_decay=WEIGHT_DECAY),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
     )
-    trainee.optimizer.build(trainee.trainable_variables)  # else fit compiles the step twice
+    # The metric is an object and the optimizer built, else fit compiles the step twice.
+    trainee.optimizer.build(trainee.trainable_variables)
     trainee.fit(
         without_autotune(augmented.prefetch(2)), epochs=epochs, verbose=verbose, shuffle=False
     )

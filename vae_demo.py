@@ -50,8 +50,6 @@ def main():
         datasets.check_enough(data, minimum=256)
 
     with cli.quiet_tensorflow():
-        import keras
-
         import figures
         import models
         import training
@@ -80,8 +78,7 @@ def main():
         z_mean = vae.encoder(pixels)[0].numpy()
         manifold = None
         if arguments.latent_dim == 2:
-            logits = vae.decoder(latent_grid(MANIFOLD_SIDE))
-            manifold = keras.ops.sigmoid(logits).numpy()
+            manifold = vae.decode(latent_grid(MANIFOLD_SIDE)).numpy()
             manifold = manifold.reshape(MANIFOLD_SIDE, MANIFOLD_SIDE, 28, 28)
         path = Path(arguments.out) / f"demo_{data.name}.png"
         with outputs.replacing(path) as file:
