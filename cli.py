@@ -5,9 +5,7 @@ import contextlib
 import gc
 import math
 import os
-import pickle
 import signal
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,8 +15,7 @@ from outputs import OutputError
 NO_MEMORY = "error: there is not enough memory: try a smaller data set or fewer images"
 
 _thread = ThreadPoolExecutor(1)
-_waiting_for_processes = ThreadPoolExecutor()
-_begun, _processes = [], []
+_begun = []
 
 
 class UserError(Exception):
@@ -134,46 +131,9 @@ def beside(function, *arguments):
     return _remember(_thread.submit(function, *arguments))
 
 
-def apart(function, *arguments):
-    """Like beside, but at once and in a process of its own, as Python lets one thread of a process
-    work at a time. The function, its arguments and its result have to survive pickling.
-    """
-    return _remember(_waiting_for_processes.submit(_in_a_process, function, arguments))
-
-
 def _remember(future):
     _begun.append(future)
     return future
-
-
-def _in_a_process(function, arguments):
-    process = subprocess.Popen(
-        [sys.executable, __file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,  # out of reach of Ctrl-C, to which this process alone answers
-    )
-    _processes.append(process)
-    answer, complaint = process.communicate(pickle.dumps((function, arguments)))
-    if process.returncode < 0:  # killed, as systems do with what takes too much memory
-        raise MemoryError
-    if process.returncode:
-        raise RuntimeError(complaint.decode())
-    result, error = pickle.loads(answer)
-    if error:
-        raise error
-    return result
-
-
-def _answer():
-    """What the process that _in_a_process has started does."""
-    function, arguments = pickle.load(sys.stdin.buffer)
-    try:
-        answer = function(*arguments), None
-    except Exception as error:
-        answer = None, error
-    pickle.dump(answer, sys.stdout.buffer)
 
 
 def peak_memory():
@@ -238,8 +198,6 @@ def _stop(status, sentence):
     start = "\n" if sys.stderr.isatty() else ""
     print(f"{start}{os.path.basename(sys.argv[0])}: {_one_line(sentence)}", file=sys.stderr)
     if not all(future.done() for future in _begun):  # Python would wait for them
-        for process in _processes:
-            process.kill()
         sys.stdout.flush()
         os._exit(status)
     sys.exit(status)
@@ -247,7 +205,3 @@ def _stop(status, sentence):
 
 def _one_line(text):
     return " ".join(str(text).splitlines())
-
-
-if __name__ == "__main__":
-    _answer()

@@ -368,8 +368,6 @@ def main():
     classes = len(data.class_names)
     for_vae, for_classifier, held_out = split_data(arguments, data)
 
-    # This needs no network, so it runs while TensorFlow is being imported.
-    real_found = cli.apart(evaluation.closest_training_images, data.x_test, for_vae[0])
     with stage("importing TensorFlow", seconds), cli.quiet_tensorflow():
         import figures
         import training
@@ -432,7 +430,6 @@ def main():
     verdict = cli.beside(labels_by, referee, images)
     real_verdict = cli.beside(labels_by, referee, data.x_test)
     accuracies = cli.beside(usefulness, examined, real, data, arguments.seed)
-    found = cli.apart(evaluation.closest_training_images, examined[0], for_vae[0])
 
     with stage("waiting for the VAE's test and the referee", seconds):
         verdict, real_verdict = verdict.result(), real_verdict.result()
@@ -450,9 +447,11 @@ def main():
             "generated_ece": evaluation.expected_calibration_error(calibrated, verdict),
         }
 
-    with stage("waiting for the search for copies", seconds):
+    with stage("searching for copies", seconds):
+        found = evaluation.closest_training_images(examined[0], for_vae[0])
+        real_found = evaluation.closest_training_images(data.x_test, for_vae[0])
         answers, copies = compare_with_training(
-            examined, found.result(), (data.x_test, test_labels), real_found.result(), for_vae[0]
+            examined, found, (data.x_test, test_labels), real_found, for_vae[0]
         )
         evidence |= answers
 

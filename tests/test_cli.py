@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 
-import numpy as np
 import pytest
 from conftest import ROOT, hear_ctrl_c
 
@@ -239,30 +238,10 @@ def test_work_beside_waits_for_its_turn_in_another_thread():
     assert first is second and first is not threading.current_thread()
 
 
-def test_work_apart_is_done_in_processes_of_its_own_at_the_same_time():
-    array = np.arange(6).reshape(2, 3)
-    first, second, doubled = (
-        cli.apart(*call) for call in [(os.getpid,), (os.getpid,), (np.multiply, array, 2)]
-    )
-    assert len({first.result(), second.result(), os.getpid()}) == 3
-    np.testing.assert_array_equal(doubled.result(), array * 2)
-
-
-@pytest.mark.parametrize("begin", [cli.beside, cli.apart])
-def test_what_goes_wrong_elsewhere_is_raised_where_the_result_is_asked_for(begin):
-    future = begin(datasets.load_dataset, "missing.npz")
+def test_what_goes_wrong_elsewhere_is_raised_where_the_result_is_asked_for():
+    future = cli.beside(datasets.load_dataset, "missing.npz")
     with pytest.raises(datasets.DataError, match="does not exist"):
         future.result()
-
-
-def test_a_process_that_is_killed_is_taken_to_have_lacked_memory():
-    with pytest.raises(MemoryError):
-        cli.apart(signal.raise_signal, signal.SIGKILL).result()
-
-
-def test_a_process_that_fails_says_why():
-    with pytest.raises(RuntimeError, match="pickle"):
-        cli.apart(threading.Lock).result()
 
 
 @pytest.mark.parametrize(
@@ -277,7 +256,7 @@ def test_nobody_waits_for_work_that_is_not_wanted_any_more(tmp_path, accident, s
     text = (
         "import os, signal, time\ndef main():\n    print('started')\n"
         "    cli.beside(time.sleep, 300)\n    cli.beside(print, 'later')\n"
-        "    cli.apart(time.sleep, 300)\n    time.sleep(1)\n"
+        "    time.sleep(1)\n"
         f"    {accident}\ncli.run(main)\n"
     )
     done = subprocess.run(
