@@ -4,515 +4,419 @@ examine whether it is right to be.
 python demo_dnn_vae.py
 """
 
-import contextlib
-import json
-import os
-import time
-from pathlib import Path
-
-# NumPy works beside TensorFlow here, and its threads would spin on the cores that both need.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-import cli
-import datasets
-import evaluation
-import outputs
-import selection
+from trust import cli, datasets, evaluation, outputs, priors, report, saving, selection
+from trust.neighbours import nearest_of_class
 
 # Settled when the models are trained; --load takes them from the folder it is given.
 TRAINING = {
-    "epochs": 8,
-    "latent_dim": 14,
-    "learning_rate": 1.2e-2,
+    "epochs": 12,
+    "latent_dim": 48,
+    "learning_rate": 6e-3,
     "seed": 0,
-    "prior": "mixture",
     "split": "shared",
 }
-HELD_OUT_SHARE = 12  # one training image in so many is kept to fit the temperature
-CHUNK = 10_000  # images drawn at a time; the first chunk is the sample that is examined
-EXAMINED_PER_CLASS = 1000
-SHOWN_PAIRS = 14
+CLOUD = 2000  # latents that prior.png shows of each kind
+
+
+class Seen(NamedTuple):
+    """What the classifier has seen, each a selection.Classified.
+
+    sample: the first images drawn.  accepted: the balanced strong ones.  held_out: real images
+    that neither classifier nor VAE learned from.  test: test images, and reconstructed, decoded
+    from their codes.  halfway: decoded half-way between the codes of two classes.
+    """
+
+    sample: selection.Classified
+    accepted: selection.Classified
+    held_out: selection.Classified
+    test: selection.Classified
+    reconstructed: selection.Classified
+    halfway: selection.Classified
+    other_prior: selection.Classified
 
 
 def parse_arguments():
     parser = cli.Parser(
         description="Generate images with a VAE, keep those that a classifier is sure of, and "
-        "examine whether they are right, balanced, new and useful."
+        "examine whether they are right, balanced, varied, new and useful."
     )
     cli.add_shared_arguments(parser, dataset="mnist", **TRAINING)
     add = parser.add_argument
-    add("--prior", choices=["mixture", "normal"], help="what the latents are drawn from")
-    add("--split", choices=["shared", "disjoint"], help="one set for VAE and classifier, or halves")
+    halves = "one set for VAE and classifier, or halves"
+    add("--split", choices=["shared", "disjoint"], action=cli.Given, help=halves)
+    drawn = "what the latents are drawn from"
+    add("--prior", choices=["mixture", "normal"], default="mixture", help=drawn)
     add("--threshold", metavar="X", type=cli.fraction, default=0.95, help="strong from here on")
     add("--temperature", metavar="X", type=cli.positive_float, help="1 is raw softmax; else fitted")
     add("--per-class", metavar="N", type=cli.positive_int, default=1000, help="strong ones wanted")
     add("--max-draws", metavar="N", type=cli.positive_int, help="else 50 for each image wanted")
-    add("--report", metavar="FILE", help="all printed numbers as JSON")
-    add("--save-images", metavar="FILE", help="the balanced strong images as .npz")
-    add("--save", metavar="DIR", help="keep the trained models")
-    add("--load", metavar="DIR", help="use models that --save kept, train none")
+    add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")
+    add("--save-images", metavar="FILE", type=cli.path, help="the balanced strong images as .npz")
+    add("--save", metavar="DIR", type=cli.path, help="keep the trained models")
+    add("--load", metavar="DIR", type=cli.path, help="use models that --save kept, train none")
     return parser.parse_args()
 
 
-def check_outputs(arguments):
-    """Raises OutputError now rather than when the work is done."""
-    outputs.check_output_folder(arguments.out)
-    for file in filter(None, (arguments.report, arguments.save_images)):
-        outputs.check_output_file(file)
+def check_before_training(arguments, data):
+    """The settings of the models that --load names, or else of those that will be trained.
+
+    Raises UserError now rather than after minutes of training.
+    """
+    datasets.check_enough(data, minimum=1000)
+    files = arguments.report, arguments.save_images
+    outputs.check_outputs(arguments.out, files, inputs=[data.path])
     if arguments.save:
-        outputs.check_replaceable_folder(arguments.save)
+        saving.check_save_folder(arguments.save)
+    if arguments.load:
+        return take_saved_settings(arguments, data)
+    identity = {"dataset": data.name, "fingerprint": data.fingerprint}
+    return identity | {name: getattr(arguments, name) for name in TRAINING}
 
 
-def read_settings(arguments, data):
-    """The models {name: file} in the folder that --load names, whose settings become the
-    arguments; raises UserError where they do not suit the data or the flags."""
-    folder = outputs.saved_folder(arguments.load, ["settings.json"])
-    try:
-        settings = json.loads((folder / "settings.json").read_text())
-        origin = settings["fingerprint"], settings["dataset"], settings["classes"]
-        trained = {} if origin[0] != data.fingerprint else {k: settings[k] for k in TRAINING}
-        files = [f"{name}.keras" for name in settings.get("models", [])]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+def take_saved_settings(arguments, data):
+    """The settings of the models that --load names, which become the arguments.
+
+    Raises UserError where they do not suit the data or a flag that was given beside them.
+    """
+    folder = arguments.load
+    settings = saving.read_settings(folder, ["dataset", "fingerprint", *TRAINING])
+    if settings["fingerprint"] != data.fingerprint:
         raise cli.UserError(
-            f"--load {arguments.load}: its settings.json is not one that --save wrote"
-        ) from error
-    if not trained:
-        raise cli.UserError(
-            f"--load {arguments.load}: these models were trained on other data ({origin[1]}, "
-            f"{origin[2]} classes): name the same --dataset"
+            f"--load {folder}: these models were trained on other data ({settings['dataset']}): "
+            "name the same --dataset"
         )
-    for name, value in trained.items():
-        given = getattr(arguments, name)
-        if given not in (value, TRAINING[name]):
+    for name in TRAINING:
+        given, trained = getattr(arguments, name), settings[name]
+        if name in arguments.given and given != trained:
             flag = "--" + name.replace("_", "-")
             raise cli.UserError(
-                f"{flag} {given}: the models in {arguments.load} were trained with {value}: "
+                f"{flag} {given}: the models in {folder} were trained with {trained}: "
                 f"leave {flag} or --load out"
             )
-        setattr(arguments, name, value)
-    folder = outputs.saved_folder(arguments.load, files)
-    return {Path(file).stem: folder / file for file in files}
+        setattr(arguments, name, trained)
+    return settings
 
 
-def split_data(arguments, data):
-    """The training images of the VAE, and the classifier's (images, labels) to learn from and
-    to fit the temperature on."""
-    for_vae = for_classifier = data.x_train, data.y_train
-    if arguments.split == "disjoint":
-        for_vae, for_classifier = datasets.disjoint_halves(*for_vae, arguments.seed)
-    count = len(for_classifier[1]) // HELD_OUT_SHARE
-    return for_vae, *datasets.hold_out(*for_classifier, count, arguments.seed)
+def import_tensorflow():
+    """Imports what takes seconds, once the arguments are known to be good."""
+    global figures, models, referee, training
+    with cli.quiet_tensorflow():
+        import models
+        from trust import figures, referee, training
 
 
-@contextlib.contextmanager
-def stage(name, seconds):
-    """Says what is being done and, when it is, how long it took."""
-    print(f"\n{name} ...", flush=True)
-    start = time.perf_counter()
-    yield
-    seconds[name] = time.perf_counter() - start
-    print(f"{name}: {seconds[name]:.1f} s", flush=True)
+def build_networks(arguments, data, sets):
+    """The networks {name: keras.Model}: a bundled set's referee is trained, the others are not."""
+    sharpest = training.sharpness_bound(len(sets.vae.images))
+    with training.every_device():
+        vae = models.build_vae(arguments.latent_dim, sharpest, arguments.seed)
+        classifier = models.build_classifier(data.classes)
+    if data.bundled:
+        judge = referee.bundled_referee(data.name)
+    else:
+        judge = referee.build_referee(data.classes)
+    return {"vae": vae, "classifier": classifier, "referee": judge}
 
 
-def train(arguments, classes, for_vae, for_classifier, seconds):
-    """The trained {"classifier": ..., "vae": ...}."""
-    import models
-    import training
+def train(arguments, data, sets, networks, settings, clock):
+    """Trains the networks and keeps them where --save says; returns the mixture.
 
-    mean_image = for_vae[0].mean(axis=0) / 255
-    strategy = training.distribution_strategy()
-    with strategy.scope():
-        classifier = models.build_classifier(classes)
-        prior = {"mixture": models.MixturePrior, "normal": models.StandardNormalPrior}
-        vae = models.VAE(
-            models.build_encoder(arguments.latent_dim),
-            models.build_decoder(arguments.latent_dim, mean_image),
-            prior[arguments.prior](arguments.latent_dim, seed=arguments.seed),
-            seed=arguments.seed,
-        )
-    with stage("training the classifier and the VAE", seconds):
-        classifier_training = cli.beside(
-            training.train_classifiers, [classifier], [for_classifier], arguments.seed
-        )
-        if strategy.num_replicas_in_sync > 1:
-            # Each device would wait for the others in one of the trainings, not in the same one.
-            classifier_training.result()
-        training.train_vae(
-            vae, for_vae[0], arguments.epochs, arguments.learning_rate, arguments.seed
-        )
-        classifier_training.result()
-    return {"classifier": classifier, "vae": vae}
-
-
-def bring_referee(data, seconds):
-    """The bundled referee, or for data of the user's own one trained now."""
-    import referee
-
-    if datasets.is_bundled(data):
-        return referee.load_referee(data.name)
-    with stage("training the referee", seconds):
-        classes, epochs = len(data.class_names), referee.epochs_for(len(data.x_train))
-        return referee.train_referee(data.x_train, data.y_train, classes, epochs, verbose="auto")
-
-
-def save_models(arguments, data, parts):
-    """Keeps the trained parts {name: keras.Model}, the settings, the seed and the versions."""
-    import keras
-    import tensorflow as tf
-
-    settings = {name: getattr(arguments, name) for name in TRAINING} | {
-        "dataset": data.name,
-        "classes": len(data.class_names),
-        "fingerprint": data.fingerprint,
-        "models": list(parts),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "numpy": np.__version__,
-    }
-    with outputs.replacing_folder(arguments.save) as folder:
-        for name, model in parts.items():
-            model.save(folder / f"{name}.keras")
-        (folder / "settings.json").write_text(json.dumps(settings, indent=2))
-
-
-def load_models(arguments, files):
-    """The parts {name: keras.Model} that save_models kept; nothing in the files is executed."""
-    import keras
-
-    import models  # noqa: F401  (registers the classes that the files name)
-
-    try:
-        return {name: keras.saving.load_model(file, compile=False) for name, file in files.items()}
-    except Exception as error:  # a foreign file can make the loader raise almost anything
-        raise cli.UserError(f"--load {arguments.load}: {error}") from error
-
-
-def generate(vae, classifier, temperature, arguments, classes, append):
-    """Draws images until every class has its strong ones, a chunk in memory at a time.
-
-    append(images, labels, confidence) receives the balanced set as it grows.  Returns the balance,
-    the number of weak images, the first chunk (images, logits) as the sample to examine, and the
-    balanced (images, labels) to examine, at most EXAMINED_PER_CLASS of a class.
+    A referee of the user's own data comes last, when the other networks have been saved.
     """
-    from models import predict_logits
-
-    most = arguments.max_draws or 50 * arguments.per_class * classes
-    balance = selection.Balance(arguments.per_class, classes)
-    few = selection.Balance(min(arguments.per_class, EXAMINED_PER_CLASS), classes)
-    weak, sample, examined = 0, None, []
-    while balance.shortfall.any() and (drawn := balance.generated.sum()) < most:
-        images = vae.generate(int(min(CHUNK, most - drawn)))
-        logits = predict_logits(classifier, images)
-        labels, confidence = selection.confidence(selection.softmax(logits, temperature))
-        strong = confidence >= arguments.threshold
-        weak += np.count_nonzero(confidence < selection.WEAK)
-        keep = balance.take(labels, strong)
-        append(images[keep], labels[keep], confidence[keep])
-        keep = few.take(labels, strong)
-        examined.append((images[keep], labels[keep]))
-        sample = sample or (images, logits)
-    examined = tuple(np.concatenate(part) for part in zip(*examined, strict=True))
-    return balance, weak, sample, examined
-
-
-def compare_with_training(generated, found, real, real_found, training_images):
-    """Are the generated (images, labels) closer to the training images than real ones are?
-
-    found, real_found: what closest_training_images has given for the generated and for the real
-    (images, labels).
-    Returns the answers, as part of the evidence, and the arrays that figures.draw_copies draws.
-    """
-    (images, labels), (real_images, real_labels) = generated, real
-    (closest, distance), (real_closest, real_distance) = found, real_found
-    correlation = evaluation.correlation(images, training_images[closest])
-    real_correlation = evaluation.correlation(real_images, training_images[real_closest])
-    answers = {
-        "closest_correlation_median": median(correlation),
-        "real_closest_correlation_median": median(real_correlation),
-        "closest_distance_median": median(distance),
-        "real_closest_distance_median": median(real_distance),
-        "copy_rate": evaluation.copy_rate(distance, real_distance),
-        "real_copy_rate": evaluation.copy_rate(real_distance, real_distance),
-        "copying_z": evaluation.three_sample_z(distance, real_distance, labels, real_labels),
-    }
-    pairs = nearest_pairs(images, training_images, closest, correlation)
-    real_pairs = nearest_pairs(real_images, training_images, real_closest, real_correlation)
-    return answers, (distance, real_distance, correlation, real_correlation, pairs, real_pairs)
+    vae, seed = networks["vae"], arguments.seed
+    with clock("training the VAE"):
+        rate = arguments.learning_rate
+        training.train_vae(vae, sets.vae.images, arguments.epochs, rate, seed)
+    with clock("fitting the mixture to its codes"):
+        codes = training.encode(vae, sets.vae.images)
+        mixture = priors.fit_mixture(*codes, sets.vae.labels, seed)
+    with clock("training the classifier"):
+        training.train_classifier(networks["classifier"], *sets.classifier, seed)
+    if arguments.save:
+        saving.save_models(arguments.save, settings, networks, mixture)
+    if not data.bundled:
+        with clock("training the referee"):
+            everything = data.x_train, data.y_train
+            epochs = referee.epochs_for(len(data.x_train))
+            referee.train_referee(networks["referee"], *everything, epochs, seed)
+        if arguments.save:
+            saving.save_models(arguments.save, settings, networks, mixture)
+    return mixture
 
 
-def labels_by(model, images):
-    """The model's label of each of the images, (n,) integer."""
-    from models import predict_logits
-
-    # small batches, since what the referee's layers hold of each image is large
-    return predict_logits(model, images, batch_size=500).argmax(axis=1)
-
-
-def usefulness(generated, real, data, seed):
-    """Accuracy on real test images of two classifiers trained from scratch, one on the generated
-    (images, labels) only, one on the real ones: two floats, NaN where there are too few.
-
-    The classification accuracy score of Ravuri & Vinyals 2019.
-    """
-    import models
-    import training
-
-    if min(len(generated[1]), len(real[1])) < training.BATCH_SIZE:
-        return float("nan"), float("nan")
+def usefulness(data, seed, images, labels):
+    """Accuracy on test images of a classifier trained on these images and labels alone, NaN for
+    fewer than a batch.  The classification accuracy score of Ravuri & Vinyals 2019."""
+    if len(images) < training.BATCH_SIZE:
+        return float("nan")
     training.make_reproducible(seed)
-    classifiers = [
-        models.build_classifier(len(data.class_names), name=name) for name in ("generated", "real")
+    classifier = models.build_classifier(data.classes)
+    training.train_classifier(classifier, images, labels, seed)
+    return np.mean(training.predict(classifier, data.x_test).argmax(axis=1) == data.y_test)
+
+
+def fit_temperatures(arguments, sets, networks, rng):
+    """The temperature in use and the one that real images give: a dict of floats.
+
+    Fitted on images that no network has learned from and whose labels are known: on their
+    reconstructions, as blurred as generated images are, and on the real images themselves.
+    """
+    images, labels = sets.held_out
+    logits_of = partial(training.predict, networks["classifier"])
+    reconstructed = training.reconstruct(networks["vae"], images, rng)
+    fitted = selection.fit_temperature(logits_of(reconstructed), labels)
+    return {
+        "temperature": arguments.temperature or fitted,
+        "temperature_real_images": selection.fit_temperature(logits_of(images), labels),
+    }
+
+
+def missing(quota, class_names):
+    """What is still to be drawn, as a sentence."""
+    lacking = [
+        f"{count:,} of {name}"
+        for name, count in zip(class_names, quota.shortfall, strict=True)
+        if count
     ]
-    training.train_classifiers(classifiers, [generated, real], seed)
-    return tuple(np.mean(labels_by(each, data.x_test) == data.y_test) for each in classifiers)
+    more = f" and of {len(lacking) - 8} other classes" if len(lacking) > 8 else ""
+    some = ", ".join(lacking[:8])
+    return f"{quota.generated.sum():,} drawn; strong images still missing: {some}{more}"
 
 
-def as_many_real(images, labels, counts, seed):
-    """Real (images, labels), as many of each class as `counts` says, or all that there are."""
-    order = np.random.default_rng(seed).permutation(len(labels))
-    by_class = (order[labels[order] == label][:count] for label, count in enumerate(counts))
-    chosen = np.concatenate(list(by_class))
-    return images[chosen], labels[chosen]
+def generate(arguments, data, sets, networks, mixture, temperature, rng):
+    """Draws images until every class has its strong ones; returns the quota, which has counted
+    them, and all that the classifier has Seen."""
+    vae, normal = networks["vae"], priors.StandardNormal(mixture.latent_dim)
+    logits_of = partial(training.predict, networks["classifier"])
+    classify = partial(selection.classify, logits_of, temperature)
+    prior, other = (mixture, normal) if arguments.prior == "mixture" else (normal, mixture)
+    quota = selection.ClassQuota(arguments.per_class, data.classes)
+    accepted, sample = selection.generate(
+        lambda n: training.decode(vae, prior.sample(n, rng)),
+        classify,
+        arguments.threshold,
+        quota,
+        arguments.max_draws or 50 * arguments.per_class * data.classes,
+        cli.every_few_seconds(partial(missing, quota, data.class_names)),
+    )
+    return quota, Seen(
+        sample=sample,
+        accepted=accepted,
+        held_out=classify(sets.held_out.images),
+        test=classify(data.x_test),
+        reconstructed=classify(training.reconstruct(vae, data.x_test, rng)),
+        halfway=classify(training.halfway_images(vae, *sets.held_out, rng)),
+        other_prior=classify(training.decode(vae, other.sample(selection.CHUNK, rng))),
+    )
 
 
-def print_evidence(evidence, class_names, threshold):
-    """The answers as a table: what was measured, on generated images, on real test images."""
+def measure_yardstick(arguments, data, sets, seen, judge, test_features):
+    """What every set is measured against: the referee, test images and their reconstructions."""
+    nearest = []
+    for real in (seen.test, seen.reconstructed):
+        strong = real.strong(arguments.threshold)
+        _, distance = nearest_of_class(strong.images, strong.labels, *sets.vae)
+        nearest.append((distance, strong.labels))
+    score = partial(usefulness, data, arguments.seed)
+    return evaluation.Yardstick(judge, score, sets.vae, test_features, *nearest)
 
-    def percent(value):
-        return "" if value is None else "none" if np.isnan(value) else f"{100 * value:.2f} %"
 
-    def plain(value):
-        return "" if value is None else f"{value:.4g}"
+def examine_sets(arguments, sets, seen, yardstick):
+    """The metrics {set: {key: number}} of accepted images, of real ones and of the controls, and
+    the nearest training images (index, distance) of each set."""
+    real = seen.held_out.strong(arguments.threshold)
+    accepted, real, unfiltered = selection.cut_alike(seen.accepted, real, sets.held_out)
+    reconstructed = seen.reconstructed.strong(arguments.threshold)
+    rng = np.random.default_rng(arguments.seed)
+    planted = evaluation.plant_copies(*accepted[:2], *sets.vae, rng)
+    answers = {
+        "generated": evaluation.examine(*accepted[:2], yardstick),
+        "real": evaluation.examine(*real[:2], yardstick),
+        "reconstructed": evaluation.closeness(*reconstructed[:2], yardstick),
+        "planted": evaluation.closeness(planted, accepted.labels, yardstick),
+    }
+    metrics = {name: metrics for name, (metrics, _) in answers.items()}
+    metrics["unfiltered"] = {"usefulness_accuracy": yardstick.score(*unfiltered)}
+    return accepted, metrics, {name: nearest for name, (_, nearest) in answers.items()}
 
-    rows = [
-        (f"pass {100 * threshold:g} % (strong)", "strong_rate", "real_strong_rate", percent),
-        ("are below 50 % (weak)", "weak_rate", "real_weak_rate", percent),
-        ("referee agrees with the label", "agreement", "real_agreement", percent),
-        ("... of strong images", "strong_agreement", "real_strong_agreement", percent),
-        ("... of weak images", "weak_agreement", None, percent),
-        ("classifier against referee, ECE", "generated_ece", None, plain),
-        ("classifier is right", None, "classifier_test_accuracy", percent),
-        ("referee is right", None, "referee_test_accuracy", percent),
-        ("ECE, raw softmax", None, "ece_raw", plain),
-        ("ECE, calibrated", None, "ece_calibrated", plain),
-        ("temperature", None, "temperature", plain),
-        ("negative ELBO, nats per image", None, "vae_test_negative_elbo", plain),
-        (
-            "correlation with closest training image, median",
-            "closest_correlation_median",
-            "real_closest_correlation_median",
-            plain,
-        ),
-        (
-            "distance to closest training image, median",
-            "closest_distance_median",
-            "real_closest_distance_median",
-            plain,
-        ),
-        ("closer than the closest 1 % of real ones", "copy_rate", "real_copy_rate", percent),
-        ("copying z (far below 0: copies)", "copying_z", None, plain),
-        (
-            "trained on them, right on real test images",
-            "usefulness_accuracy",
-            "real_usefulness_accuracy",
-            percent,
-        ),
+
+def examine_filter(arguments, data, seen, quota, referee_labels, temperatures):
+    """The metrics {set: {key: number}} for which unaccepted images or true labels are needed.
+
+    referee_labels: (n,) integer, of the sample.
+    """
+    weak = seen.sample.confidence < selection.WEAK
+    metrics = {
+        "generated": quota.rates(),
+        "real": seen.held_out.rates(arguments.threshold),
+        "reconstructed": seen.reconstructed.rates(arguments.threshold),
+        "halfway": seen.halfway.rates(arguments.threshold),
+    }
+    metrics["generated"] |= {
+        "agreement": evaluation.agreement(seen.sample.labels, referee_labels),
+        "weak_agreement": evaluation.agreement(seen.sample.labels[weak], referee_labels[weak]),
+        **evaluation.calibration(seen.sample.logits, referee_labels, **temperatures),
+    }
+    for name, images in (("real", seen.test), ("reconstructed", seen.reconstructed)):
+        strong = images.confidence >= arguments.threshold
+        metrics[name] |= evaluation.calibration(images.logits, data.y_test, **temperatures)
+        metrics[name] |= evaluation.errors(images.labels[strong], data.y_test[strong])
+    return metrics
+
+
+def describe_models(arguments, data, vae, mixture, seen, referee_labels):
+    """How good the models themselves are, on test images: a dict of numbers.
+
+    referee_labels: (n,) integer, of the test images.
+    """
+    rng = np.random.default_rng(arguments.seed)
+    normal = priors.StandardNormal(mixture.latent_dim)
+    return {
+        "other_prior_strong_rate": seen.other_prior.rates(arguments.threshold)["strong_rate"],
+        "classifier_test_accuracy": evaluation.agreement(seen.test.labels, data.y_test),
+        "referee_test_accuracy": evaluation.agreement(referee_labels, data.y_test),
+        "sharpness": training.mean_sharpness(vae, data.x_test),
+        "negative_elbo_normal": training.negative_elbo(vae, normal, data.x_test, rng),
+        "negative_elbo_mixture": training.negative_elbo(vae, mixture, data.x_test, rng),
+    }
+
+
+def draw_filter(draw, arguments, data, seen, quota, metrics):
+    """The figures of what the filter lets through and what it keeps out."""
+    names, threshold, limit = data.class_names, arguments.threshold, selection.WEAK
+    draw("dnn-vae-strong", figures.draw_strong, *seen.accepted[:3], names, threshold)
+    weak = seen.sample.take(np.argsort(seen.sample.confidence, kind="stable"))
+    weak = weak.take(weak.confidence < limit)
+    rates = (metrics[name]["strong_rate"] for name in ("halfway", "generated"))
+    top_two = selection.top_two(weak.probabilities)
+    halfway = seen.halfway.images
+    draw("dnn-vae-weak", figures.draw_weak, weak.images, *top_two, halfway, *rates, names, limit)
+    both = seen.sample.confidence, seen.held_out.confidence
+    draw("pred-dist", figures.draw_confidence, *both, threshold, limit)
+    counts = quota.generated, quota.strong, quota.kept
+    draw("class-balance", figures.draw_class_balance, *counts, names)
+
+
+def draw_calibration(draw, data, seen, referee_labels, temperature_real_images):
+    """Reliability diagrams of real, reconstructed and generated images, and of the latter with the
+    temperature that real images would have given.  referee_labels: (n,) integer, of the sample."""
+    real_temperature = selection.softmax(seen.sample.logits, temperature_real_images)
+    panels = [
+        ("test images, as used", seen.test.probabilities, data.y_test),
+        ("reconstructions, as used", seen.reconstructed.probabilities, data.y_test),
+        ("generated against referee, as used", seen.sample.probabilities, referee_labels),
+        ("generated against referee, real images' temperature", real_temperature, referee_labels),
     ]
-    print(f"\n{'':48}{'generated':>12}{'real':>12}")
-    for title, generated, real, show in rows:
-        values = (show(evidence.get(key)) for key in (generated, real))
-        print(f"{title:48}" + "".join(f"{value:>12}" for value in values))
-
-    print(f"\n{'class':16}{'generated':>12}{'strong':>12}{'balanced':>12}")
-    counts = ("class_counts_generated", "class_counts_strong", "class_counts_balanced")
-    for name, *row in zip(class_names, *(evidence[key] for key in counts), strict=True):
-        print(f"{name:16}" + "".join(f"{count:>12}" for count in row))
+    panels = [
+        (title, evaluation.reliability(p.max(axis=1), p.argmax(axis=1) == truth))
+        for title, p, truth in panels
+    ]
+    draw("calibration", figures.draw_calibration, panels)
 
 
-def print_shortfall(shortfall, evidence, class_names, per_class):
-    for name, count, lacking in zip(
-        class_names, evidence["class_counts_strong"], shortfall, strict=True
-    ):
-        if count == 0:
-            print(f"class {name}: no strong image among {evidence['generated']} generated")
-        elif lacking:
-            print(
-                f"class {name}: {lacking} of {per_class} strong images are missing after "
-                f"{evidence['generated']} draws"
-            )
+def draw_new_and_useful(draw, data, sets, accepted, nearest, metrics):
+    """The figures about copies, and about what a new classifier learns."""
+    index, distance = nearest["generated"]
+    pairs = {
+        label: (accepted.images[row], sets.vae.images[index[row]], distance[row])
+        for label, row in evaluation.closest_of_each_class(accepted.labels, distance).items()
+    }
+    titles = {
+        "generated": "generated",
+        "real": "real held-out",
+        "reconstructed": "reconstructions of test images",
+        "planted": "5 % planted copies",
+    }
+    distances = {titles[name]: distance for name, (_, distance) in nearest.items()}
+    draw("copies", figures.draw_copies, distances, pairs, data.class_names)
+    accuracies = {
+        title: metrics[name]["usefulness_accuracy"]
+        for title, name in (
+            ("as many real images", "unfiltered"),
+            ("real images through the filter", "real"),
+            ("generated images through the filter", "generated"),
+        )
+    }
+    draw("usefulness", figures.draw_usefulness, accuracies, len(accepted.labels))
 
 
-def draw_figures(folder, drawings):
-    """Writes each of the drawings {name: (function of figures, its arguments after the file)}."""
-    for name, (draw, *arguments) in drawings.items():
-        with outputs.replacing(Path(folder) / f"{name}.png") as file:
-            draw(file, *arguments)
-
-
-def nearest_pairs(images, training_images, closest, correlation):
-    """The SHOWN_PAIRS images most like a training image: (images, training images, correlation)."""
-    first = np.argsort(-correlation, kind="stable")[:SHOWN_PAIRS]
-    return images[first], training_images[closest[first]], correlation[first]
+def draw_priors(draw, arguments, sets, vae, mixture, seen, metrics):
+    """Unfiltered images of either prior, and where either puts its latents."""
+    rng = np.random.default_rng(arguments.seed)
+    codes = training.encode(vae, sets.vae.images[:CLOUD])
+    clouds = [training.sample_codes(*codes, rng)]
+    normal = priors.StandardNormal(mixture.latent_dim)
+    clouds += [prior.sample(CLOUD, rng) for prior in (mixture, normal)]
+    names = ("codes of images", "Gaussian mixture", "N(0, I)")
+    clouds = dict(zip(names, evaluation.principal_axes(*clouds), strict=True))
+    this = seen.sample.images, metrics["generated"]["strong_rate"]
+    other = seen.other_prior.images, seen.other_prior.rates(arguments.threshold)["strong_rate"]
+    mixture, normal = (this, other) if arguments.prior == "mixture" else (other, this)
+    draws = {"Gaussian mixture": mixture[0], "N(0, I)": normal[0]}
+    rates = {"Gaussian mixture": mixture[1], "N(0, I)": normal[1]}
+    draw("prior", figures.draw_prior, draws, rates, clouds)
 
 
 def main():
-    started = time.perf_counter()
-    seconds = {}
     arguments = parse_arguments()
-    check_outputs(arguments)
     data = datasets.load_dataset(arguments.dataset)
-    datasets.check_enough(data, minimum=1000)
-    saved = read_settings(arguments, data) if arguments.load else None
-    classes = len(data.class_names)
-    for_vae, for_classifier, held_out = split_data(arguments, data)
-
-    with stage("importing TensorFlow", seconds), cli.quiet_tensorflow():
-        import figures
-        import training
-        from models import predict_logits
+    settings = check_before_training(arguments, data)
+    clock = cli.Clock()
+    with clock("importing TensorFlow"):
+        import_tensorflow()
     training.make_reproducible(arguments.seed)
+    rng = np.random.default_rng(arguments.seed)
 
-    if saved:
-        parts = load_models(arguments, saved)
+    sets = datasets.split(data, arguments.split, arguments.seed)
+    networks = build_networks(arguments, data, sets)
+    if arguments.load:
+        mixture = saving.load_models(arguments.load, settings, networks)
     else:
-        parts = train(arguments, classes, for_vae, for_classifier, seconds)
-    classifier, vae = parts["classifier"], parts["vae"]
-    referee = parts.get("referee") or bring_referee(data, seconds)
-    if arguments.save:
-        own = {} if datasets.is_bundled(data) else {"referee": referee}
-        save_models(arguments, data, parts | own)
+        mixture = train(arguments, data, sets, networks, settings, clock)
+    vae = networks["vae"]
 
-    vae.reseed(arguments.seed)
-    with stage("calibrating and testing", seconds):
-        temperature = arguments.temperature or selection.fit_temperature(
-            predict_logits(classifier, held_out[0]), held_out[1]
-        )
-        test_logits = predict_logits(classifier, data.x_test)
-        test_raw = selection.softmax(test_logits)
-        test_calibrated = selection.softmax(test_logits, temperature)
-        test_labels, test_confidence = selection.confidence(test_calibrated)
-        evidence = {
-            "classifier_test_accuracy": np.mean(test_labels == data.y_test),
-            "temperature": temperature,
-            "ece_raw": evaluation.expected_calibration_error(test_raw, data.y_test),
-            "ece_calibrated": evaluation.expected_calibration_error(test_calibrated, data.y_test),
-        }
+    with clock("calibrating"):
+        temperatures = fit_temperatures(arguments, sets, networks, rng)
+    with clock("generating and filtering"):
+        temperature = temperatures["temperature"]
+        quota, seen = generate(arguments, data, sets, networks, mixture, temperature, rng)
+    with clock("examining"):
+        judge = partial(referee.judge, networks["referee"])
+        test_referee, test_features = judge(data.x_test)
+        sample_referee, _ = judge(seen.sample.images)
+        yardstick = measure_yardstick(arguments, data, sets, seen, judge, test_features)
+        accepted, metrics, nearest = examine_sets(arguments, sets, seen, yardstick)
+        filtered = examine_filter(arguments, data, seen, quota, sample_referee, temperatures)
+        metrics = report.merge(metrics, filtered)
+        run = describe_models(arguments, data, vae, mixture, seen, test_referee)
+        run["unfiltered_usefulness_accuracy"] = metrics["unfiltered"]["usefulness_accuracy"]
+        run["halfway_strong_rate"] = metrics["halfway"]["strong_rate"]
+    with clock("drawing"):
+        draw = partial(outputs.draw, arguments.out)
+        draw("diagram", figures.draw_diagram)
+        draw_filter(draw, arguments, data, seen, quota, metrics)
+        draw_calibration(draw, data, seen, sample_referee, temperatures["temperature_real_images"])
+        draw_new_and_useful(draw, data, sets, accepted, nearest, metrics)
+        draw_priors(draw, arguments, sets, vae, mixture, seen, metrics)
 
-    with stage("generating and filtering", seconds), contextlib.ExitStack() as stack:
-        append = lambda *chunk: None  # noqa: E731
-        if arguments.save_images:
-            append = stack.enter_context(outputs.saving_images(arguments.save_images))
-        balance, weak_count, sample, examined = generate(
-            vae, classifier, temperature, arguments, classes, append
-        )
-        images, logits = sample
-        raw = selection.softmax(logits)
-        calibrated = selection.softmax(logits, temperature)
-        labels, confidence = selection.confidence(calibrated)
-        strong, weak = confidence >= arguments.threshold, confidence < selection.WEAK
-        real_strong = test_confidence >= arguments.threshold
-        evidence |= {
-            "generated": balance.generated.sum(),
-            "strong_rate": balance.strong.sum() / balance.generated.sum(),
-            "weak_rate": weak_count / balance.generated.sum(),
-            "real_strong_rate": np.mean(real_strong),
-            "real_weak_rate": np.mean(test_confidence < selection.WEAK),
-            "class_counts_generated": balance.generated.tolist(),
-            "class_counts_strong": balance.strong.tolist(),
-            "class_counts_balanced": balance.kept.tolist(),
-        }
-
-    counts = np.bincount(examined[1], minlength=classes)
-    real = as_many_real(*for_vae, counts, arguments.seed)
-    nats = cli.beside(training.negative_elbo, vae, data.x_test)
-    verdict = cli.beside(labels_by, referee, images)
-    real_verdict = cli.beside(labels_by, referee, data.x_test)
-    accuracies = cli.beside(usefulness, examined, real, data, arguments.seed)
-
-    with stage("waiting for the VAE's test and the referee", seconds):
-        verdict, real_verdict = verdict.result(), real_verdict.result()
-        real_strong_labels = test_labels[real_strong]
-        evidence |= {
-            "vae_test_negative_elbo": nats.result(),
-            "referee_test_accuracy": np.mean(real_verdict == data.y_test),
-            "agreement": evaluation.agreement(labels, verdict),
-            "strong_agreement": evaluation.agreement(labels[strong], verdict[strong]),
-            "weak_agreement": evaluation.agreement(labels[weak], verdict[weak]),
-            "real_agreement": evaluation.agreement(test_labels, real_verdict),
-            "real_strong_agreement": evaluation.agreement(
-                real_strong_labels, real_verdict[real_strong]
-            ),
-            "generated_ece": evaluation.expected_calibration_error(calibrated, verdict),
-        }
-
-    with stage("searching for copies", seconds):
-        found = evaluation.closest_training_images(examined[0], for_vae[0])
-        real_found = evaluation.closest_training_images(data.x_test, for_vae[0])
-        answers, copies = compare_with_training(
-            examined, found, (data.x_test, test_labels), real_found, for_vae[0]
-        )
-        evidence |= answers
-
-    with stage("drawing", seconds):
-        names = data.class_names
-        hesitant = np.flatnonzero(weak)[np.argsort(confidence[weak], kind="stable")]
-        pair, share = selection.hesitation(calibrated[hesitant])
-        panels = [
-            ("real test images, raw softmax", test_raw, data.y_test),
-            ("real test images, calibrated", test_calibrated, data.y_test),
-            ("generated against referee, raw softmax", raw, verdict),
-            ("generated against referee, calibrated", calibrated, verdict),
-        ]
-        panels = [
-            (title, evaluation.reliability(p.max(axis=1), p.argmax(axis=1) == truth))
-            for title, p, truth in panels
-        ]
-        drawings = {
-            "diagram": [figures.draw_diagram],
-            "dnn-vae-strong": [
-                figures.draw_strong,
-                *(images[strong], labels[strong], confidence[strong]),
-                *(names, arguments.threshold),
-            ],
-            "dnn-vae-weak": [
-                figures.draw_weak,
-                *(images[hesitant], pair[:, 0], share[:, 0], pair[:, 1], share[:, 1]),
-                *(names, selection.WEAK),
-            ],
-            "pred-dist": [
-                figures.draw_confidence,
-                *(confidence, test_confidence, arguments.threshold, selection.WEAK),
-            ],
-            "calibration": [figures.draw_calibration, panels],
-            "class-balance": [
-                figures.draw_class_balance,
-                *(balance.generated, balance.strong, balance.kept, names),
-            ],
-            "copies": [figures.draw_copies, *copies],
-        }
-        draw_figures(arguments.out, drawings)
-
-    with stage("waiting for the training on accepted and on real images", seconds):
-        evidence["usefulness_accuracy"], evidence["real_usefulness_accuracy"] = accuracies.result()
-
-    seconds["total"] = time.perf_counter() - started
-    print_evidence(evidence, names, arguments.threshold)
-    print_shortfall(balance.shortfall, evidence, names, arguments.per_class)
-    print("\nstage, seconds")
-    for name, spent in seconds.items():
-        print(f"{name:48}{spent:12.1f}")
-    memory = cli.peak_memory()
-    print(f"{'peak memory, GB':48}{memory:12.2f}")
+    counts = {
+        "class_counts_generated": quota.generated,
+        "class_counts_strong": quota.strong,
+        "class_counts_balanced": quota.kept,
+        "class_counts_examined": np.bincount(accepted.labels, minlength=data.classes),
+    }
+    values = report.flatten(metrics, run | temperatures) | counts | clock.resources()
+    report.print_report(values, data.class_names)
+    if arguments.save_images:
+        outputs.write_images(arguments.save_images, *seen.accepted[:3])
     if arguments.report:
-        resources = {"seconds": seconds, "peak_memory_gb": memory}
-        outputs.write_json(arguments.report, evidence | resources)
+        outputs.write_json(arguments.report, report.origin(arguments, settings) | values)
     print(f"\nThe figures are in {arguments.out}")
-
-
-def median(values):
-    return np.median(values) if len(values) else float("nan")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,10 @@ import sys
 import threading
 import time
 
-import pytest
-from conftest import ROOT, hear_ctrl_c
-
 import cli
 import datasets
+import pytest
+from conftest import ROOT, hear_ctrl_c
 
 PREAMBLE = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nimport cli, datasets, outputs\n"
 

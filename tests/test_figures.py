@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-import figures
+from trust import figures
 
 CLOTHES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"]
 CLOTHES += ["Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
@@ -22,7 +22,8 @@ NAMES = {
     "digits": list("0123456789"),
     "clothes": CLOTHES,
     "letters": list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
-    "alphabets": [str(i) for i in range(1623)],  # as many as Omniglot has
+    "pixels": [str(i) for i in range(784)],
+    "odd": ["$", "x^2$", "W" * 70, "a class name as long as a sentence of the README", "", "\\a"],
 }
 
 
@@ -31,14 +32,14 @@ def noise(n, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (n, 28, 28), dtype=np.uint8)
 
 
-def demo(names, manifold=True, shown=12):
+def demo(names, manifold=True, shown=12, codes=300):
     rng = np.random.default_rng(1)
     grid = rng.random((15, 15, 28, 28), dtype=np.float32) if manifold else None
-    codes, labels = rng.normal(size=(300, 2)), rng.integers(0, len(names), 300)
+    points, labels = rng.normal(size=(codes, 2)), rng.integers(0, len(names), codes)
     keys = ("loss", "val_loss", "reconstruction_loss", "kl_loss")
     history = {key: [160.0 - i, 150.0 - i, 149.0 - i] for i, key in enumerate(keys)}
     images = noise(shown), noise(shown, 2) / np.float32(255), noise(2 * shown, 3)
-    return "A title", grid, codes, labels, names, *images, history
+    return "A title", grid, points, labels, names, *images, history
 
 
 def strong(names, each=11):
@@ -46,10 +47,11 @@ def strong(names, each=11):
     return noise(len(labels)), labels, np.linspace(0.95, 1, len(labels)), names, 0.95
 
 
-def weak(names, n=60):
-    labels = np.arange(n) % len(names)
-    sure = np.linspace(0.2, 0.49, n)
-    return noise(n), labels, sure, (labels + 1) % len(names), 0.9 * sure, names, 0.5
+def weak(names, n=60, halfway=20):
+    labels, sure = np.arange(n) % len(names), np.linspace(0.2, 0.49, n)
+    top_two = np.stack([labels, (labels + 1) % len(names)], axis=1)
+    images = noise(n), top_two, np.stack([sure, 0.9 * sure], axis=1)
+    return *images, noise(halfway, 5) / np.float32(255), 0.0125, 0.9, names, 0.5
 
 
 def confidence():
@@ -62,15 +64,14 @@ def reliability(confidence, accuracy, count, ece=0.01):
     return dict(edges=edges, confidence=confidence, accuracy=accuracy, count=count, ece=ece)
 
 
-def calibration():
+def calibration(panels):
     middles = (np.arange(15) + 0.5) / 15
     accuracy = np.clip(middles + 0.2 * np.sin(9 * middles), 0, 1)
     count = np.r_[0, np.geomspace(1, 9000, 14).astype(int)]
     middles[0] = accuracy[0] = np.nan
-    panel = reliability(middles, accuracy, count)
-    titles = "real test images, raw softmax", "real test images, calibrated"
-    titles += "generated vs referee, raw softmax", "generated vs referee, calibrated"
-    return ([(title, panel) for title in titles],)
+    titles = "real held-out images", "generated against referee", "reconstructions"
+    titles = [f"{title}, {how}" for title in titles for how in ("raw softmax", "calibrated")]
+    return ([(title, reliability(middles, accuracy, count)) for title in titles[:panels]],)
 
 
 def class_balance(names):
@@ -78,34 +79,81 @@ def class_balance(names):
     return counts, counts // 2, np.minimum(counts // 2, 1000), names
 
 
-def copies(k=7):
+SETS = "generated", "real held-out", "reconstructions of test images", "5 % planted copies"
+
+
+def copies(names, n=500, classes=None):
     rng = np.random.default_rng(3)
-    pairs, real_pairs = (
-        (noise(k, seed) / np.float32(255), noise(k, seed + 1), np.linspace(0.9, 0.8, k))
-        for seed in (4, 6)
-    )
-    return rng.random(500), rng.random(90), rng.random(500), rng.random(90), pairs, real_pairs
+    distances = {name: rng.gamma(9, 0.5, n) for name in SETS}
+    distances["5 % planted copies"][: n // 20] = 0
+    images, twins = noise(len(names), 4) / np.float32(255), noise(len(names), 5)
+    classes = range(len(names)) if classes is None else classes
+    return distances, {k: (images[k], twins[k], 0.5 + k / 8) for k in classes}, names
+
+
+def prior(n=64, points=500):
+    draws = {"Gaussian mixture": noise(n) / 255, "N(0, I)": noise(n, 6) / 255}
+    names = "codes of images", *draws
+    rng = np.random.default_rng(7)
+    clouds = {name: rng.normal(size=(points, 2)) * (2, i + 1) for i, name in enumerate(names)}
+    return draws, dict(zip(draws, (0.9123, 0.4), strict=True)), clouds
+
+
+def usefulness(last=0.953):
+    accuracies = {"as many real images": 0.964, "real images through the filter": 0.957}
+    return {**accuracies, "generated images through the filter": last}, 10000
+
+
+def with_nan(values):
+    values = np.array(values, float)
+    values[1::3] = np.nan
+    return values
+
+
+def with_nans():
+    draws, rates, clouds = prior()
+    return draws, rates, {name: with_nan(points) for name, points in clouds.items()}
 
 
 DRAWINGS = {
     "demo": (figures.draw_demo, demo(CLOTHES)),
     "demo of two classes": (figures.draw_demo, demo(NAMES["two"], shown=3)),
     "demo of many classes": (figures.draw_demo, demo(NAMES["letters"])),
-    "demo of too many classes": (figures.draw_demo, demo(NAMES["alphabets"])),
+    "demo of too many classes": (figures.draw_demo, demo(NAMES["pixels"])),
+    "demo of odd names": (figures.draw_demo, demo(NAMES["odd"])),
+    "demo of one image": (figures.draw_demo, demo(CLOTHES, shown=1, codes=1)),
     "demo without manifold": (figures.draw_demo, demo(CLOTHES, manifold=False)),
     "strong": (figures.draw_strong, strong(CLOTHES)),
-    "strong of many classes": (figures.draw_strong, strong(NAMES["letters"], each=2)),
+    "strong of many classes": (figures.draw_strong, strong(NAMES["pixels"], each=1)),
+    "strong of odd names": (figures.draw_strong, strong(NAMES["odd"])),
     "no strong": (figures.draw_strong, strong(CLOTHES, each=0)),
     "weak": (figures.draw_weak, weak(CLOTHES)),
-    "weak of two classes": (figures.draw_weak, weak(NAMES["two"], n=3)),
+    "weak of two classes": (figures.draw_weak, weak(NAMES["two"], n=3, halfway=1)),
+    "weak of odd names": (figures.draw_weak, weak(NAMES["odd"])),
     "no weak": (figures.draw_weak, weak(CLOTHES, n=0)),
+    "no halfway": (figures.draw_weak, weak(CLOTHES, halfway=0)),
+    "no weak and no halfway": (figures.draw_weak, weak(CLOTHES, n=0, halfway=0)),
     "confidence": (figures.draw_confidence, confidence()),
-    "calibration": (figures.draw_calibration, calibration()),
+    "confidence of NaN": (figures.draw_confidence, (*map(with_nan, confidence()[:2]), 0.95, 0.5)),
+    "calibration": (figures.draw_calibration, calibration(4)),
+    "calibration of one": (figures.draw_calibration, calibration(1)),
+    "calibration of six": (figures.draw_calibration, calibration(6)),
     "class balance": (figures.draw_class_balance, class_balance(CLOTHES)),
     "balance of two classes": (figures.draw_class_balance, class_balance(NAMES["two"])),
-    "balance of many classes": (figures.draw_class_balance, class_balance(NAMES["letters"])),
-    "copies": (figures.draw_copies, copies()),
-    "no copies": (figures.draw_copies, copies(k=0)),
+    "balance of many classes": (figures.draw_class_balance, class_balance(NAMES["pixels"])),
+    "balance of odd names": (figures.draw_class_balance, class_balance(NAMES["odd"])),
+    "balance of nothing": (figures.draw_class_balance, (*np.zeros((3, 10), int), CLOTHES)),
+    "copies": (figures.draw_copies, copies(CLOTHES)),
+    "copies of many classes": (figures.draw_copies, copies(NAMES["pixels"])),
+    "copies of odd names": (figures.draw_copies, copies(NAMES["odd"])),
+    "copies of one image": (figures.draw_copies, copies(CLOTHES, n=1, classes=[3])),
+    "no copies": (figures.draw_copies, copies(CLOTHES, n=0, classes=[])),
+    "prior": (figures.draw_prior, prior()),
+    "prior of one image": (figures.draw_prior, prior(n=1, points=1)),
+    "prior of NaN": (figures.draw_prior, with_nans()),
+    "no prior": (figures.draw_prior, prior(n=0, points=0)),
+    "usefulness": (figures.draw_usefulness, usefulness()),
+    "usefulness of NaN": (figures.draw_usefulness, usefulness(np.nan)),
     "diagram": (figures.draw_diagram, ()),
 }
 
@@ -207,7 +255,8 @@ def test_same_input_same_bytes(drawing, tmp_path):
     draw(path, *arguments)
     assert path.read_bytes() == file.getvalue()
     assert file.getvalue().startswith(b"\x89PNG")
-    assert set(Image.open(path).info) == {"dpi"}
+    with Image.open(path) as image:
+        assert set(image.info) == {"dpi"}
     assert dict(matplotlib.rcParams) == before
 
 
@@ -220,7 +269,7 @@ def test_other_input_other_bytes():
 
 
 def test_import_leaves_pyplot_alone():
-    code = "import sys, figures; print('matplotlib.pyplot' in sys.modules)"
+    code = "import sys; from trust import figures; print('matplotlib.pyplot' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.stdout == "False\n"
 
@@ -235,13 +284,22 @@ def test_nothing_is_written_when_drawing_fails(tmp_path):
 def test_too_many_classes_are_cut_and_the_page_says_so(monkeypatch):
     monkeypatch.setattr(figures, "MOST_CLASSES", 5)
     for draw, arguments in (
-        (figures.draw_strong, strong(NAMES["alphabets"], each=1)),
-        (figures.draw_class_balance, class_balance(NAMES["alphabets"])),
+        (figures.draw_strong, strong(NAMES["pixels"], each=1)),
+        (figures.draw_class_balance, class_balance(NAMES["pixels"])),
+        (figures.draw_copies, copies(NAMES["pixels"])),
     ):
         result = Drawing(draw, *arguments)
-        assert result.says("the first 5 of 1,623 classes")
-        left = {text for text, box in result.texts if box.x1 < 150}
-        assert {"0", "4"} <= left and "5" not in left
+        assert result.says("the first 5 of 784 classes")
+        shown = {text.partition(" · ")[0] for text, _ in result.texts}
+        assert {"0", "1", "2", "3", "4"} <= shown and "783" not in shown
+
+
+def test_names_are_shown_as_they_are_and_cut_where_they_are_too_long():
+    names = ["$", "$x^2$", "a class name as long as a sentence"]
+    result = Drawing(figures.draw_class_balance, [1, 2, 3], [1, 2, 3], [1, 2, 3], names)
+    assert result.says("$x^2$")
+    (cut,) = [text for text, _ in result.texts if text.endswith("…")]
+    assert len(cut) > 10 and names[2].startswith(cut[:-1])
 
 
 # Demo
@@ -289,7 +347,7 @@ def test_demo_colours_the_codes_as_in_the_legend(names):
     arguments = demo(NAMES[names])
     codes, labels = arguments[2:4]
     result = Drawing(figures.draw_demo, *arguments)
-    legend = result.page.get_legend()
+    legend = next(axes.get_legend() for axes in result.charts if axes.collections)
     colours = {
         text.get_text(): to_hex(handle.get_color())
         for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)
@@ -376,33 +434,39 @@ def test_nothing_strong_is_said():
     assert not result.page.images
 
 
-def test_strong_columns():
-    images, labels, *others = strong(NAMES["two"], each=9)
-    result = Drawing(figures.draw_strong, images, labels, *others, columns=7)
-    assert [bool(result.find(image)) for image in images[labels == 0]] == [True] * 7 + [False] * 2
-
-
 @pytest.mark.parametrize("names", ["digits", "clothes"])
 def test_weak_keeps_the_order_and_names_both_classes(names):
-    images, labels, sure, second, second_sure, names, limit = weak(NAMES[names], n=14)
-    result = Drawing(
-        figures.draw_weak, images, labels, sure, second, second_sure, names, limit, most=11
-    )
+    images, top_two, sure, *_ = arguments = weak(NAMES[names], n=35)
+    result = Drawing(figures.draw_weak, *arguments)
     places = [result.find(image) for image in images]
-    assert places[11:] == [None] * 3
-    assert places[:11] == sorted(places[:11])
-    for i, (row, column, _) in enumerate(places[:11]):
+    assert places[32:] == [None] * 3
+    assert places[:32] == sorted(places[:32])
+    for i, (row, column, _) in enumerate(places[:32]):
         assert result.text_above(row, column)[-2:] == [
-            f"{names[labels[i]]} · {100 * sure[i]:.0f} %",
-            f"{names[second[i]]} · {100 * second_sure[i]:.0f} %",
+            f"{NAMES[names][label]} · {100 * share:.0f} %"
+            for label, share in zip(top_two[i], sure[i], strict=True)
         ]
-    assert result.says("The 11 least sure of 14")
+    assert result.says("The 32 least sure of 35")
     assert result.says("less than 50 % sure")
 
 
+@pytest.mark.parametrize("n", [0, 9])
+def test_halfway_images_stand_below_the_weak_ones(n):
+    arguments = weak(NAMES["digits"], n=n)
+    result = Drawing(figures.draw_weak, *arguments)
+    places = [result.find(np.rint(255 * image)) for image in arguments[3]]
+    assert places[16:] == [None] * 4
+    assert places[:16] == sorted(places[:16])
+    assert result.says("Half-way between two classes: a control the filter should reject")
+    assert result.says("1.2 % of them pass the filter, of generated images 90.0 %")
+    weak_rows = [result.find(image)[0] for image in arguments[0]]
+    assert max(weak_rows, default=0) < places[0][0]
+
+
 def test_nothing_weak_is_said():
-    result = Drawing(figures.draw_weak, *weak(CLOTHES, n=0))
+    result = Drawing(figures.draw_weak, *weak(CLOTHES, n=0, halfway=0))
     assert result.says("No image has a confidence below 50 %.")
+    assert not result.says("Half-way")
 
 
 # Charts
@@ -416,7 +480,7 @@ def test_confidence_shares_and_bars():
     # Worked by hand: 0.5 is in between, 0.95 is strong.
     for kind, shares in (
         ("8 generated images", ["12.5 %", "25.0 %", "62.5 %"]),
-        ("4 real test images", ["25.0 %", "0.0 %", "75.0 %"]),
+        ("4 real held-out images", ["25.0 %", "0.0 %", "75.0 %"]),
     ):
         ((_, line),) = [item for item in texts if item[0] == kind]
         same_line = [(box.x0, text) for text, box in texts if abs(box.y1 - line.y1) < 4]
@@ -464,9 +528,11 @@ def test_calibration_bars_gaps_and_counts():
 
 
 def test_class_balance_bars_are_as_long_as_the_counts():
+    """One scale for all three charts, which share the width of the page."""
     names = ["T-shirt/top", "Ankle boot", "Bag"]
     counts = [4000, 1000, 2000], [3000, 0, 1500], [500, 0, 500]
     result = Drawing(figures.draw_class_balance, *map(np.array, counts), names)
+    scales = []
     for axes, numbers, colour in zip(
         result.charts, counts, ((0, 114, 178), (0, 158, 115), (170, 68, 153)), strict=True
     ):
@@ -474,56 +540,117 @@ def test_class_balance_bars_are_as_long_as_the_counts():
         inside = axes.get_window_extent()
         top = len(result.pixels) - inside.y1
         lengths = [painted[int(top + (i + 0.5) * inside.height / 3)].sum() for i in range(3)]
-        np.testing.assert_allclose(lengths, np.array(numbers) * inside.width / 4000, atol=1.5)
+        scales.append(lengths[0] / numbers[0])
+        np.testing.assert_allclose(lengths, scales[0] * np.array(numbers), atol=2)
         assert result.says(f"{sum(numbers):,} images")
         assert all(result.says(f"{number:,}") for number in numbers)
     rows = {text: box.y0 for text, box in result.texts}
     assert [rows[name] for name in names] == sorted((rows[name] for name in names), reverse=True)
+    assert max(box.x1 for _, box in result.texts) > 0.9 * result.colours.shape[1]
+
+
+# The examination
 
 
 def test_copies_stand_beside_their_training_images():
-    arguments = copies()
+    _, pairs, names = arguments = copies(CLOTHES, classes=[1, 2, 4, 5, 6, 7, 9])
     result = Drawing(figures.draw_copies, *arguments)
-    rows = []
-    for images, twins, correlation in arguments[-2:]:
-        places = [result.find(np.rint(255 * image)) for image in images]
-        assert places == sorted(places)
-        rows.append(places[0][0])
-        for (row, column, size), twin, value in zip(places, twins, correlation, strict=True):
-            same_row, beside, _ = result.find(twin)
-            assert same_row == row and size < beside - column < 1.1 * size
-            assert result.text_above(row, column)[-1] == f"correlation {value:.3f}"
-    assert rows == sorted(set(rows))
-    assert all(result.text_above(row, figures.MARGIN * 2)[0].startswith("The cl") for row in rows)
+    places = [result.find(np.rint(255 * image)) for image, *_ in pairs.values()]
+    assert places == sorted(places)
+    for (row, column, size), (label, pair) in zip(places, pairs.items(), strict=True):
+        _, twin, distance = pair
+        same_row, beside, _ = result.find(twin)
+        assert same_row == row and size < beside - column < 1.1 * size
+        assert result.text_above(row, column)[-1] == f"{names[label]} · {distance:.2f}"
 
 
-def test_copies_histograms_share_their_bins():
-    generated, real = np.array([1.0, 1.0, 1.0, 2.0]), np.array([3.0, 4.0])
-    pairs = copies()[-2:]
-    result = Drawing(figures.draw_copies, generated, real, generated / 10, real / 10, *pairs)
-    for axes, unit in zip(result.charts, (1, 0.1), strict=True):
-        filled, outline = axes.patches
-        assert filled.get_xy()[:, 1].max() == 0.75 and outline.get_xy()[:, 1].max() == 0.5
-        for histogram in (filled, outline):
-            x = histogram.get_xy()[:, 0]
-            np.testing.assert_allclose([x.min(), x.max()], [unit, 4 * unit])
+def test_copies_histogram_and_cumulative_shares():
+    spread = np.r_[1.0, 1.0, 1.0, np.linspace(2, 5, 97)]
+    distances = dict(zip(SETS, (spread, spread + 1, with_nan(spread + 2), spread), strict=True))
+    distances["5 % planted copies"] = np.r_[np.zeros(5), spread[5:]]
+    result = Drawing(figures.draw_copies, distances, {}, CLOTHES)
+    histogram, closest = result.charts
+    filled, *outlines = histogram.patches
+    assert filled.get_fill() and not any(outline.get_fill() for outline in outlines)
+    for shares in histogram.patches:
+        x = shares.get_xy()[:, 0]
+        np.testing.assert_allclose([x.min(), x.max()], [0, 7])
+    assert outlines[2].get_xy()[:, 1].max() == pytest.approx(0.05)
+    assert closest.get_ylim() == (0, 0.1)
+    for line, name in zip(closest.lines, SETS, strict=True):
+        at, share = map(np.asarray, line.get_data())
+        values = distances[name][~np.isnan(distances[name])]
+        for x in (0, 1, 1.5, 2.1):
+            drawn = share[at <= x][-1] if (at <= x).any() else 0
+            assert drawn == pytest.approx((values <= x).mean())
+    styles = [(line.get_color(), line.get_linestyle()) for line in closest.lines]
+    assert len(set(styles)) == 4
+    legend = histogram.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == list(SETS)
+    handles = [(line.get_color(), line.get_linestyle()) for line in legend.legend_handles]
+    assert handles == styles
+    outlined = [to_hex(outline.get_edgecolor()) for outline in outlines]
+    assert outlined == [colour for colour, _ in styles[1:]]
 
 
 def test_no_copies_is_said():
-    *distances, pairs, real_pairs = copies()
-    none = tuple(part[:0] for part in pairs)
-    result = Drawing(
-        figures.draw_copies, np.zeros(0), distances[1], np.zeros(0), distances[3], none, real_pairs
-    )
+    result = Drawing(figures.draw_copies, *copies(CLOTHES, n=0, classes=[]))
     assert result.says("No generated images")
-    assert all(result.find(twin) for twin in real_pairs[1])
+    assert result.says("generated: no image")
+
+
+def test_prior_shows_both_sets_side_by_side_with_their_rates():
+    draws, rates, clouds = prior()
+    result = Drawing(figures.draw_prior, draws, rates, clouds)
+    corners = []
+    for name, rate in zip(draws, ("91.2 %", "40.0 %"), strict=True):
+        places = [result.find(np.rint(255 * image)) for image in draws[name]]
+        assert places[60:] == [None] * 4
+        assert places[:60] == sorted(places[:60])
+        assert result.text_above(*places[0][:2])[-1] == f"{name}: {rate} pass the filter"
+        corners.append(places[0])
+    (row, column, _), (same_row, right, _) = corners
+    assert row == same_row and column < 100 and right > result.colours.shape[1] / 2
+
+
+def test_prior_scatters_on_equal_axes():
+    _, _, clouds = arguments = prior()
+    result = Drawing(figures.draw_prior, *arguments)
+    (limits,) = {(*axes.get_xlim(), *axes.get_ylim()) for axes in result.charts}
+    left, right, low, high = limits
+    assert right - left == pytest.approx(high - low)
+    for axes, (name, points) in zip(result.charts, clouds.items(), strict=True):
+        box = axes.get_window_extent()
+        assert box.width == pytest.approx(box.height)
+        (drawn,) = axes.collections
+        np.testing.assert_array_equal(drawn.get_offsets(), points)
+        assert ((points > (left, low)) & (points < (right, high))).all()
+        assert result.text_above(len(result.pixels) - box.y1, box.x0) == [name]
+
+
+def test_usefulness_bars_start_at_zero_and_say_their_accuracy():
+    result = Drawing(figures.draw_usefulness, *usefulness())
+    (axes,) = result.charts
+    lengths = np.array([bar.get_width() for bar in axes.patches])
+    assert axes.get_xlim()[0] == 0 and not any(bar.get_x() for bar in axes.patches)
+    np.testing.assert_allclose(lengths, [0.964, 0.957, 0.953])
+    for words in ("96.4 %", "95.7 %", "95.3 %", "10,000 images", *usefulness()[0]):
+        assert result.says(words)
+
+
+def test_usefulness_not_measured_is_said():
+    result = Drawing(figures.draw_usefulness, *usefulness(np.nan))
+    assert result.says("not measured") and result.says("95.7 %")
+
+
+# The diagram
 
 
 def test_diagram_names_every_step_in_order():
     result = Drawing(figures.draw_diagram)
     left = {text.replace("\n", " "): box.x0 for text, box in result.texts}
-    steps = ["training images", "encoder", "latents z, mixture prior", "decoder"]
+    steps = ["training images", "encoder", "latents z, Gaussian mixture", "decoder"]
     steps += ["generated images", "dense classifier, calibrated confidence", "strong"]
     assert [left[step] for step in steps] == sorted(left[step] for step in steps)
-    for words in ("weak", "in between", "right?", "balanced?", "new?", "useful?"):
+    for words in ("weak", "in between", "right?", "balanced?", "varied?", "new?", "useful?"):
         assert result.says(words)

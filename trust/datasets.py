@@ -10,34 +10,52 @@ from typing import NamedTuple
 
 import numpy as np
 
-DATA = Path(__file__).parent / "data"
+from trust.cli import UserError
+
+DATA = Path(__file__).parents[1] / "data"
 GARMENTS = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
-BUNDLED = {  # name: (SHA-256 of data/<name>.npz, class names)
-    "mnist": (
-        "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64",
-        tuple("0123456789"),
-    ),
-    "fashion_mnist": (
-        "5b6d2c4c694a91887af8ab7d039c04f80af3c29378d731c93a538d2e831aa469",
-        GARMENTS,
-    ),
+BUNDLED = {"mnist": tuple("0123456789"), "fashion_mnist": GARMENTS}  # name: class names
+FINGERPRINTS = {  # Dataset.fingerprint of the bundled sets: name
+    "53b4de002add035efcc1bfa27d6d7517ef6c2afced7b7012fd6913d0c3f8e78b": "mnist",
+    "5b22a816b4ddd488c1631120e5c483e19c2f39a8cbba56e040bbbaa38522c3e3": "fashion_mnist",
 }
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+HELD_OUT = 6  # one training image in so many
 MAX_BYTES = 2_000_000_000  # of one array: two and a half million images as uint8
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """A data set that cannot be used; the message is one sentence for the user."""
+
+
+class Labelled(NamedTuple):
+    """images: (n, 28, 28) uint8.  labels: (n,) int64."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def take(self, rows):
+        """Some of them: rows is an array of row numbers, or (n,) bool."""
+        return Labelled(self.images[rows], self.labels[rows])
+
+
+class Sets(NamedTuple):
+    """The training images, each Labelled: the VAE's, the classifier's to learn from, and those
+    that neither learns from, a sixth of all."""
+
+    vae: Labelled
+    classifier: Labelled
+    held_out: Labelled
 
 
 class Dataset(NamedTuple):
     """x_train, x_test: (n, 28, 28) uint8.  y_train, y_test: (n,) int64, 0 to classes - 1.
 
     class_names has one string per class.  fingerprint is the SHA-256 of the four arrays, the same
-    however they were stored.
+    however they were stored.  bundled: whether they are those of a set that came with the code.
     """
 
     name: str
@@ -48,6 +66,11 @@ class Dataset(NamedTuple):
     y_test: np.ndarray
     class_names: tuple
     fingerprint: str
+    bundled: bool
+
+    @property
+    def classes(self):
+        return len(self.class_names)
 
 
 def load_dataset(name_or_path):
@@ -57,9 +80,8 @@ def load_dataset(name_or_path):
     Values may be stored in any integer or float type as long as they are whole.  Pickled objects
     are never loaded.  Raises DataError, and nothing else whatever the file holds.
     """
-    checksum, class_names = BUNDLED.get(name_or_path, (None, None))
-    path = os.fspath(DATA / f"{name_or_path}.npz" if checksum else name_or_path)
-    if checksum and not os.path.isfile(path):
+    path = os.fspath(DATA / f"{name_or_path}.npz" if name_or_path in BUNDLED else name_or_path)
+    if name_or_path in BUNDLED and not os.path.isfile(path):
         raise DataError(f"{path!r} is missing: git checkout brings it back")
     if not os.path.isfile(path):
         problem = "is not a regular file" if os.path.exists(path) else "does not exist"
@@ -68,35 +90,36 @@ def load_dataset(name_or_path):
         )
     try:
         with open(path, "rb") as file:
-            if checksum and hashlib.sha256(file.read()).hexdigest() != checksum:
-                raise DataError("does not have its checksum: git checkout brings it back")
             arrays = _read_arrays(file)
         for part in ("train", "test"):
             arrays[f"x_{part}"] = _pixels(f"x_{part}", arrays[f"x_{part}"])
             _check_labels(f"y_{part}", arrays[f"y_{part}"])
+            arrays[f"y_{part}"] = arrays[f"y_{part}"].astype(np.int64)
         classes = _check_together(**arrays)
     except OSError as error:
         raise DataError(f"{path!r} cannot be read: {error.strerror}") from error
     except DataError as error:
         raise DataError(f"{path!r}: {error}") from error.__cause__
-    for name in ("y_train", "y_test"):
-        arrays[name] = arrays[name].astype(np.int64)
-    digest = hashlib.sha256()
-    for name in ARRAYS:
-        digest.update(str(arrays[name].shape).encode())
-        digest.update(arrays[name])
+    fingerprint = _fingerprint(arrays)
+    bundled = FINGERPRINTS.get(fingerprint)
+    if name_or_path in BUNDLED and bundled != name_or_path:
+        raise DataError(f"{path!r} is not the file that came with it: git checkout brings it back")
     return Dataset(
-        name=Path(path).stem,
+        name=bundled or Path(path).stem,
         path=path,
-        class_names=class_names or tuple(str(label) for label in range(classes)),
-        fingerprint=digest.hexdigest(),
+        class_names=BUNDLED.get(bundled) or tuple(str(label) for label in range(classes)),
+        fingerprint=fingerprint,
+        bundled=bundled is not None,
         **arrays,
     )
 
 
-def is_bundled(dataset):
-    """Whether the data set came with the code, so that its referee did too."""
-    return dataset.path == os.fspath(DATA / f"{dataset.name}.npz")
+def _fingerprint(arrays):
+    digest = hashlib.sha256()
+    for name in ARRAYS:
+        digest.update(str(arrays[name].shape).encode())
+        digest.update(arrays[name])
+    return digest.hexdigest()
 
 
 def check_enough(dataset, minimum):
@@ -109,7 +132,7 @@ def check_enough(dataset, minimum):
 
 
 def disjoint_halves(images, labels, seed):
-    """Two (images, labels) pairs that share no image and together hold all of them.
+    """Two Labelled sets that share no image and together hold all of them.
 
     The number of images of each class differs by one at most, and so does the total.
     Raises DataError where a class has a single image.
@@ -122,14 +145,22 @@ def disjoint_halves(images, labels, seed):
     order = np.random.default_rng(seed).permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
     halves = np.sort(order[0::2]), np.sort(order[1::2])
-    return tuple((images[half], labels[half]) for half in halves)
+    return tuple(Labelled(images[half], labels[half]) for half in halves)
 
 
-def hold_out(images, labels, count, seed):
-    """Two (images, labels) pairs: the rest, and `count` images drawn without replacement."""
-    order = np.random.default_rng(seed).permutation(len(labels))
-    rest, held_out = np.sort(order[count:]), np.sort(order[:count])
-    return (images[rest], labels[rest]), (images[held_out], labels[held_out])
+def split(dataset, how, seed):
+    """The training images as Sets.
+
+    how: "shared", where VAE and classifier learn from the same images, or "disjoint", from halves.
+    """
+    order = np.random.default_rng(seed).permutation(len(dataset.y_train))
+    count = len(order) // HELD_OUT
+    held_out, rest = (
+        Labelled(dataset.x_train[rows], dataset.y_train[rows])
+        for rows in (np.sort(order[:count]), np.sort(order[count:]))
+    )
+    for_vae, for_classifier = disjoint_halves(*rest, seed) if how == "disjoint" else (rest, rest)
+    return Sets(for_vae, for_classifier, held_out)
 
 
 def _read_arrays(file):

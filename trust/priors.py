@@ -1,0 +1,164 @@
+"""Where new latents come from: a Gaussian mixture fitted to the encoder's codes, or N(0, I).
+
+Both have sample(n, rng) and log_prob(z).  The VAE is trained towards N(0, I), but its codes end up
+elsewhere; to fit their density afterwards is ex-post density estimation (Ghosh et al. 2020).
+"""
+
+import math
+from functools import cached_property
+
+import numpy as np
+
+COMPONENTS = 300
+CODES_PER_COMPONENT = 50  # at least, so that small data get fewer components
+ROUNDS = 10
+BLOCK = 5000  # codes at a time: their products, about 25 MB, stay small
+
+
+class StandardNormal:
+    """N(0, I), the prior that the VAE is trained towards."""
+
+    def __init__(self, latent_dim):
+        self.latent_dim = latent_dim
+
+    def sample(self, n, rng):
+        """n latents from the numpy.random.Generator `rng`, (n, latent_dim) float32."""
+        return rng.standard_normal((n, self.latent_dim), np.float32)
+
+    def log_prob(self, z):
+        """log p(z) in nats, (n,) float64, of z (n, latent_dim)."""
+        return -0.5 * np.sum(np.square(z, dtype=float) + math.log(2 * math.pi), axis=1)
+
+
+class GaussianMixture:
+    """p(z) = sum_k weights_k N(means_k, covariances_k), full covariances.
+
+    weights: (k,), sum to 1.  means: (k, d).  covariances: (k, d, d).  All float64.
+    """
+
+    def __init__(self, weights, means, covariances):
+        self.weights, self.means, self.covariances = weights, means, covariances
+
+    @property
+    def latent_dim(self):
+        return self.means.shape[1]
+
+    @cached_property
+    def factors(self):
+        """The lower triangular roots of the covariances, (k, d, d)."""
+        return np.linalg.cholesky(self.covariances)
+
+    def sample(self, n, rng):
+        """n latents from the numpy.random.Generator `rng`, (n, d) float32."""
+        component = rng.choice(len(self.weights), n, p=self.weights)
+        z = rng.standard_normal((n, self.means.shape[1]))
+        for k in np.unique(component):  # no (n, d, d) array, whatever n and d
+            here = component == k
+            z[here] = self.means[k] + z[here] @ self.factors[k].T
+        return z.astype(np.float32)
+
+    def log_prob(self, z):
+        """log p(z) in nats, (n,) float64, of z (n, d)."""
+        log_joint = np.empty((len(self.weights), len(z)))
+        for k, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
+            whitened = np.linalg.solve(factor, (z - mean).T)
+            log_scale = np.log(np.diag(factor)).sum() + 0.5 * len(mean) * math.log(2 * math.pi)
+            log_joint[k] = np.log(self.weights[k]) - log_scale - 0.5 * np.sum(whitened**2, axis=0)
+        return _log_sum_exp(log_joint)
+
+
+def fit_mixture(z_mean, z_log_var, labels, seed, components=None, rounds=ROUNDS, shrinkage=None):
+    """A GaussianMixture fitted by EM to the posteriors N(z_mean, exp(z_log_var)) of all images.
+
+    A Gaussian's log density is linear in z and z z^T, so EM needs of each posterior only their
+    expectations, z_mean and z_mean z_mean^T + diag(exp(z_log_var)): one matrix product is the
+    E step and another the M step (Dempster, Laird & Rubin 1977).  The mean over images of
+    E_q[log p(z)] is bounded from below by what it climbs.
+
+    Each component is of one class, and only codes of its class are its: a component between two
+    classes would give images that are neither.
+
+    z_mean, z_log_var: (n, d).  labels: (n,) integer.
+    components: COMPONENTS, or what the number of images allows.
+    shrinkage: how many codes' worth of the pooled covariance is mixed into that of each component,
+    by default d: a component with few codes stays sound.
+    """
+    z_mean, variance = np.asarray(z_mean, np.float32), np.exp(z_log_var, dtype=np.float32)
+    n, d = z_mean.shape
+    k = components or max(1, min(COMPONENTS, n // CODES_PER_COMPONENT))
+    shrinkage = d if shrinkage is None else shrinkage
+    centre = z_mean.mean(axis=0)
+    z_mean = z_mean - centre  # products of small numbers lose less to rounding
+    pooled = np.cov(z_mean.T, bias=True).reshape(d, d) + np.diag(variance.mean(axis=0))
+    start = _start(labels, k, np.random.default_rng(seed))
+    k, component_labels = len(start), labels[start]
+    mixture = np.full(k, 1 / k), z_mean[start].astype(float), np.repeat(pooled[None], k, axis=0)
+    for _ in range(rounds):
+        parameters = _natural_parameters(*mixture)
+        sums = np.zeros((k, parameters.shape[1]))
+        for block in np.split(np.arange(n), range(BLOCK, n, BLOCK)):
+            statistics = _statistics(z_mean[block], variance[block])
+            log_joint = statistics @ parameters.T
+            log_joint[labels[block][:, None] != component_labels] = -np.inf
+            responsibilities = _softmax(log_joint)
+            sums += responsibilities.T @ statistics
+        mixture = _maximise(sums, n, d, shrinkage)
+    weights, means, covariances = mixture
+    return GaussianMixture(weights, means + centre, covariances)
+
+
+def _start(labels, k, rng):
+    """Rows of random codes, about k, of each class its share and one at least."""
+    rows = []
+    for label in np.unique(labels):
+        here = np.flatnonzero(labels == label)
+        rows.append(rng.choice(here, max(1, round(k * len(here) / len(labels))), replace=False))
+    return np.concatenate(rows)
+
+
+def _statistics(z_mean, variance):
+    """E_q of 1, z and the lower triangle of z z^T: (n, 1 + d + d (d + 1) / 2) float32."""
+    rows, columns = np.tril_indices(z_mean.shape[1])
+    products = z_mean[:, rows] * z_mean[:, columns]
+    products[:, rows == columns] += variance
+    return np.concatenate([np.ones((len(z_mean), 1), np.float32), z_mean, products], axis=1)
+
+
+def _natural_parameters(weights, means, covariances):
+    """Of each component, what multiplies the statistics in log(weight N(z)): (k, ...) float32."""
+    d = means.shape[1]
+    rows, columns = np.tril_indices(d)
+    precisions = np.linalg.inv(covariances)
+    linear = np.einsum("kij,kj->ki", precisions, means)
+    constant = np.log(weights) + 0.5 * np.linalg.slogdet(precisions)[1]
+    constant -= 0.5 * np.sum(linear * means, axis=1)
+    quadratic = -precisions[:, rows, columns] * np.where(rows == columns, 0.5, 1.0)
+    return np.concatenate([constant[:, None], linear, quadratic], axis=1).astype(np.float32)
+
+
+def _maximise(sums, n, d, shrinkage):
+    """The weights, means and covariances that the responsibilities' sums of statistics give."""
+    # A component that has lost all its codes falls back on the mean and covariance of all.
+    sums = sums + 1e-3 * sums.sum(axis=0) / n
+    counts = sums[:, :1]
+    rows, columns = np.tril_indices(d)
+    means, second = sums[:, 1 : d + 1] / counts, np.empty((len(sums), d, d))
+    second[:, rows, columns] = second[:, columns, rows] = sums[:, d + 1 :] / counts
+    covariances = second - means[:, :, None] * means[:, None, :]
+    weights = counts[:, 0] / counts.sum()
+    pooled = np.einsum("k,kij->ij", weights, covariances)
+    counts = counts[:, :, None]
+    covariances = (counts * covariances + shrinkage * pooled) / (counts + shrinkage)
+    return weights, means, covariances
+
+
+def _log_sum_exp(values):
+    """Over the first axis, without overflow."""
+    highest = values.max(axis=0)
+    return highest + np.log(np.exp(values - highest).sum(axis=0))
+
+
+def _softmax(values):
+    """Over the last axis, without overflow."""
+    exponentials = np.exp(values - values.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)

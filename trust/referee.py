@@ -1,0 +1,171 @@
+"""The referee: a residual convolutional network that judges generated images and never selects.
+
+It stands in for a human eye: of another kind than the dense classifier that selects, far stronger,
+and trained on distorted and softened images, as generated ones are.
+
+python -m trust.referee --dataset fashion_mnist --epochs 20     (makes a bundled one again)
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from trust import cli, datasets, outputs, saving
+from trust.training import OneCycle, as_pixels, in_batches, make_reproducible
+
+MIRRORED = {"fashion_mnist"}  # bundled sets whose images mean the same in a mirror
+BATCH = 128
+PEAK_RATE = 0.1  # of Nesterov's momentum, He et al. 2016
+WEIGHT_DECAY = 5e-4
+LINEAR = 0.15  # how far each entry of the random 2 x 2 map may be from the identity's
+SHIFT = 2.0  # pixels
+
+
+def build_referee(classes):
+    """Residual network from images (n, 28, 28, 1) float32 in [0, 1] to logits (n, classes).
+
+    The layer "features", the input of the last, gives (n, 128) float32.
+    """
+
+    def convolution(x, filters, strides=1, activation="relu"):
+        x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
+        # The default momentum of 0.99 needs more steps than a small data set has.
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        return layers.Activation(activation)(x)
+
+    images = keras.Input((28, 28, 1))
+    x = convolution(images, 16)
+    x = convolution(x, 32, strides=2)
+    x = convolution(x, 32)
+    x = convolution(x, 64, strides=2)
+    change = convolution(convolution(x, 64), 64, activation="linear")
+    x = layers.ReLU()(layers.Add()([x, change]))
+    x = convolution(x, 128, strides=2)
+    x = layers.GlobalAveragePooling2D(name="features")(x)
+    return keras.Model(images, layers.Dense(classes)(x), name="referee")
+
+
+def distort(images, linear, shift, blur):
+    """Map each image affinely about its centre, then soften it.
+
+    images: (n, 28, 28, 1) float32.  linear: (n, 2, 2), rows and columns ordered x, y; the
+    identity changes nothing.  shift: (n, 2) pixels to the right and down.
+    blur: (n,) in [0, 1], the share of the 3 x 3 mean.  Returns the shape and type of images.
+    """
+    # An output pixel p takes the value at linear (p - shift - centre) + centre, 0 outside.
+    centre = tf.constant([[13.5], [13.5]])
+    offset = centre - linear @ (shift[:, :, None] + centre)
+    rows = tf.reshape(tf.concat([linear, offset], axis=2), (-1, 6))
+    images = keras.ops.image.affine_transform(images, tf.pad(rows, [[0, 0], [0, 2]]))
+    softened = keras.ops.average_pool(images, 3, strides=1, padding="same")
+    return images + blur[:, None, None, None] * (softened - images)
+
+
+def augment(images, seed, mirror=False):
+    """Distort every image by its own random turn, stretch, slant, shift and blur.
+
+    images: (n, 28, 28, 1) float32.  seed: (2,) integer; the same seed, the same images.
+    mirror: whether half of the images are mirrored, which would spoil digits and letters.
+    Returns the shape and type of images.
+    """
+    noise = tf.random.stateless_uniform((tf.shape(images)[0], 9), seed, -1.0, 1.0)
+    # Each image has a strength of its own, so that little changed images are common too: worth
+    # a percentage point on Fashion-MNIST.
+    strength = tf.abs(noise[:, :1])
+    linear = tf.eye(2) + LINEAR * tf.reshape(strength * noise[:, 1:5], (-1, 2, 2))
+    # Most blurs stay slight, so that sharp images remain the ordinary case.
+    images = distort(images, linear, SHIFT * strength * noise[:, 5:7], noise[:, 7] ** 2)
+    if mirror:
+        images = tf.where(noise[:, 8, None, None, None] > 0, images[:, :, ::-1], images)
+    return images
+
+
+def train_referee(network, images, labels, epochs, seed, mirror=False):
+    """Trains a network of build_referee on augmented images.
+
+    images: (n, 28, 28) uint8.  labels: (n,) integer.  mirror: as in augment().
+    """
+    batches = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images), seed)
+    batches = batches.batch(min(BATCH, len(images)), drop_remainder=True)
+    # New seeds in every epoch, so that no image is distorted twice in the same way.
+    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+
+    def prepare(batch, noise):
+        noise = tf.stack([tf.cast(seed, tf.int64), noise])
+        return augment(as_pixels(batch[0]), noise, mirror), batch[1]
+
+    augmented = tf.data.Dataset.zip(batches, seeds).map(prepare, num_parallel_calls=2)
+    network.compile(
+        keras.optimizers.SGD(
+            OneCycle(PEAK_RATE, epochs * len(batches), warmup=0.1),
+            momentum=0.9,
+            nesterov=True,
+            weight_decay=WEIGHT_DECAY,
+        ),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    network.fit(augmented.prefetch(2), epochs=epochs, shuffle=False)
+
+
+def epochs_for(count):
+    """Epochs for a training set of `count` images that is not bundled.
+
+    A small set is seen more often, until 40,000 images have passed.
+    """
+    return max(6, 40_000 // count)
+
+
+def bundled_weights(name):
+    """The path of the weights of a bundled set's referee."""
+    return datasets.DATA / f"referee_{name}.weights.h5"
+
+
+def bundled_referee(name):
+    """The referee of the bundled set `name`, a keras.Model that gives logits (n, classes).
+
+    Raises SavedModelsError where its file is missing or damaged.
+    """
+    network = build_referee(len(datasets.BUNDLED[name]))
+    saving.load_weights(network, bundled_weights(name))
+    return network
+
+
+def judge(network, images):
+    """The referee's labels (n,) integer and features (n, 128) float32 of images (n, 28, 28)."""
+    both = keras.Model(network.inputs, [network.output, network.get_layer("features").output])
+    logits, features = in_batches(lambda batch: both(as_pixels(batch), training=False), images, 500)
+    return logits.argmax(axis=1), features
+
+
+def main():
+    parser = cli.Parser(description="Train the referee of a bundled data set and keep it in data/.")
+    parser.add_argument("--dataset", choices=list(datasets.BUNDLED), default="mnist")
+    parser.add_argument("--epochs", type=cli.positive_int, default=20, help="passes over the data")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="same seed, same result")
+    arguments = parser.parse_args()
+    data = datasets.load_dataset(arguments.dataset)
+    mirror = data.name in MIRRORED
+    make_reproducible(arguments.seed)
+    network = build_referee(data.classes)
+    train_referee(network, data.x_train, data.y_train, arguments.epochs, arguments.seed, mirror)
+    accuracy = float(np.mean(judge(network, data.x_test)[0] == data.y_test))
+    with tempfile.TemporaryDirectory() as folder:  # Keras writes to a path of its own
+        network.save_weights(Path(folder) / "referee.weights.h5")
+        content = (Path(folder) / "referee.weights.h5").read_bytes()
+    with outputs.replacing(bundled_weights(data.name)) as file:
+        file.write(content)
+    records = datasets.DATA / "referees.json"
+    command = f"python -m trust.referee --dataset {data.name} --epochs {arguments.epochs} "
+    record = {"test_accuracy": accuracy, "command": command + f"--seed {arguments.seed}"}
+    outputs.write_json(records, json.loads(records.read_text()) | {data.name: record})
+    print(f"{bundled_weights(data.name)}: {accuracy:.2%} of the test images right")
+
+
+if __name__ == "__main__":
+    cli.run(main)

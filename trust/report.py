@@ -1,0 +1,223 @@
+"""One list of rows for the terminal's table, the JSON's order and the README's tables.
+
+python -m trust.report results     (the reports are written by `make table`)
+"""
+
+import importlib.metadata
+import json
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from trust.cli import Parser, UserError, run
+
+PERCENT, PLAIN, NATS, COUNT = "{:.2f} %", "{:.4f}", "{:.2f}", "{:,.0f}"
+# The sets that are compared, and how the keys of each begin in a report.
+SETS = {"generated": "", "real": "real_", "reconstructed": "reconstructed_", "planted": "planted_"}
+
+
+class Row(NamedTuple):
+    """What a number is called, its key in a report, and its format."""
+
+    title: str
+    key: str
+    form: str
+
+
+# Of each set; a set that a question was not put to has no number there.
+ROWS = [
+    Row("pass the filter (strong)", "strong_rate", PERCENT),
+    Row("below 50 % (weak)", "weak_rate", PERCENT),
+    Row("strong images that are wrong", "strong_error", PERCENT),
+    Row("... at most, with 95 % confidence", "strong_error_bound", PERCENT),
+    Row("referee agrees with strong images", "strong_agreement", PERCENT),
+    Row("referee agrees with all images", "agreement", PERCENT),
+    Row("referee agrees with weak images", "weak_agreement", PERCENT),
+    Row("calibration error", "ece", PLAIN),
+    Row("... with the temperature of real images", "ece_real_temperature", PLAIN),
+    Row("rarest per commonest class, strong", "class_balance", NATS),
+    Row("examined: as many of each class", "images", COUNT),
+    Row("Fréchet distance to test images", "frechet", NATS),
+    Row("precision", "precision", PLAIN),
+    Row("recall", "recall", PLAIN),
+    Row("density", "density", PLAIN),
+    Row("coverage", "coverage", PLAIN),
+    Row("distance to closest training image", "nearest_distance_median", NATS),
+    Row("within closest 1 % of test images", "copy_rate", PERCENT),
+    Row("within closest 1 % of reconstructions", "copy_rate_of_blurred", PERCENT),
+    Row("copying z (above 3: copies)", "copying_z", NATS),
+    Row("trained on them: accuracy", "usefulness_accuracy", PERCENT),
+]
+# Of the run.
+RUN_ROWS = [
+    Row("trained on as many real images, no filter", "unfiltered_usefulness_accuracy", PERCENT),
+    Row("half-way between two classes: pass", "halfway_strong_rate", PERCENT),
+    Row("the same VAE, drawn from the other prior: pass", "other_prior_strong_rate", PERCENT),
+    Row("temperature, fitted on reconstructions", "temperature", PLAIN),
+    Row("temperature, fitted on real images", "temperature_real_images", PLAIN),
+    Row("classifier accuracy, test images", "classifier_test_accuracy", PERCENT),
+    Row("referee accuracy, test images", "referee_test_accuracy", PERCENT),
+    Row("negative ELBO, prior N(0, I), nats", "negative_elbo_normal", NATS),
+    Row("negative ELBO, fitted mixture, nats", "negative_elbo_mixture", NATS),
+    Row("sharpness: weight of the reconstruction", "sharpness", NATS),
+]
+# The README's short table has these rows, its long one these columns.
+HEADLINE = (
+    *("strong_rate", "strong_agreement", "strong_error_bound", "class_balance"),
+    *("frechet", "recall", "copy_rate", "usefulness_accuracy"),
+)
+KINDS = (
+    ("naive", "as in the naive method"),
+    ("this", "generated"),
+    ("disjoint", "disjoint halves"),
+)
+CONTROLS = (
+    ("real", "real, same filter"),
+    ("reconstructed", "reconstructions of test images"),
+    ("planted", "5 % planted copies"),
+)
+
+
+def merge(*parts):
+    """Several {set: {key: number}} as one."""
+    merged = {}
+    for part in parts:
+        for name, metrics in part.items():
+            merged[name] = merged.get(name, {}) | metrics
+    return merged
+
+
+def flatten(metrics, run):
+    """A report: {set: {key: number}} and {key: number} as one flat dict, in the rows' order."""
+    keys = [
+        (prefix + row.key, metrics[name].get(row.key))
+        for row in ROWS
+        for name, prefix in SETS.items()
+    ]
+    keys += [(row.key, run.get(row.key)) for row in RUN_ROWS]
+    return {key: value for key, value in keys if value is not None}
+
+
+def origin(arguments, settings):
+    """Where a report comes from: the data set, all flags and the versions, a dict."""
+    packages = ("tensorflow", "keras", "numpy", "matplotlib")
+    flags = {name: value for name, value in vars(arguments).items() if name != "given"}
+    return {
+        "dataset": settings["dataset"],
+        "fingerprint": settings["fingerprint"],
+        "flags": flags,
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+    }
+
+
+def show(value, form):
+    """A number as text; nothing where there is no number, "none" where it has no value."""
+    if value is None:
+        return ""
+    return "none" if math.isnan(value) else form.format(value * (100 if form == PERCENT else 1))
+
+
+def print_report(report, class_names):
+    """The report as tables: a row a question, a column a set; then images of each class."""
+    print(f"\n{'':44}" + "".join(f"{name:>14}" for name in SETS))
+    for row in ROWS:
+        values = (report.get(prefix + row.key) for prefix in SETS.values())
+        print(f"{row.title:44}" + "".join(f"{show(value, row.form):>14}" for value in values))
+    print()
+    for row in RUN_ROWS:
+        print(f"{row.title:44}{show(report.get(row.key), row.form):>14}")
+    counts = [report[f"class_counts_{which}"] for which in ("generated", "strong", "balanced")]
+    print(f"\n{'class':20}{'generated':>12}{'strong':>12}{'balanced':>12}")
+    for name, *row in zip(class_names, *counts, strict=True):
+        print(f"{name:20}" + "".join(f"{count:>12,}" for count in row))
+    print("\nstage, seconds")
+    for stage, seconds in report["seconds"].items():
+        print(f"{stage:44}{seconds:14.1f}")
+    print(f"{'peak memory, GB':44}{report['peak_memory_gb']:14.2f}")
+
+
+def cell(values, form):
+    """Mean and standard deviation of the values as text, nothing where they are missing."""
+    if None in values:
+        return ""
+    values = np.array(values, dtype=float) * (100 if form == PERCENT else 1)
+    if np.isnan(values).any():
+        return "none"
+    number, unit = form.removesuffix(" %"), " %" * form.endswith(" %")
+    spread = f" ± {number.format(values.std(ddof=1))}" if len(values) > 1 else ""
+    return number.format(values.mean()) + unit + spread
+
+
+def read_reports(folder):
+    """{(data set, kind): reports} of the files <data set>-<kind>-<seed>.json that `make table`
+    wrote.  Raises UserError where there is none, or a file is not the report that it is called."""
+    found = {}
+    for path in sorted(Path(folder).glob("*-*-*.json")):
+        dataset, kind, _ = path.stem.rsplit("-", 2)
+        try:
+            report = json.loads(path.read_text())
+            if report["dataset"] != dataset or not isinstance(report["seconds"], dict):
+                raise ValueError
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise UserError(f"{str(path)!r} is no report of {dataset}: run make table") from error
+        found.setdefault((dataset, kind), []).append(report)
+    if not found:
+        raise UserError(f"{str(folder)!r} has no reports: run make table first")
+    return found
+
+
+def table(titles, rows):
+    """A Markdown table: titles of the columns; rows, each a title and a cell for each column."""
+    lines = [f"| | {' | '.join(titles)} |", f"|---|{'---|' * len(titles)}"]
+    lines += [f"| {title} | {' | '.join(cells)} |" for title, cells in rows if any(cells)]
+    return "\n".join(lines)
+
+
+def results_table(columns, rows):
+    """A Markdown table of (title, reports, beginning of the keys) columns and Row rows."""
+    cells = {
+        row.title: [
+            cell([report.get(prefix + row.key) for report in reports], row.form)
+            for _, reports, prefix in columns
+        ]
+        for row in rows
+    }
+    return table([title for title, *_ in columns], cells.items())
+
+
+def readme_tables(folder):
+    """The README's tables, from the reports in a folder: {title: Markdown}."""
+    found, tables = read_reports(folder), {}
+    for dataset in sorted({dataset for dataset, _ in found}, reverse=True):
+        this = found.get((dataset, "this"), [])
+        headline = [row for row in ROWS if row.key in HEADLINE]
+        columns = [("generated", this, ""), ("real, same filter", this, "real_")]
+        tables[f"{dataset}, {len(this)} seeds"] = results_table(columns, headline)
+        kinds = [
+            (title, found[dataset, kind], "") for kind, title in KINDS if (dataset, kind) in found
+        ]
+        sets = [(title, this, SETS[name]) for name, title in CONTROLS]
+        tables[f"{dataset}, everything"] = results_table(kinds + sets, ROWS)
+        tables[f"{dataset}, the models"] = results_table(kinds, RUN_ROWS)
+    sets = sorted({dataset for dataset, kind in found if kind == "this"}, reverse=True)
+    seconds = [[report["seconds"] | report for report in found[name, "this"]] for name in sets]
+    stages = dict.fromkeys([*seconds[0][0]["seconds"], "peak_memory_gb"])
+    rows = [
+        (stage, [cell([each[stage] for each in reports], "{:.1f}") for reports in seconds])
+        for stage in stages
+    ]
+    tables["seconds, and peak memory in GB"] = table(sets, rows)
+    return tables
+
+
+def main():
+    parser = Parser(description="Print the README's tables from the reports in a folder.")
+    parser.add_argument("folder", help="where `make table` wrote its reports")
+    for title, markdown in readme_tables(parser.parse_args().folder).items():
+        print(f"**{title}**\n\n{markdown}\n")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,177 @@
+"""Which generated images to trust: calibrated confidence, and the same number of every class."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+CHUNK = 10_000  # images drawn at a time; the first chunk is the sample
+WEAK = 0.5  # below this confidence the other classes together are likelier than the chosen one
+
+PRIOR_WIDTH = 0.2  # standard deviation of the prior of 1 / temperature, about 1
+
+
+def softmax(logits, temperature=1.0):
+    """Probabilities of the classes; a temperature above 1 makes them less confident.
+
+    logits: (n, classes) float.  temperature: positive float.
+    Returns (n, classes) float64, rows sum to 1.  Guo et al. 2017, eq. 9.
+    """
+    scaled = np.asarray(logits, dtype=float) / temperature
+    exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def fit_temperature(logits, labels):
+    """The likeliest temperature, given the labels of images that the classifier never learned from.
+
+    Guo et al. 2017, sec. 4.2, with a normal prior on 1 / temperature about 1: thousands of images
+    outweigh it, but a few, or a set without an error, leave the temperature near 1.  The negative
+    log posterior is convex in 1 / temperature, so its slope is bisected.
+    logits: (n, classes) float.  labels: (n,) integer.  Returns a float from 0.01 to 100.
+    """
+    logits = np.asarray(logits, dtype=float)
+    logits = logits - logits.max(axis=1, keepdims=True)
+    true_logits = logits[np.arange(len(labels)), labels]
+
+    def slope(inverse):
+        expected = np.einsum("ij,ij->i", softmax(logits * inverse), logits)
+        return np.sum(expected - true_logits) + (inverse - 1.0) / PRIOR_WIDTH**2
+
+    low, high = 0.01, 100.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return float(2 / (low + high))
+
+
+def confidence(probabilities):
+    """The likeliest class of each image, and its probability.
+
+    probabilities: (n, classes) float.
+    Returns labels (n,) integer and confidence (n,) float; of equal classes the lowest.
+    """
+    return probabilities.argmax(axis=1), probabilities.max(axis=1)
+
+
+def top_two(probabilities):
+    """The two likeliest classes of each image, the likelier first, and their probabilities.
+
+    probabilities: (n, classes) float.  Returns (n, 2) integer and (n, 2) float.
+    """
+    labels = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
+    return labels, np.take_along_axis(probabilities, labels, axis=1)
+
+
+def first_of_each_class(labels, counts):
+    """Rows of the first counts[k] images of class k, for every class k, in rising order.
+
+    labels: (n,) integer.  counts: (classes,) integer.  Returns (m,) integer, fewer where the
+    labels have fewer.
+    """
+    rows = [np.flatnonzero(labels == label)[:count] for label, count in enumerate(counts)]
+    return np.sort(np.concatenate(rows))
+
+
+class ClassQuota:
+    """Keeps the first `per_class` strong images of every class, in the order they were drawn.
+
+    generated, strong, kept: (classes,) integer, how many images of each class so far.
+    weak: how many images so far whose confidence is below WEAK.
+    """
+
+    def __init__(self, per_class, classes=10):
+        self.per_class, self.weak = per_class, 0
+        self.generated, self.strong, self.kept = np.zeros((3, classes), dtype=int)
+
+    def take(self, labels, confidence, threshold):
+        """Says which images of the next chunk to keep.
+
+        labels: (n,) integer, the classifier's.  confidence: (n,) float.  Returns (n,) bool.
+        """
+        strong = confidence >= threshold
+        keep = np.zeros(len(labels), dtype=bool)
+        for label, room in enumerate(self.shortfall):
+            keep[np.flatnonzero(strong & (labels == label))[:room]] = True
+        classes = len(self.kept)
+        self.generated += np.bincount(labels, minlength=classes)
+        self.strong += np.bincount(labels[strong], minlength=classes)
+        self.kept += np.bincount(labels[keep], minlength=classes)
+        self.weak += np.count_nonzero(confidence < WEAK)
+        return keep
+
+    @property
+    def shortfall(self):
+        """How many strong images each class still lacks: (classes,) integer, all 0 when done."""
+        return self.per_class - self.kept
+
+    def rates(self):
+        """What became of all images so far, a dict of floats: the shares of strong and of weak
+        ones, and how many strong images the rarest class has for each of the commonest."""
+        total = self.generated.sum()
+        return {
+            "strong_rate": self.strong.sum() / total,
+            "weak_rate": self.weak / total,
+            "class_balance": self.strong.min() / max(self.strong.max(), 1),
+        }
+
+
+class Classified(NamedTuple):
+    """Images and what the classifier says of them.
+
+    images: (n, 28, 28) uint8, or float32 in [0, 1].  labels: (n,) integer, the likeliest class.
+    confidence: (n,) float and probabilities: (n, classes), calibrated.  logits: (n, classes).
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    confidence: np.ndarray
+    probabilities: np.ndarray
+    logits: np.ndarray
+
+    def take(self, rows):
+        """Some of them: rows is an array of row numbers, or (n,) bool."""
+        return Classified(*(array[rows] for array in self))
+
+    def strong(self, threshold):
+        """Those that pass the filter, Classified."""
+        return self.take(self.confidence >= threshold)
+
+    def rates(self, threshold):
+        """ClassQuota.rates() of them all."""
+        quota = ClassQuota(len(self.labels), self.logits.shape[1])
+        quota.take(self.labels, self.confidence, threshold)
+        return quota.rates()
+
+
+def classify(logits_of, temperature, images):
+    """logits_of: images (n, 28, 28) -> logits (n, classes).  Returns Classified."""
+    logits = logits_of(images)
+    probabilities = softmax(logits, temperature)
+    return Classified(images, *confidence(probabilities), probabilities, logits)
+
+
+def generate(draw, classify, threshold, quota, most, progress):
+    """Draws images, CHUNK at a time, until every class has its strong ones or `most` are drawn.
+
+    draw: n -> images (n, 28, 28) float32 in [0, 1].  classify: images -> Classified.
+    quota: a ClassQuota, which counts all that is drawn.  progress: called after each chunk.
+    Returns the balanced strong images, and as a sample the first chunk, whatever became of it:
+    both Classified.
+    """
+    kept, sample = [], None
+    while quota.shortfall.any() and (drawn := quota.generated.sum()) < most:
+        chunk = classify(draw(int(min(CHUNK, most - drawn))))
+        kept.append(chunk.take(quota.take(chunk.labels, chunk.confidence, threshold)))
+        sample = sample or chunk
+        progress()
+    return Classified(*(np.concatenate(parts) for parts in zip(*kept, strict=True))), sample
+
+
+def cut_alike(*sets):
+    """The sets with the same number of images of each class: the first of each.
+
+    sets: each has `labels` (n,) and take(rows).  Returns as many, images in their old order.
+    """
+    classes = max(each.labels.max(initial=-1) for each in sets) + 1
+    counts = np.min([np.bincount(each.labels, minlength=classes) for each in sets], axis=0)
+    return [each.take(first_of_each_class(each.labels, counts)) for each in sets]
