@@ -20,6 +20,7 @@ TRAINING = {
     "seed": 0,
     "split": "shared",
 }
+MOST_JUDGED = 1000  # accepted images of each class that the referee judges
 CLOUD = 2000  # latents that prior.png shows of each kind
 
 
@@ -204,6 +205,8 @@ def generate(arguments, data, sets, networks, mixture, temperature, rng):
         arguments.max_draws or 50 * arguments.per_class * data.classes,
         cli.every_few_seconds(partial(missing, quota, data.class_names)),
     )
+    if quota.shortfall.any():
+        print(missing(quota, data.class_names))
     return quota, Seen(
         sample=sample,
         accepted=accepted,
@@ -245,11 +248,15 @@ def examine_sets(arguments, sets, seen, yardstick):
     return accepted, metrics, {name: nearest for name, (_, nearest) in answers.items()}
 
 
-def examine_filter(arguments, data, seen, quota, referee_labels, temperatures):
-    """The metrics {set: {key: number}} for which unaccepted images or true labels are needed.
+def examine_filter(arguments, data, seen, quota, judge, temperatures):
+    """The metrics {set: {key: number}} for which unaccepted images or true labels are needed, or
+    all accepted images and not only as many as there are real ones.
 
-    referee_labels: (n,) integer, of the sample.
+    Also returns the referee's labels of the sample, (n,) integer.
     """
+    referee_labels, _ = judge(seen.sample.images)
+    most = np.full(data.classes, MOST_JUDGED)
+    accepted = seen.accepted.take(selection.first_of_each_class(seen.accepted.labels, most))
     weak = seen.sample.confidence < selection.WEAK
     metrics = {
         "generated": quota.rates(),
@@ -261,12 +268,13 @@ def examine_filter(arguments, data, seen, quota, referee_labels, temperatures):
         "agreement": evaluation.agreement(seen.sample.labels, referee_labels),
         "weak_agreement": evaluation.agreement(seen.sample.labels[weak], referee_labels[weak]),
         **evaluation.calibration(seen.sample.logits, referee_labels, **temperatures),
+        **evaluation.errors(accepted.labels, judge(accepted.images)[0]),
     }
     for name, images in (("real", seen.test), ("reconstructed", seen.reconstructed)):
         strong = images.confidence >= arguments.threshold
         metrics[name] |= evaluation.calibration(images.logits, data.y_test, **temperatures)
         metrics[name] |= evaluation.errors(images.labels[strong], data.y_test[strong])
-    return metrics
+    return metrics, referee_labels
 
 
 def describe_models(arguments, data, vae, mixture, seen, referee_labels):
@@ -388,10 +396,9 @@ def main():
     with clock("examining"):
         judge = partial(referee.judge, networks["referee"])
         test_referee, test_features = judge(data.x_test)
-        sample_referee, _ = judge(seen.sample.images)
         yardstick = measure_yardstick(arguments, data, sets, seen, judge, test_features)
         accepted, metrics, nearest = examine_sets(arguments, sets, seen, yardstick)
-        filtered = examine_filter(arguments, data, seen, quota, sample_referee, temperatures)
+        filtered, referee_labels = examine_filter(arguments, data, seen, quota, judge, temperatures)
         metrics = report.merge(metrics, filtered)
         run = describe_models(arguments, data, vae, mixture, seen, test_referee)
         run["unfiltered_usefulness_accuracy"] = metrics["unfiltered"]["usefulness_accuracy"]
@@ -400,7 +407,7 @@ def main():
         draw = partial(outputs.draw, arguments.out)
         draw("diagram", figures.draw_diagram)
         draw_filter(draw, arguments, data, seen, quota, metrics)
-        draw_calibration(draw, data, seen, sample_referee, temperatures["temperature_real_images"])
+        draw_calibration(draw, data, seen, referee_labels, temperatures["temperature_real_images"])
         draw_new_and_useful(draw, data, sets, accepted, nearest, metrics)
         draw_priors(draw, arguments, sets, vae, mixture, seen, metrics)
 

@@ -228,7 +228,6 @@ def examine(images, labels, yardstick):
     metrics = {
         "images": len(images),
         "strong_agreement": agreement(labels, referee_labels),
-        **errors(labels, referee_labels),
         "frechet": frechet_distance(features, yardstick.test_features),
         **variety(features[spread], yardstick.test_features[:VARIETY_IMAGES]),
         **close,
