@@ -41,7 +41,8 @@ class Seen(NamedTuple):
     other_prior: selection.Classified
 
 
-def parse_arguments():
+def parse_arguments(words=None):
+    """The flags: of the command line, or the list of words given."""
     parser = cli.Parser(
         description="Generate images with a VAE, keep those that a classifier is sure of, and "
         "examine whether they are right, balanced, varied, new and useful."
@@ -60,7 +61,7 @@ def parse_arguments():
     add("--save-images", metavar="FILE", type=cli.path, help="the balanced strong images as .npz")
     add("--save", metavar="DIR", type=cli.path, help="keep the trained models")
     add("--load", metavar="DIR", type=cli.path, help="use models that --save kept, train none")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def check_before_training(arguments, data):

@@ -3,8 +3,8 @@
 python benchmarks/naive.py --out naive.npz
 
 A convolutional VAE with two latents, a dense classifier, latents from N(0, I), raw softmax.
-Prints its seconds and writes the strong images, which `demo_dnn_vae.py --examine naive.npz` asks
-the same questions as its own.
+Prints its seconds and writes the strong images, which benchmarks/examine.py asks the same
+questions as demo_dnn_vae.py asks of its own.
 """
 
 import argparse
@@ -108,6 +108,7 @@ def main():
         images=images[strong, ..., 0],
         labels=probabilities.argmax(axis=1)[strong],
         confidence=probabilities.max(axis=1)[strong],
+        drawn=WANTED,
     )
     print(f"{strong.mean():.2%} of {WANTED:,} images are strong")
     print(f"the naive method took {time.perf_counter() - start:.1f} s")

@@ -1,16 +1,17 @@
-import itertools
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import linalg, stats
+from sklearn.decomposition import PCA
 
-import evaluation
+from trust import evaluation, report, selection
+from trust.neighbours import nearest_of_class
 
 RNG = np.random.default_rng
-DATA = Path(__file__).parent.parent / "data"
 
 
 # Calibration
@@ -74,254 +75,494 @@ def test_calibrated_predictions_have_a_small_error():
     assert evaluation.reliability(confidence, overconfident)["ece"] == pytest.approx(0.05, abs=0.01)
 
 
+def test_calibration_with_either_temperature():
+    rng = RNG(1)
+    logits = rng.normal(0, 3, (20_000, 5))
+    shares = selection.softmax(logits, 2.0)
+    labels = (shares.cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)
+    errors = evaluation.calibration(logits, labels, 2.0, 0.7)
+    # by hand: 15 bins of the largest probability
+    top = np.exp(logits / 0.7 - np.logaddexp.reduce(logits / 0.7, axis=1)[:, None])
+    gap, place = 0, np.ceil(top.max(axis=1) * 15)
+    for each in np.unique(place):
+        here = place == each
+        right = (logits[here].argmax(axis=1) == labels[here]).mean()
+        gap += here.mean() * abs(right - top[here].max(axis=1).mean())
+    assert errors["ece"] < 0.02
+    assert errors["ece_real_temperature"] == pytest.approx(gap)
+    assert errors["ece_real_temperature"] > 0.1
+
+
+# Errors
+
+
 def test_agreement():
     assert evaluation.agreement(np.array([1, 2, 3, 4]), np.array([1, 2, 0, 4])) == 0.75
     assert math.isnan(evaluation.agreement(np.empty(0, int), np.empty(0, int)))
 
 
-# Closest training images
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 59, 300, 2000, 20_000])
+def test_the_bound_is_clopper_pearsons(n):
+    for errors in sorted({0, 1, 2, 7, n // 100, n // 10, n // 2, n - 1} & set(range(n))):
+        for confidence in (0.95, 0.99):
+            expected = stats.beta.ppf(confidence, errors + 1, n - errors)
+            bound = evaluation.error_bound(errors, n, confidence)
+            assert bound == pytest.approx(expected, rel=1e-6), errors
 
 
-def brute_force(images, training_images):
-    """Every pair, pixel by pixel, in float64; on 0 to 255, where ties of uint8 images are exact."""
-
-    def pixels(images):
-        scale = np.float32(1 if images.dtype == np.uint8 else 255)
-        return (images.astype(np.float32) * scale).astype(float)
-
-    index, distance = [], []
-    others = pixels(training_images)
-    for image in pixels(images):
-        distances = np.sqrt(((image - others) ** 2).sum(axis=(1, 2)))
-        index.append(distances.argmin())
-        distance.append(distances.min() / 255)
-    return np.array(index), np.array(distance)
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_at_the_bound_so_few_errors_have_a_chance_of_5_percent(case):
+    errors, n = case
+    bound = evaluation.error_bound(errors, n)
+    assert errors / n <= bound <= 1
+    if errors < n:
+        assert stats.binom.cdf(errors, n, bound) == pytest.approx(0.05, rel=1e-6)
 
 
-def assert_exact(images, training_images):
-    index, distance = evaluation.closest_training_images(images, training_images)
-    expected_index, expected_distance = brute_force(images, training_images)
-    np.testing.assert_array_equal(index, expected_index)
-    np.testing.assert_allclose(distance, expected_distance, rtol=1e-12, atol=0)
+def test_the_bound_by_hand():
+    # no error in n: (1 - p)^n = 0.05, about 3 / n
+    assert evaluation.error_bound(0, 1) == pytest.approx(0.95)
+    assert evaluation.error_bound(0, 10_000) == pytest.approx(1 - 0.05**1e-4, rel=1e-9)
+    assert evaluation.error_bound(0, 10_000) == pytest.approx(3e-4, rel=0.01)
+    # one right of two: p^2 = 0.95
+    assert evaluation.error_bound(1, 2) == pytest.approx(0.95**0.5)
+    assert evaluation.error_bound(5, 5) == evaluation.error_bound(0, 0) == 1
 
 
-def blurred(images):
-    padded = np.pad(images / 255, ((0, 0), (1, 1), (1, 1)))
-    shifts = itertools.product(range(3), repeat=2)
-    return (sum(padded[:, i : i + 28, j : j + 28] for i, j in shifts) / 9).astype(np.float32)
+def test_the_bound_holds_19_times_in_20():
+    wrong = RNG(2).binomial(400, 0.01, 4000)
+    bounds = {errors: evaluation.error_bound(errors, 400) for errors in np.unique(wrong)}
+    assert np.mean([bounds[errors] >= 0.01 for errors in wrong]) > 0.945
 
 
-@pytest.fixture(scope="module", params=["mnist", "fashion_mnist"])
-def real(request):
-    with np.load(DATA / f"{request.param}.npz") as file:
-        return file["x_train"][:4000], file["x_test"][:24]
+def test_errors_and_their_bound():
+    result = evaluation.errors(np.array([1, 2, 3, 4, 5]), np.array([1, 2, 0, 4, 5]))
+    expected = {"strong_error": 0.2, "strong_error_bound": stats.beta.ppf(0.95, 2, 4)}
+    assert result == pytest.approx(expected)
+    nothing = evaluation.errors(np.empty(0, int), np.empty(0, int))
+    assert list(nothing) == list(expected) and all(map(math.isnan, nothing.values()))
 
 
-def test_closest_real_images(real):
-    training, test = real
-    assert_exact(test, training)
-    assert_exact(blurred(test), training)
-    assert_exact(((blurred(test[::2]) + blurred(test[1::2])) / 2), training)
+# Varied?
 
 
-def test_closest_to_images_unlike_any_training_image(real):
-    training, _ = real
-    noise = RNG(0).random((4, 28, 28), dtype=np.float32)
-    flat = np.full((3, 28, 28), [[[0.0]], [[0.5]], [[1.0]]], dtype=np.float32)
-    assert_exact(np.concatenate((noise, flat, 1 - blurred(training[:2]))), training)
+def gaussian(seed, n, d=6, scale=1.0, shift=0.0):
+    rng = RNG(seed)
+    mixing = RNG(99).normal(size=(d, d))
+    return (shift + scale * rng.normal(size=(n, d)) @ mixing).astype(np.float32)
 
 
-def test_closest_of_copies_is_the_first_at_distance_zero(real):
-    training, _ = real
-    training = np.concatenate((training[:500], training[:500], training[250:1000]))
-    copies = training[[900, 0, 499, 1500, 1100]]
-    for images in (copies, copies.astype(np.float32) / 255):
-        index, distance = evaluation.closest_training_images(images, training)
-        np.testing.assert_array_equal(index, [400, 0, 499, 1500, 350])
-        np.testing.assert_array_equal(distance, 0)
-        np.testing.assert_array_equal(evaluation.correlation(images, training[index]), 1)
+@pytest.mark.parametrize(("n", "m", "d"), [(500, 400, 6), (200, 900, 20), (30, 300, 40)])
+def test_frechet_distance_is_the_formula_with_a_matrix_root(n, m, d):
+    a, b = gaussian(3, n, d), gaussian(4, m, d, scale=1.3, shift=0.5)
+    first, second = (np.cov(x.astype(float).T) for x in (a, b))
+    gap = a.mean(axis=0, dtype=float) - b.mean(axis=0, dtype=float)
+    # a little on the diagonal: fewer images than features have no root that SciPy finds
+    shaky = 1e-9 * np.eye(d)
+    root = linalg.sqrtm((first + shaky) @ (second + shaky)).real
+    expected = gap @ gap + np.trace(first + second - 2 * root)
+    assert evaluation.frechet_distance(a, b) == pytest.approx(expected, rel=1e-3)
 
 
-def test_closest_among_near_ties():
-    # all training images differ from one another by at most 1 in a pixel of an otherwise wide range
-    rng = RNG(4)
-    base = rng.integers(1, 255, (28, 28))
-    training = (base + rng.integers(-1, 2, (3000, 28, 28)) * (rng.random((28, 28)) < 0.02)).astype(
-        np.uint8
-    )
-    images = (base + rng.integers(-1, 2, (70, 28, 28))).astype(np.uint8)
-    assert_exact(images, training)
-    assert_exact((images / 255 + rng.normal(0, 1e-3, images.shape)).astype(np.float32), training)
+def test_frechet_distance_in_closed_form():
+    a = gaussian(5, 300)
+    shift = np.array([1, -2, 0, 0.5, 3, 0], np.float32)
+    assert evaluation.frechet_distance(a, a) == pytest.approx(0, abs=1e-3)
+    assert evaluation.frechet_distance(a + shift, a) == pytest.approx(14.25, rel=1e-4)
+    # twice as wide about the same mean: the trace of (2 - 1)^2 of the covariance
+    wide = a.mean(axis=0) + 2 * (a - a.mean(axis=0))
+    expected = np.trace(np.cov(a.T))
+    assert evaluation.frechet_distance(wide, a) == pytest.approx(expected, rel=1e-4)
+    assert evaluation.frechet_distance(a, wide) == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("value", [0, 37, 255])
-def test_closest_when_all_training_images_are_equal(value):
-    training = np.full((300, 28, 28), value, dtype=np.uint8)
-    images = RNG(5).random((5, 28, 28), dtype=np.float32)
-    index, distance = evaluation.closest_training_images(images, training)
-    np.testing.assert_array_equal(index, 0)
-    np.testing.assert_allclose(distance, brute_force(images, training)[1], rtol=1e-12)
-    index, distance = evaluation.closest_training_images(training[:3], training)
-    np.testing.assert_array_equal(index, 0)
-    np.testing.assert_array_equal(distance, 0)
+def test_frechet_distance_without_a_covariance():
+    a = gaussian(6, 50)
+    assert math.isnan(evaluation.frechet_distance(a[:0], a))
+    assert math.isnan(evaluation.frechet_distance(a[:1], a))
+    assert math.isfinite(evaluation.frechet_distance(a[:2], a))
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (5, 5), (9, 8), (16, 16)])
-@pytest.mark.parametrize("many", [1, 2, 700])
-def test_closest_for_other_sizes(shape, many):
-    rng = RNG(6)
-    training = rng.integers(0, 256, (many, *shape), dtype=np.uint8)
-    assert_exact(rng.integers(0, 256, (130, *shape), dtype=np.uint8), training)
-    assert_exact(rng.random((65, *shape), dtype=np.float32), training)
+@pytest.mark.parametrize("references", [0, 1])
+def test_frechet_distance_to_too_few_test_images(references):
+    a = gaussian(6, 50)
+    assert math.isnan(evaluation.frechet_distance(a, a[:references]))
 
 
-def test_closest_of_nothing():
-    training = RNG(7).integers(0, 256, (10, 28, 28), dtype=np.uint8)
-    index, distance = evaluation.closest_training_images(training[:0], training)
-    assert index.shape == distance.shape == (0,)
+def naive_variety(features, reference, k):
+    def distance(a, b):
+        return math.sqrt(sum((x - y) ** 2 for x, y in zip(a, b, strict=True)))
+
+    def radii(points):
+        return [
+            sorted(distance(a, b) for j, b in enumerate(points) if i != j)[k - 1]
+            for i, a in enumerate(points)
+        ]
+
+    features, reference = features.astype(float).tolist(), reference.astype(float).tolist()
+    own, theirs = radii(features), radii(reference)
+    between = [[distance(a, b) for b in reference] for a in features]
+    balls = [[gap <= r for gap, r in zip(row, theirs, strict=True)] for row in between]
+    return {
+        "precision": np.mean([any(row) for row in balls]),
+        "recall": np.mean(
+            [
+                any(between[i][j] <= own[i] for i in range(len(features)))
+                for j in range(len(reference))
+            ]
+        ),
+        "density": sum(sum(row) for row in balls) / (k * len(features)),
+        "coverage": np.mean([any(column) for column in zip(*balls, strict=True)]),
+    }
 
 
-def test_bounds_never_exceed_the_distance(real):
-    # the claim on which ruling out rests, for both lengths of coordinates
-    training, test = real
-    components = np.linalg.qr(RNG(8).normal(size=(784, evaluation.FINE)))[0]
-    mean = training.mean(axis=0).ravel()
-    fine, other = (evaluation._coordinates(x, mean, components) for x in (training[:300], test))
-    difference = training[:300].astype(float) - test[:, None]
-    true = np.sqrt((difference**2).sum(axis=(2, 3)))
-    for a, b in ((fine, other), (evaluation._shorten(fine), evaluation._shorten(other))):
-        bound = np.linalg.norm(a.astype(float) - b[:, None], axis=2)
-        assert (bound <= true * (1 + 1e-5)).all()
-        assert bound.mean() > 0.3 * true.mean()
+@pytest.mark.parametrize(("n", "m", "k"), [(60, 45, 5), (6, 50, 5), (40, 40, 1), (30, 70, 3)])
+def test_variety_by_two_loops(n, m, k):
+    a, b = gaussian(7, n, 3, scale=0.8, shift=0.4), gaussian(8, m, 3)
+    result = evaluation.variety(a, b, k)
+    assert result == pytest.approx(naive_variety(a, b, k), abs=1e-9)
+    assert 0 < result["recall"] < 1 and all(isinstance(value, float) for value in result.values())
 
 
-# Correlation
+def test_variety_by_hand():
+    # k = 1: the reference's balls are [-1, 1], [0, 2], [8, 12], [8, 12], those of the images
+    # [0, 1] and [0, 1] about 0.5 - 0.5 and 0.5 + 0.5, and [-19, 21] about 20's nearest, 1
+    reference = np.array([[0.0], [1.0], [10.0], [12.0]])
+    images = np.array([[0.25], [0.75], [20.0]])
+    result = evaluation.variety(images, reference, k=1)
+    # 0.25 and 0.75 are in two balls each, 20 in none; 0 and 1 are 0.25 from an image whose ball
+    # reaches 0.5; the ball of 20 reaches 19.25, to all but 0
+    expected = {"precision": 2 / 3, "recall": 1, "density": 4 / 3, "coverage": 1 / 2}
+    assert result == pytest.approx(expected)
 
 
-def test_correlation_is_numpys():
-    rng = RNG(9)
-    images = rng.random((20, 28, 28), dtype=np.float32)
-    others = rng.integers(0, 256, (20, 28, 28), dtype=np.uint8)
-    expected = [
-        np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(images, others, strict=True)
+def test_variety_of_real_images_is_what_theory_expects():
+    k, n = 5, 1500
+    results = [
+        evaluation.variety(gaussian(10 + 2 * i, n, 4), gaussian(11 + 2 * i, n, 4), k)
+        for i in range(3)
     ]
-    np.testing.assert_allclose(evaluation.correlation(images, others), expected, atol=1e-6)
+    mean = {key: np.mean([result[key] for result in results]) for key in results[0]}
+    # Naeem et al. 2020, sec. 3.3: where both sets are of one kind
+    missed = math.prod((n - i) / (2 * n - i) for i in range(1, k + 1))
+    assert mean["density"] == pytest.approx(1, abs=0.03)
+    assert mean["coverage"] == pytest.approx(1 - missed, abs=0.01)
+    assert mean["precision"] > 0.93 and mean["recall"] > 0.93
 
 
-def test_correlation_by_hand():
-    images = np.array([[[0, 10], [20, 30]]] * 5, dtype=np.uint8)
-    others = np.array(
-        [
-            [[0, 10], [20, 30]],
-            [[30, 20], [10, 0]],
-            [[0, 20], [40, 60]],
-            [[7, 7], [7, 7]],
-            [[0, 1], [1, 0]],
-        ],
-        dtype=np.uint8,
-    )
-    np.testing.assert_allclose(evaluation.correlation(images, others), [1, -1, 1, 0, 0], atol=1e-12)
+def test_variety_of_a_collapsed_and_of_a_scattered_set():
+    reference = gaussian(20, 800)
+    collapsed = reference[:1] + 0.01 * RNG(21).normal(size=(800, 6)).astype(np.float32)
+    result = evaluation.variety(collapsed, reference)
+    assert result["precision"] == 1 and result["density"] > 1
+    assert result["recall"] < 0.01 and result["coverage"] < 0.05
+    # half of the classes are missing
+    half = gaussian(22, 800)
+    half = half[half[:, 0] > 0]
+    result = evaluation.variety(half, reference)
+    assert result["precision"] > 0.85
+    assert 0.4 < result["recall"] < 0.75 and 0.4 < result["coverage"] < 0.7
+    far = evaluation.variety(gaussian(23, 800, scale=20), reference)
+    assert far["precision"] < 0.2 and far["recall"] > 0.8 and far["density"] < 0.2
 
 
-def test_correlation_with_a_constant_image_is_zero():
-    flat = np.full((2, 28, 28), 0.1, dtype=np.float32)
-    image = RNG(10).random((2, 28, 28), dtype=np.float32)
-    for pair in ((flat, image), (image, flat), (flat, flat)):
-        np.testing.assert_array_equal(evaluation.correlation(*pair), 0)
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_variety_of_too_few_images(n):
+    few, many = gaussian(24, n), gaussian(25, 50)
+    for result in (evaluation.variety(few, many), evaluation.variety(many, few)):
+        assert list(result) == ["precision", "recall", "density", "coverage"]
+        assert all(math.isnan(value) for value in result.values())
 
 
 # Copies
 
 
-def pair_count_z(sample, reference):
-    """Mann-Whitney by counting all pairs, with the exact variance over all relabellings."""
-    u = sum((a > b) + 0.5 * (a == b) for a in sample for b in reference)
-    n, m = len(sample), len(reference)
-    everything = [*sample, *reference]
-    # the variance of a sum of n midranks drawn without replacement
-    midranks = [sum((b < a) + 0.5 * (b == a) for b in everything) + 0.5 for a in everything]
-    spread = np.var(midranks) * n * m / (n + m - 1)
-    return (u - n * m / 2) / math.sqrt(spread) if spread else 0.0
+def simulate(rng, n, m, classes=5):
+    """Distances of n images and m reference images of each class, of one kind but for the class."""
+    labels, reference_labels = np.repeat(np.arange(classes), n), np.repeat(np.arange(classes), m)
+    scale = 1.0 + 3 * np.arange(classes)
+    distance = scale[labels] * rng.gamma(9, 1, n * classes)
+    reference = scale[reference_labels] * rng.gamma(9, 1, m * classes)
+    return distance, labels, reference, reference_labels
 
 
-@settings(deadline=None)
-@given(
-    sample=st.lists(st.integers(0, 6), min_size=1, max_size=12),
-    reference=st.lists(st.integers(0, 6), min_size=1, max_size=12),
-)
-def test_one_cell_is_the_mann_whitney_test(sample, reference):
-    z = evaluation.three_sample_z(
-        np.array(sample, float),
-        np.array(reference, float),
-        np.zeros(len(sample), int),
-        np.zeros(len(reference), int),
-        minimum=1,
+@pytest.mark.parametrize(("n", "m"), [(1000, 1000), (300, 99), (200, 20), (40, 450), (30, 3)])
+def test_images_of_the_reference_kind_are_close_at_the_stated_rate(n, m):
+    rng, runs = RNG(26), 1200
+    rates, scores = np.array([evaluation.closest_rate(*simulate(rng, n, m)) for _ in range(runs)]).T
+    assert rates.mean() == pytest.approx(0.01, abs=4 * rates.std() / runs**0.5)
+    assert scores.mean() == pytest.approx(0, abs=4 / runs**0.5)
+    # exact for many reference images, and on the safe side for few
+    assert (0.9 if m > 50 else 0.7) < scores.std() < 1.1
+    assert np.mean(scores > 3) < 0.02  # the report's limit
+
+
+def test_copies_raise_rate_and_z_in_whatever_class_they_are():
+    rng = RNG(27)
+    for label in range(5):
+        distance, labels, reference, reference_labels = simulate(rng, 1000, 1000)
+        here = np.flatnonzero(labels == label)[:50]  # 1 % of all images
+        distance[here] = 0.1
+        rate, z = evaluation.closest_rate(distance, labels, reference, reference_labels)
+        assert rate == pytest.approx(0.02, abs=0.004)
+        assert z > 3
+
+
+def test_closest_rate_by_hand():
+    # of 199 reference images the 2nd is the limit, 2 / 200 = 1 %
+    reference = np.concatenate((np.arange(1.0, 200), np.arange(1001.0, 1200)))
+    reference_labels = np.repeat([0, 1], 199)
+    distance = np.array([1.5, 2.0, 50, 3, 1001.5, 1000, 1100, 1])
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 2])  # no reference image is of class 2
+    rate, z = evaluation.closest_rate(distance, labels, reference, reference_labels)
+    assert rate == pytest.approx(3 / 7)
+    variance = 0.01 * 0.99 * (4 * (1 + 4 / 199) + 3 * (1 + 3 / 199))
+    assert z == pytest.approx((3 - 0.07) / math.sqrt(variance))
+    # of 9 reference images the 1st is the limit, 10 % of its kind, scaled to 1 %
+    rate, _ = evaluation.closest_rate(np.array([0.5, 5, 5, 5]), labels[:4], reference[:9], 0 * [1])
+    assert math.isnan(rate)
+    rate, _ = evaluation.closest_rate(
+        np.array([0.5, 5, 5, 5]), labels[:4], reference[:9], reference_labels[:9]
     )
-    assert z == pytest.approx(pair_count_z(sample, reference), abs=1e-9)
-
-
-def test_mann_whitney_by_hand():
-    # 1 and 2 beat nothing, 5 beats 3: U = 1 of 6, mean 3, variance 3 * 2 * 6 / 12 = 3
-    z = evaluation.three_sample_z(
-        np.array([1.0, 2, 5]), np.array([3.0, 6]), np.zeros(3, int), np.zeros(2, int), minimum=1
+    assert rate == pytest.approx(0.01 * (1 / 4) / 0.1)
+    rate, _ = evaluation.closest_rate(
+        np.array([2.5, 5, 5, 5]), labels[:4], reference[:9], reference_labels[:9], quantile=0.3
     )
-    assert z == pytest.approx((1 - 3) / math.sqrt(3))
+    assert rate == pytest.approx(1 / 4)
 
 
-def test_null_has_mean_0_and_the_stated_spread():
-    rng = RNG(11)
-    pool = np.round(rng.gamma(3, 1, 400), 1)  # rounded, so that there are ties
-    cells = np.arange(200) % 4
-    scores = []
-    for _ in range(600):
-        rng.shuffle(pool)
-        scores.append(evaluation.three_sample_z(pool[:200], pool[200:], cells, cells))
-    assert np.mean(scores) == pytest.approx(0, abs=0.08)
-    assert np.std(scores) == pytest.approx(0.5, abs=0.05)  # 1 / sqrt(4 cells)
-    one = np.zeros(200, int)
-    scores = []
-    for _ in range(600):
-        rng.shuffle(pool)
-        scores.append(evaluation.three_sample_z(pool[:200], pool[200:], one, one))
-    assert np.std(scores) == pytest.approx(1, abs=0.1)
+def test_closest_rate_without_images_of_one_class():
+    distance, labels, reference, reference_labels = simulate(RNG(28), 50, 50)
+    nothing = distance[:0], labels[:0]
+    for arguments in (
+        (*nothing, reference, reference_labels),
+        (distance, labels, *nothing),
+        (distance, labels, reference, reference_labels + 5),
+    ):
+        assert all(math.isnan(value) for value in evaluation.closest_rate(*arguments))
 
 
-def test_cells_are_weighted_by_test_images():
-    rng = RNG(12)
-    generated, test = rng.random(300), rng.random(400)
-    generated_cells = np.repeat([0, 1, 2, 3], [150, 100, 31, 19])
-    test_cells = np.repeat([0, 1, 3, 5], [100, 240, 40, 20])
-    z = evaluation.three_sample_z(generated, test, generated_cells, test_cells)
-    # cell 2 has no test image, 3 too few generated ones, 5 none: 0 and 1 are left
-    first = pair_count_z(generated[:150], test[:100])
-    second = pair_count_z(generated[150:250], test[100:340])
-    assert z == pytest.approx((100 * first + 240 * second) / 340)
+def soft(images):
+    """A mean over 3 x 3 pixels, (n, 28, 28) float32 in [0, 1]."""
+    padded = np.pad(images / 255, ((0, 0), (1, 1), (1, 1)))
+    return (sum(padded[:, i : i + 28, j : j + 28] for i in range(3) for j in range(3)) / 9).astype(
+        np.float32
+    )
 
 
-def test_copies_are_negative_and_poor_fits_positive():
-    rng = RNG(13)
-    distance, cells = rng.normal(5, 1, 1000), np.arange(1000) % 10
-    assert evaluation.three_sample_z(0.5 * distance, distance, cells, cells) < -5
-    assert evaluation.three_sample_z(2 * distance, distance, cells, cells) > 5
-    assert evaluation.three_sample_z(distance, distance, cells, cells) == pytest.approx(0)
+@pytest.fixture(scope="module")
+def mnist():
+    """Training images and labels, test images and labels."""
+    with np.load(ROOT / "data" / "mnist.npz") as file:
+        arrays = file["x_train"], file["y_train"], file["x_test"], file["y_test"]
+    sizes = 3000, 3000, 2000, 2000
+    return [array[:n] for array, n in zip(arrays, sizes, strict=True)]
 
 
-def test_three_sample_z_without_evidence():
-    few = np.ones(5), np.ones(5), np.zeros(5, int), np.zeros(5, int)
-    assert math.isnan(evaluation.three_sample_z(*few))
-    assert evaluation.three_sample_z(*few, minimum=5) == 0  # all tied
-    nothing = np.empty(0), np.ones(5), np.empty(0, int), np.zeros(5, int)
-    assert math.isnan(evaluation.three_sample_z(*nothing))
+def test_planted_copies_are_one_in_twenty_and_of_the_same_label(mnist):
+    training_images, training_labels, images, labels = mnist
+    images, before = soft(images), soft(images)
+    planted = evaluation.plant_copies(images, labels, training_images, training_labels, RNG(0))
+    np.testing.assert_array_equal(images, before)
+    assert planted.shape == images.shape and planted.dtype == np.float32
+    assert planted.min() >= 0 and planted.max() <= 1
+    changed = (planted != images).any(axis=(1, 2))
+    assert changed.sum() == 100
+    index, distance = nearest_of_class(
+        planted[changed], labels[changed], training_images, training_labels
+    )
+    # noise of 0.05 on 784 pixels, half of it cut off at 0
+    assert (distance < 0.05 * 28).all() and (distance > 0.05 * 28 / 2).all()
+    np.testing.assert_array_equal(training_labels[index], labels[changed])
+    assert len(np.unique(index)) > 90
+    twin = training_images[index] / 255
+    noise = (planted[changed] - twin)[(twin > 0.2) & (twin < 0.8)]
+    assert noise.mean() == pytest.approx(0, abs=0.003)
+    assert noise.std() == pytest.approx(0.05, rel=0.05)
+    again = evaluation.plant_copies(images, labels, training_images, training_labels, RNG(0))
+    np.testing.assert_array_equal(planted, again)
 
 
-def test_copy_rate_by_hand():
-    real = np.arange(1, 102, dtype=float)  # the first percentile is 2
-    assert evaluation.copy_rate(np.array([1.0, 2.0, 2.5, 50.0]), real) == 0.5
-    assert evaluation.copy_rate(np.array([3.0]), real) == 0
-    assert evaluation.copy_rate(np.array([10.0, 12.0]), real, quantile=0.1) == 0.5
-    assert math.isnan(evaluation.copy_rate(np.empty(0), real))
+@pytest.mark.parametrize(("n", "share", "expected"), [(0, 0.05, 0), (1, 0.05, 1), (40, 0.1, 4)])
+def test_how_many_copies_are_planted(n, share, expected):
+    images, labels = np.full((n, 28, 28), 0.5, np.float32), np.zeros(n, int)
+    training = np.zeros((3, 28, 28), np.uint8), np.array([1, 0, 1])
+    planted = evaluation.plant_copies(images, labels, *training, RNG(0), share, noise=0)
+    assert planted.shape == (n, 28, 28)
+    assert (planted == 0).all(axis=(1, 2)).sum() == expected
 
 
-def test_real_images_copy_at_the_stated_rate():
-    real = RNG(14).random(10_000)
-    assert evaluation.copy_rate(real, real) == pytest.approx(0.01, abs=1e-4)
+def test_the_copying_test_finds_planted_copies_among_blurred_images(mnist):
+    # the control of the report: blur alone does not fire, 5 % of copies do
+    training_images, training_labels, images, labels = mnist
+    training = training_images, training_labels
+    reference, images = soft(images[::2]), soft(images[1::2])
+    reference_labels, labels = labels[::2], labels[1::2]
+    blurred = nearest_of_class(reference, reference_labels, *training)[1], reference_labels
+    planted = evaluation.plant_copies(images, labels, *training, RNG(1))
+    _, z = evaluation.closest_rate(nearest_of_class(images, labels, *training)[1], labels, *blurred)
+    assert abs(z) < 3
+    rate, z = evaluation.closest_rate(
+        nearest_of_class(planted, labels, *training)[1], labels, *blurred
+    )
+    assert rate > 0.03 and z > 6
+
+
+def test_closest_of_each_class():
+    labels = np.array([3, 0, 3, 0, 3, 7])
+    distance = np.array([2.0, 1.0, 0.5, 1.5, 0.5, 9.0])
+    assert evaluation.closest_of_each_class(labels, distance) == {0: 1, 3: 2, 7: 5}
+    assert evaluation.closest_of_each_class(labels[:0], distance[:0]) == {}
+
+
+# All questions of one set
+
+
+def judge(images):
+    """The label is the brightness of the first pixel in tenths, the features are six pixels."""
+    pixels = np.asarray(images, np.float32).reshape(len(images), 784)
+    return np.round(10 * pixels[:, 0]).astype(int), pixels[:, 1:7]
+
+
+def made_up(seed, n, classes=3):
+    rng = RNG(seed)
+    labels = np.arange(n) % classes
+    images = rng.random((n, 28, 28), np.float32)
+    images[:, 0, 0] = labels / 10
+    return images, labels
+
+
+def yardstick(seed=30, n=120):
+    training, (test_images, test_labels) = made_up(seed, n), made_up(seed + 1, n)
+    distance = nearest_of_class(test_images, test_labels, *training)[1]
+    return evaluation.Yardstick(
+        judge=judge,
+        score=lambda images, labels: len(images) / 1000,
+        training=training,
+        test_features=judge(test_images)[1],
+        test_nearest=(distance, test_labels),
+        reconstructed_nearest=(distance + 0.1, test_labels),
+    )
+
+
+def test_every_question_is_asked_and_is_a_row_of_the_report():
+    images, labels = made_up(32, 90)
+    metrics, (index, distance) = evaluation.examine(images, labels, yardstick())
+    rows = {row.key for row in report.ROWS}
+    assert set(metrics) <= rows
+    # the others are about the filter
+    assert rows - set(metrics) == {
+        *("strong_rate", "weak_rate", "class_balance", "agreement", "weak_agreement"),
+        *("strong_error", "strong_error_bound", "ece", "ece_real_temperature"),
+    }
+    assert all(math.isfinite(value) for value in metrics.values())
+    assert metrics["images"] == 90 and metrics["usefulness_accuracy"] == 0.09
+    assert index.shape == distance.shape == (90,)
+
+
+def test_the_answers_are_those_of_the_questions_one_by_one():
+    images, labels = made_up(33, 90)
+    labels[:9] = (labels[:9] + 1) % 3  # of which the judge says otherwise
+    stick = yardstick()
+    metrics, (index, distance) = evaluation.examine(images, labels, stick)
+    assert metrics["strong_agreement"] == 0.9
+    features = images.reshape(90, 784)[:, 1:7]
+    expected = evaluation.frechet_distance(features, stick.test_features)
+    assert metrics["frechet"] == pytest.approx(expected)
+    expected = naive_variety(features, stick.test_features, 5)
+    assert {key: metrics[key] for key in expected} == pytest.approx(expected)
+    pixels, others = (x.reshape(len(x), 784).astype(float) for x in (images, stick.training[0]))
+    gaps = np.sqrt(((pixels[:, None] - others) ** 2).sum(axis=2))
+    gaps[labels[:, None] != stick.training[1]] = np.inf
+    np.testing.assert_array_equal(index, gaps.argmin(axis=1))
+    np.testing.assert_allclose(distance, gaps.min(axis=1), rtol=1e-6)
+    assert metrics["nearest_distance_median"] == pytest.approx(np.median(gaps.min(axis=1)))
+    rate, _ = evaluation.closest_rate(distance, labels, *stick.test_nearest)
+    assert metrics["copy_rate"] == rate
+    rate_z = evaluation.closest_rate(distance, labels, *stick.reconstructed_nearest)
+    assert (metrics["copy_rate_of_blurred"], metrics["copying_z"]) == rate_z
+
+
+def test_closeness_is_that_part_of_the_examination():
+    images, labels = made_up(34, 60)
+    metrics, (index, distance) = evaluation.examine(images, labels, yardstick())
+    close, nearest = evaluation.closeness(images, labels, yardstick())
+    assert close == {key: metrics[key] for key in close}
+    np.testing.assert_array_equal(nearest[0], index)
+    np.testing.assert_array_equal(nearest[1], distance)
+    copies, copied_labels = (array[:40] for array in yardstick().training)
+    close, _ = evaluation.closeness(copies, copied_labels, yardstick())
+    assert close["nearest_distance_median"] == 0 and close["copying_z"] > 10
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 6])
+def test_of_small_sets_what_cannot_be_answered_is_nan(n):
+    images, labels = made_up(35, n)
+    metrics, nearest = evaluation.examine(images, labels, yardstick())
+    unanswered = {key for key, value in metrics.items() if math.isnan(value)}
+    expected = set()
+    if n < 6:
+        expected |= {"precision", "recall", "density", "coverage"}
+    if n < 2:
+        expected |= {"frechet"}
+    if n == 0:
+        expected |= {
+            *("strong_agreement", "nearest_distance_median"),
+            *("copy_rate", "copy_rate_of_blurred", "copying_z"),
+        }
+    assert unanswered == expected
+    assert metrics["images"] == n and [len(each) for each in nearest] == [n, n]
+
+
+@pytest.mark.filterwarnings("error")
+def test_without_strong_test_images_nothing_is_said_of_copies():
+    nothing = np.empty(0), np.empty(0, int)
+    stick = yardstick()._replace(test_nearest=nothing, reconstructed_nearest=nothing)
+    metrics, _ = evaluation.examine(*made_up(36, 30), stick)
+    for key in ("copy_rate", "copy_rate_of_blurred", "copying_z"):
+        assert math.isnan(metrics[key])
+    assert math.isfinite(metrics["nearest_distance_median"])
+
+
+def test_variety_is_asked_of_images_from_the_whole_set(monkeypatch):
+    monkeypatch.setattr(evaluation, "VARIETY_IMAGES", 40)
+    images, labels = made_up(37, 100)
+    images[:, 0, 1] = np.arange(100)  # the first feature
+    seen = {}
+
+    def variety(features, reference):
+        seen["features"], seen["reference"] = features, reference
+        return {}
+
+    monkeypatch.setattr(evaluation, "variety", variety)
+    evaluation.examine(images, labels, yardstick())
+    rows = seen["features"][:, 0]
+    assert len(np.unique(rows)) == 40 and rows[0] == 0 and rows[-1] == 99
+    assert set(np.diff(rows)) == {2, 3}
+    assert len(seen["reference"]) == 40
+
+
+# The axes of a figure
+
+
+@pytest.mark.parametrize("d", [2, 3, 24])
+def test_principal_axes_are_sklearns_up_to_their_sign(d):
+    points, other = gaussian(40, 300, d, shift=5), gaussian(41, 70, d, shift=-1)
+    pca = PCA(2, svd_solver="full").fit(points.astype(float))
+    ours = evaluation.principal_axes(points, other)
+    theirs = [pca.transform(each) for each in (points, other)]
+    assert [each.shape for each in ours] == [(300, 2), (70, 2)]
+    for axis in (0, 1):
+        sign = np.sign(ours[0][0, axis] * theirs[0][0, axis])
+        for mine, yours in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(sign * mine[:, axis], yours[:, axis], rtol=1e-3, atol=0.01)
+
+
+def test_principal_axes_of_one_latent_leave_the_second_empty():
+    points, other = np.array([[1.0], [3.0], [8.0]]), np.array([[4.0]])
+    first, second = evaluation.principal_axes(points, other)
+    np.testing.assert_allclose(np.abs(first), [[3, 0], [1, 0], [4, 0]])
+    np.testing.assert_allclose(second, [[0, 0]])
+    assert first[2, 0] * first[0, 0] < 0

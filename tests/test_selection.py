@@ -1,25 +1,52 @@
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 
-import selection
+from trust import selection
 
 RNG = np.random.default_rng
 
 
-def naive_loss(logits, labels, temperature):
-    """Mean negative log-likelihood, one image at a time."""
-    losses = []
-    for row, label in zip(logits / temperature, labels, strict=True):
-        losses.append(math.log(sum(math.exp(x - row[label]) for x in row)))
-    return sum(losses) / len(losses)
+def naive_loss(logits, labels, inverse):
+    """Negative log-likelihood and log-prior of 1 / temperature, one image at a time."""
+    loss = (inverse - 1) ** 2 / (2 * selection.PRIOR_WIDTH**2)
+    for row, label in zip(logits.astype(float) * inverse, labels, strict=True):
+        loss += math.log(sum(math.exp(x - row[label]) for x in row))
+    return loss
+
+
+def naive_temperature(logits, labels):
+    best = minimize_scalar(
+        lambda inverse: naive_loss(logits, labels, inverse),
+        bounds=(0.05, 10),
+        method="bounded",
+        options={"xatol": 1e-9},
+    )
+    return 1 / best.x
 
 
 def labels_drawn_from(probabilities, rng):
     return (probabilities.cumsum(axis=1) > rng.random((len(probabilities), 1))).argmax(axis=1)
+
+
+def classified(labels, confidence, classes=4):
+    """A Classified whose image i is filled with i."""
+    labels, n = np.array(labels, int), len(labels)
+    images = np.broadcast_to(np.arange(n, dtype=np.float32)[:, None, None], (n, 28, 28))
+    rows = np.arange(n)[:, None] + np.zeros(classes)
+    return selection.Classified(images, labels, np.array(confidence, float), rows, -rows)
+
+
+def numbers(images):
+    return images[:, 0, 0].astype(int).tolist()
+
+
+# Probabilities
 
 
 def test_softmax_of_two_classes_is_the_logistic_function():
@@ -38,6 +65,7 @@ def test_softmax_by_hand():
 def test_softmax_neither_shifts_nor_overflows():
     logits = RNG(0).normal(0, 5, (50, 10)).astype(np.float32)
     probabilities = selection.softmax(logits, 1.7)
+    assert probabilities.dtype == np.float64
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
     far = selection.softmax(logits.astype(float) + 1e6, 1.7)
     np.testing.assert_allclose(far, probabilities, rtol=1e-8)
@@ -46,37 +74,81 @@ def test_softmax_neither_shifts_nor_overflows():
     np.testing.assert_array_equal(extreme, [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3]])
 
 
+def test_confidence_and_the_two_likeliest():
+    probabilities = np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4], [0.0, 0.0, 1.0]])
+    labels, confidence = selection.confidence(probabilities)
+    np.testing.assert_array_equal(labels, [1, 0, 2])
+    np.testing.assert_array_equal(confidence, [0.5, 0.4, 1.0])
+    labels, shares = selection.top_two(probabilities)
+    np.testing.assert_array_equal(labels, [[1, 2], [0, 2], [2, 0]])
+    np.testing.assert_array_equal(shares, [[0.5, 0.3], [0.4, 0.4], [1.0, 0.0]])
+
+
+def test_the_two_likeliest_by_sorting_each_image():
+    probabilities = RNG(1).dirichlet(np.ones(10), 200)
+    labels, shares = selection.top_two(probabilities)
+    for row, two, share in zip(probabilities, labels, shares, strict=True):
+        assert sorted(range(10), key=lambda k: -row[k])[:2] == two.tolist()
+        assert sorted(row, reverse=True)[:2] == share.tolist()
+    first, confidence = selection.confidence(probabilities)
+    np.testing.assert_array_equal(labels[:, 0], first)
+    np.testing.assert_array_equal(shares[:, 0], confidence)
+
+
+# Temperature
+
+
 @pytest.mark.parametrize("true_temperature", [0.4, 1.0, 1.6, 4.0])
 def test_temperature_is_recovered(true_temperature):
-    rng = RNG(1)
+    rng = RNG(2)
     logits = rng.normal(0, 3, (10_000, 10))
     labels = labels_drawn_from(selection.softmax(logits, true_temperature), rng)
     assert selection.fit_temperature(logits, labels) == pytest.approx(true_temperature, rel=0.05)
 
 
-def test_temperature_beats_a_grid_and_has_no_slope():
-    rng = RNG(2)
-    logits = rng.normal(0, 4, (300, 10)).astype(np.float32)
-    labels = labels_drawn_from(selection.softmax(logits, 2.5), rng)
-    best = selection.fit_temperature(logits, labels)
-    logits = logits.astype(float)
-    least = naive_loss(logits, labels, best)
-    assert all(least <= naive_loss(logits, labels, t) for t in np.geomspace(0.05, 50, 150))
-    step = 1e-5
-    left, right = (1 / (1 / best - s) for s in (step, -step))
-    slope = (naive_loss(logits, labels, right) - naive_loss(logits, labels, left)) / (2 * step)
-    assert abs(slope) < 1e-8
+@pytest.mark.parametrize("n", [1, 3, 30, 300])
+@pytest.mark.parametrize("true_temperature", [0.5, 1.0, 2.5])
+def test_temperature_is_the_likeliest_by_brute_force(n, true_temperature):
+    rng = RNG(n)
+    logits = rng.normal(0, 4, (n, 5)).astype(np.float32)
+    labels = labels_drawn_from(selection.softmax(logits, true_temperature), rng)
+    expected = naive_temperature(logits, labels)
+    assert selection.fit_temperature(logits, labels) == pytest.approx(expected, rel=1e-6)
 
 
 def test_temperature_of_one_wrong_label_by_hand():
-    # nine of ten images right, all with the odds e^4: the likeliest odds are nine to one
+    # Nine of ten images right, all with the odds e^4.  At 1 / temperature = b each class that is
+    # chosen has the probability p = 1 / (1 + e^-4b), so the slope 4 (10 p - 9) + 25 (b - 1) is 0.
     logits = np.tile([[4.0, 0.0]], (10, 1))
     labels = np.array([0] * 9 + [1])
-    assert selection.fit_temperature(logits, labels) == pytest.approx(4 / math.log(9), rel=1e-9)
+    b = 1 / selection.fit_temperature(logits, labels)
+    assert 4 * (10 / (1 + math.exp(-4 * b)) - 9) + 25 * (b - 1) == pytest.approx(0, abs=1e-9)
+    # of so many that the prior has no say, the likeliest odds are nine to one
+    logits, labels = np.tile(logits, (5000, 1)), np.tile(labels, 5000)
+    assert selection.fit_temperature(logits, labels) == pytest.approx(4 / math.log(9), rel=1e-3)
+
+
+@pytest.mark.parametrize("n", [0, 1, 5, 20, 200])
+def test_temperature_of_a_set_without_errors_is_near_1(n):
+    # labels as likely as the classifier says, but only images for which it was right
+    rng = RNG(3)
+    logits = 6 * rng.normal(size=(4 * n, 10)) + 10 * np.eye(10)[rng.integers(0, 10, 4 * n)]
+    labels = labels_drawn_from(selection.softmax(logits), rng)
+    right = np.flatnonzero(logits.argmax(axis=1) == labels)[:n]
+    assert len(right) == n
+    temperature = selection.fit_temperature(logits[right], labels[right])
+    assert 0.5 < temperature <= 1
+    if n <= 20:
+        assert temperature > 0.9
+
+
+def test_temperature_of_a_tiny_set_is_near_1_though_all_are_wrong():
+    logits = np.array([[3.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
+    assert 1 < selection.fit_temperature(logits, np.array([1, 2])) < 1.4
 
 
 def test_temperature_does_not_depend_on_a_shift_of_the_logits():
-    rng = RNG(3)
+    rng = RNG(4)
     logits = rng.normal(0, 4, (200, 5))
     labels = labels_drawn_from(selection.softmax(logits, 2.0), rng)
     shifted = logits + rng.normal(0, 50, (200, 1))
@@ -84,68 +156,221 @@ def test_temperature_does_not_depend_on_a_shift_of_the_logits():
     assert selection.fit_temperature(shifted, labels) == pytest.approx(fitted, rel=1e-9)
 
 
-def test_temperature_stays_in_its_range():
+def test_temperature_of_extreme_logits():
     labels = np.arange(30) % 3
-    right = 5.0 * np.eye(3)[labels]
-    assert selection.fit_temperature(right, labels) == pytest.approx(0.01)
-    assert selection.fit_temperature(-right, labels) == pytest.approx(100)
-    assert selection.fit_temperature(np.full((30, 3), 7.5), labels) == 1
-    assert selection.fit_temperature(1e4 * right, labels) == 1  # already certain, and right
+    certain = 1e5 * np.eye(3)[labels]
+    assert selection.fit_temperature(certain, labels) == pytest.approx(1)
+    assert selection.fit_temperature(-certain, labels) == pytest.approx(100)
+    assert selection.fit_temperature(np.full((30, 3), 7.5), labels) == pytest.approx(1)
 
 
-def test_confidence_and_hesitation():
-    probabilities = np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4], [0.0, 0.0, 1.0]])
-    labels, confidence = selection.confidence(probabilities)
-    np.testing.assert_array_equal(labels, [1, 0, 2])
-    np.testing.assert_array_equal(confidence, [0.5, 0.4, 1.0])
-    labels, shares = selection.hesitation(probabilities)
-    np.testing.assert_array_equal(labels, [[1, 2], [0, 2], [2, 0]])
-    np.testing.assert_array_equal(shares, [[0.5, 0.3], [0.4, 0.4], [1.0, 0.0]])
+# The quota
+
+
+@settings(deadline=None)
+@given(
+    drawn=st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from([0.3, 0.49, 0.5, 0.9, 0.95, 1.0])),
+        max_size=60,
+    ),
+    per_class=st.integers(1, 5),
+    chunk=st.integers(1, 20),
+)
+def test_the_quota_keeps_the_first_strong_of_every_class(drawn, per_class, chunk):
+    room = dict.fromkeys(range(4), per_class)
+    expected = []
+    for label, confidence in drawn:
+        expected.append(confidence >= 0.95 and room[label] > 0)
+        room[label] -= expected[-1]
+
+    quota = selection.ClassQuota(per_class, classes=4)
+    kept = []
+    for start in range(0, len(drawn), chunk):
+        labels, confidence = zip(*drawn[start : start + chunk], strict=True)
+        kept.extend(quota.take(np.array(labels), np.array(confidence), threshold=0.95))
+
+    assert kept == expected
+    assert list(quota.shortfall) == list(room.values())
+    generated = Counter(label for label, _ in drawn)
+    strong = Counter(label for label, confidence in drawn if confidence >= 0.95)
+    assert list(quota.generated) == [generated[k] for k in range(4)]
+    assert list(quota.strong) == [strong[k] for k in range(4)]
+    assert list(quota.kept) == [min(strong[k], per_class) for k in range(4)]
+    assert quota.weak == sum(confidence < 0.5 for _, confidence in drawn)
+    if drawn:
+        rates = quota.rates()
+        assert rates["strong_rate"] == pytest.approx(strong.total() / len(drawn))
+        assert rates["weak_rate"] == pytest.approx(quota.weak / len(drawn))
+        most, least = max(strong.values(), default=0), min(strong[k] for k in range(4))
+        assert rates["class_balance"] == pytest.approx(least / most if most else 0)
+
+
+def test_the_quota_by_hand():
+    quota = selection.ClassQuota(per_class=2, classes=3)
+    keep = quota.take(np.array([0, 0, 1, 0, 1]), np.array([1, 0.4, 0.9, 0.8, 0.95]), 0.8)
+    np.testing.assert_array_equal(keep, [True, False, True, True, True])
+    np.testing.assert_array_equal(quota.shortfall, [0, 0, 2])
+    assert quota.rates() == {"strong_rate": 0.8, "weak_rate": 0.2, "class_balance": 0}
+    keep = quota.take(np.array([0, 2, 1, 2, 2]), np.ones(5), 0.8)
+    np.testing.assert_array_equal(keep, [False, True, False, True, False])
+    assert not quota.shortfall.any()
+    np.testing.assert_array_equal(quota.generated, [4, 3, 3])
+    np.testing.assert_array_equal(quota.strong, [3, 3, 3])
+    np.testing.assert_array_equal(quota.kept, [2, 2, 2])
+    assert quota.rates() == {"strong_rate": 0.9, "weak_rate": 0.1, "class_balance": 1}
+
+
+def test_no_strong_image_is_no_balance_and_a_threshold_is_itself_strong():
+    quota = selection.ClassQuota(2, classes=2)
+    assert not quota.take(np.array([0, 1]), np.array([0.6, 0.7]), 0.71).any()
+    assert quota.rates() == {"strong_rate": 0, "weak_rate": 0, "class_balance": 0}
+    assert quota.take(np.array([0]), np.array([0.71]), 0.71).all()
 
 
 def test_a_weak_image_has_no_majority():
     assert selection.WEAK == 0.5
 
 
+# Sets of classified images
+
+
+def test_classified_images_keep_together():
+    images = classified([0, 1, 1, 3, 0], [0.5, 0.99, 0.2, 0.95, 0.94])
+    some = images.take(np.array([3, 0]))
+    assert numbers(some.images) == [3, 0] and some.labels.tolist() == [3, 0]
+    assert some.confidence.tolist() == [0.95, 0.5]
+    assert some.probabilities[:, 0].tolist() == [3, 0] and some.logits[:, 0].tolist() == [-3, 0]
+    strong = images.strong(0.95)
+    assert numbers(strong.images) == [1, 3] and strong.probabilities[:, 0].tolist() == [1, 3]
+    assert len(images.strong(1.0).labels) == 0
+    assert images.rates(0.95) == {"strong_rate": 0.4, "weak_rate": 0.2, "class_balance": 0}
+    assert images.rates(0.2)["class_balance"] == 0  # no image of class 2
+    two = classified([0, 1, 1, 1, 1], [0.5, 0.99, 0.2, 0.95, 0.94], classes=2)
+    assert two.rates(0.5)["class_balance"] == pytest.approx(1 / 3)
+
+
+def test_classify_takes_the_calibrated_confidence():
+    logits = np.log([[9.0, 1.0], [1.0, 4.0]])
+    result = selection.classify(lambda images: logits, 2.0, "the images")
+    assert result.images == "the images" and result.logits is logits
+    assert result.labels.tolist() == [0, 1]
+    np.testing.assert_allclose(result.probabilities, [[3 / 4, 1 / 4], [1 / 3, 2 / 3]])
+    np.testing.assert_allclose(result.confidence, [3 / 4, 2 / 3])
+
+
 @settings(deadline=None)
 @given(
-    drawn=st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=60),
-    per_class=st.integers(1, 5),
-    chunk=st.integers(1, 20),
+    labels=st.lists(st.integers(0, 4), max_size=30),
+    counts=st.lists(st.integers(0, 5), min_size=1, max_size=5),
 )
-def test_balance_keeps_the_first_strong_of_every_class(drawn, per_class, chunk):
-    room = dict.fromkeys(range(4), per_class)
-    expected = []
-    for label, strong in drawn:
-        expected.append(strong and room[label] > 0)
-        room[label] -= expected[-1]
+def test_the_first_of_each_class(labels, counts):
+    room, expected = list(counts), []
+    for row, label in enumerate(labels):
+        if label < len(room) and room[label]:
+            room[label] -= 1
+            expected.append(row)
+    rows = selection.first_of_each_class(np.array(labels, int), np.array(counts))
+    assert rows.tolist() == expected
 
-    balance = selection.Balance(per_class, classes=4)
-    kept = []
-    for start in range(0, len(drawn), chunk):
-        labels = np.array([label for label, _ in drawn[start : start + chunk]])
-        strong = np.array([strong for _, strong in drawn[start : start + chunk]])
-        kept.extend(balance.take(labels, strong))
 
-    assert kept == expected
-    assert list(balance.shortfall) == list(room.values())
-    for label in range(4):
-        of_class = [
-            (strong, k) for (one, strong), k in zip(drawn, expected, strict=True) if one == label
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 3), max_size=20), min_size=1, max_size=3),
+    st.lists(st.integers(0, 3), min_size=1, max_size=20),
+)
+def test_sets_cut_alike_have_the_same_counts_and_their_first_images(others, last):
+    sets = [*others, last]
+    cut = selection.cut_alike(*(classified(labels, np.ones(len(labels))) for labels in sets))
+    least = {k: min(labels.count(k) for labels in sets) for k in range(4)}
+    for labels, result in zip(sets, cut, strict=True):
+        expected = [
+            row for row, label in enumerate(labels) if labels[:row].count(label) < least[label]
         ]
-        assert balance.generated[label] == len(of_class)
-        assert balance.strong[label] == sum(strong for strong, _ in of_class)
-        assert balance.kept[label] == sum(k for _, k in of_class)
+        assert numbers(result.images) == expected
+        assert result.labels.tolist() == [labels[row] for row in expected]
 
 
-def test_balance_by_hand():
-    balance = selection.Balance(per_class=2, classes=3)
-    keep = balance.take(np.array([0, 0, 1, 0, 1]), np.array([True, False, True, True, True]))
-    np.testing.assert_array_equal(keep, [True, False, True, True, True])
-    np.testing.assert_array_equal(balance.shortfall, [0, 0, 2])
-    keep = balance.take(np.array([0, 2, 1, 2, 2]), np.ones(5, dtype=bool))
-    np.testing.assert_array_equal(keep, [False, True, False, True, False])
-    assert not balance.shortfall.any()
-    np.testing.assert_array_equal(balance.generated, [4, 3, 3])
-    np.testing.assert_array_equal(balance.strong, [3, 3, 3])
-    np.testing.assert_array_equal(balance.kept, [2, 2, 2])
+# Generating
+
+
+class Fake:
+    """A generator of images 0, 1, 2, ... whose labels and confidence are settled beforehand."""
+
+    def __init__(self, seed, n, probabilities):
+        rng = RNG(seed)
+        self.labels = rng.choice(len(probabilities), n, p=probabilities)
+        self.confidence = rng.choice([0.3, 0.7, 0.96, 0.99], n)
+        self.classes, self.chunks, self.progress = len(probabilities), [], 0
+
+    def draw(self, n):
+        assert n > 0
+        start = sum(self.chunks)
+        self.chunks.append(n)
+        rows = np.arange(start, start + n, dtype=np.float32)
+        return np.broadcast_to(rows[:, None, None], (n, 28, 28))
+
+    def classify(self, images):
+        rows = images[:, 0, 0].astype(int)
+        both = np.tile(rows[:, None], (1, self.classes))
+        return selection.Classified(images, self.labels[rows], self.confidence[rows], both, -both)
+
+    def run(self, quota, most):
+        def progress():
+            self.progress += 1
+            assert quota.generated.sum() == sum(self.chunks)
+
+        return selection.generate(self.draw, self.classify, 0.95, quota, most, progress)
+
+    def expected(self, per_class, drawn):
+        room, rows = [per_class] * self.classes, []
+        for row in range(drawn):
+            if self.confidence[row] >= 0.95 and room[self.labels[row]]:
+                room[self.labels[row]] -= 1
+                rows.append(row)
+        return rows
+
+
+def assert_together(images, fake):
+    rows = numbers(images.images)
+    np.testing.assert_array_equal(images.labels, fake.labels[rows])
+    np.testing.assert_array_equal(images.confidence, fake.confidence[rows])
+    np.testing.assert_array_equal(images.probabilities[:, 0], rows)
+    np.testing.assert_array_equal(images.logits[:, -1], np.negative(rows))
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 50, 1000])
+def test_the_quota_is_met_with_the_first_that_were_drawn(monkeypatch, chunk):
+    monkeypatch.setattr(selection, "CHUNK", chunk)
+    fake, quota = Fake(0, 3000, [0.5, 0.3, 0.15, 0.05]), selection.ClassQuota(6, classes=4)
+    accepted, sample = fake.run(quota, most=3000)
+    drawn = sum(fake.chunks)
+    assert set(fake.chunks) == {chunk} and fake.progress == len(fake.chunks)
+    assert np.bincount(accepted.labels).tolist() == [6] * 4
+    assert numbers(accepted.images) == fake.expected(6, drawn)
+    assert_together(accepted, fake)
+    # the last chunk was needed
+    assert len(fake.expected(6, drawn - chunk)) < 24
+    assert numbers(sample.images) == list(range(chunk))
+    assert_together(sample, fake)
+    assert quota.generated.tolist() == np.bincount(fake.labels[:drawn], minlength=4).tolist()
+
+
+@pytest.mark.parametrize(("most", "chunks"), [(5, [5]), (10, [10]), (25, [10, 10, 5])])
+def test_no_more_are_drawn_than_allowed(monkeypatch, most, chunks):
+    monkeypatch.setattr(selection, "CHUNK", 10)
+    fake, quota = Fake(1, 100, [0.9, 0.1, 0.0]), selection.ClassQuota(8, classes=3)
+    accepted, sample = fake.run(quota, most)
+    assert fake.chunks == chunks and quota.generated.sum() == most
+    assert numbers(accepted.images) == fake.expected(8, most)
+    assert quota.shortfall[2] == 8
+    assert numbers(sample.images) == list(range(chunks[0]))
+
+
+def test_where_none_is_strong_none_is_accepted():
+    fake, quota = Fake(2, 30, [0.5, 0.5]), selection.ClassQuota(3, classes=2)
+    fake.confidence[:] = 0.94
+    accepted, sample = fake.run(quota, most=30)
+    assert accepted.images.shape == (0, 28, 28) and accepted.labels.dtype.kind == "i"
+    assert len(sample.labels) == 30
+    cut = selection.cut_alike(accepted, sample)
+    assert [len(each.labels) for each in cut] == [0, 0]

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 COMPONENTS = 300
-CODES_PER_COMPONENT = 50  # at least, so that small data get fewer components
+CODES_PER_COMPONENT = 10  # at least, so that small data get fewer components
 ROUNDS = 10
 BLOCK = 5000  # codes at a time: their products, about 25 MB, stay small
 

@@ -12,7 +12,7 @@ from trust.cli import UserError
 
 BATCH_SIZE = 256  # on each device
 LEAST_STEPS = 100  # in an epoch, so that a small set is seen more often
-IMAGES_PER_SHARPNESS = 4000
+IMAGES_PER_SHARPNESS = 5000
 COLLAPSED_NATS = 0.5  # per image; a VAE of MNIST with a single latent keeps about 4
 
 

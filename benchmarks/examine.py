@@ -1,0 +1,69 @@
+"""Ask of any images what demo_dnn_vae.py asks of its own, with its referee and its filter's rivals.
+
+python demo_dnn_vae.py --save models
+python benchmarks/naive.py --out naive.npz
+PYTHONPATH=. python benchmarks/examine.py naive.npz --load models --report naive.json
+
+FILE: an .npz with images (n, 28, 28) float32 in [0, 1], labels (n,), confidence (n,), and drawn,
+how many images they were selected from.
+"""
+
+from functools import partial
+
+import numpy as np
+
+import demo_dnn_vae as demo
+from trust import cli, datasets, evaluation, outputs, report, saving, selection
+
+
+def main():
+    parser = cli.Parser(description="Ask of any images what demo_dnn_vae.py asks of its own.")
+    parser.add_argument(
+        "file", type=cli.path, help="the images, as benchmarks/naive.py writes them"
+    )
+    parser.add_argument("--dataset", type=cli.path, default="mnist")
+    parser.add_argument("--load", metavar="DIR", type=cli.path, required=True)
+    parser.add_argument("--report", metavar="FILE", type=cli.path)
+    given = parser.parse_args()
+    with np.load(given.file) as file:
+        images, labels, confidence, drawn = (
+            file[name] for name in ("images", "labels", "confidence", "drawn")
+        )
+    arguments = demo.parse_arguments(["--dataset", given.dataset, "--load", given.load])
+    arguments.per_class = 1
+    data = datasets.load_dataset(arguments.dataset)
+    settings = demo.check_before_training(arguments, data)
+    clock = cli.Clock()
+    demo.import_tensorflow()
+    rng = np.random.default_rng(arguments.seed)
+    sets = datasets.split(data, arguments.split, arguments.seed)
+    networks = demo.build_networks(arguments, data, sets)
+    mixture = saving.load_models(arguments.load, settings, networks)
+    temperature = demo.fit_temperatures(arguments, sets, networks, rng)["temperature"]
+    _, seen = demo.generate(arguments, data, sets, networks, mixture, temperature, rng)
+
+    with clock("examining"):
+        judge = partial(demo.referee.judge, networks["referee"])
+        none = np.empty((len(labels), 0))
+        seen = seen._replace(accepted=selection.Classified(images, labels, confidence, none, none))
+        features = judge(data.x_test)[1]
+        yardstick = demo.measure_yardstick(arguments, data, sets, seen, judge, features)
+        _, metrics, _ = demo.examine_sets(arguments, sets, seen, yardstick)
+        counts = np.bincount(labels, minlength=data.classes)
+        metrics["generated"] |= evaluation.errors(labels, judge(images)[0])
+        metrics["generated"] |= {
+            "strong_rate": len(labels) / int(drawn),
+            "class_balance": counts.min() / counts.max(),
+        }
+    values = {"class_counts_strong": counts} | clock.resources()
+    values |= report.flatten(
+        {name: {} for name in report.SETS} | {"generated": metrics["generated"]}, {}
+    )
+    for row in report.ROWS:
+        print(f"{row.title:44}{report.show(values.get(row.key), row.form):>14}")
+    if given.report:
+        outputs.write_json(given.report, report.origin(arguments, settings) | values)
+
+
+if __name__ == "__main__":
+    cli.run(main)
