@@ -265,6 +265,9 @@ def examine_filter(arguments, data, seen, quota, judge, temperatures):
         "reconstructed": seen.reconstructed.rates(arguments.threshold),
         "halfway": seen.halfway.rates(arguments.threshold),
     }
+    halfway = seen.halfway.strong(arguments.threshold)
+    agreement = evaluation.agreement(halfway.labels, judge(halfway.images)[0])
+    metrics["halfway"]["strong_agreement"] = agreement
     metrics["generated"] |= {
         "agreement": evaluation.agreement(seen.sample.labels, referee_labels),
         "weak_agreement": evaluation.agreement(seen.sample.labels[weak], referee_labels[weak]),
@@ -319,7 +322,7 @@ def draw_calibration(draw, data, seen, referee_labels, temperature_real_images):
         ("test images, as used", seen.test.probabilities, data.y_test),
         ("reconstructions, as used", seen.reconstructed.probabilities, data.y_test),
         ("generated against referee, as used", seen.sample.probabilities, referee_labels),
-        ("generated against referee, real images' temperature", real_temperature, referee_labels),
+        ("generated against referee, T of real images", real_temperature, referee_labels),
     ]
     panels = [
         (title, evaluation.reliability(p.max(axis=1), p.argmax(axis=1) == truth))
@@ -357,12 +360,14 @@ def draw_new_and_useful(draw, data, sets, accepted, nearest, metrics):
 def draw_priors(draw, arguments, sets, vae, mixture, seen, metrics):
     """Unfiltered images of either prior, and where either puts its latents."""
     rng = np.random.default_rng(arguments.seed)
-    codes = training.encode(vae, sets.vae.images[:CLOUD])
-    clouds = [training.sample_codes(*codes, rng)]
+    codes = training.sample_codes(*training.encode(vae, sets.vae.images), rng)
+    labels = sets.vae.labels
+    centres = np.stack([codes[labels == label].mean(axis=0) for label in np.unique(labels)])
     normal = priors.StandardNormal(mixture.latent_dim)
-    clouds += [prior.sample(CLOUD, rng) for prior in (mixture, normal)]
+    clouds = codes[:CLOUD], mixture.sample(CLOUD, rng), normal.sample(CLOUD, rng)
+    _, *clouds = evaluation.principal_axes(centres, *clouds)
     names = ("codes of images", "Gaussian mixture", "N(0, I)")
-    clouds = dict(zip(names, evaluation.principal_axes(*clouds), strict=True))
+    clouds = dict(zip(names, clouds, strict=True))
     this = seen.sample.images, metrics["generated"]["strong_rate"]
     other = seen.other_prior.images, seen.other_prior.rates(arguments.threshold)["strong_rate"]
     mixture, normal = (this, other) if arguments.prior == "mixture" else (other, this)
@@ -403,7 +408,8 @@ def main():
         metrics = report.merge(metrics, filtered)
         run = describe_models(arguments, data, vae, mixture, seen, test_referee)
         run["unfiltered_usefulness_accuracy"] = metrics["unfiltered"]["usefulness_accuracy"]
-        run["halfway_strong_rate"] = metrics["halfway"]["strong_rate"]
+        for key in ("strong_rate", "strong_agreement"):
+            run[f"halfway_{key}"] = metrics["halfway"][key]
     with clock("drawing"):
         draw = partial(outputs.draw, arguments.out)
         draw("diagram", figures.draw_diagram)

@@ -641,7 +641,7 @@ def draw_prior(file, draws, strong_rates, clouds):
 
     draws: {name: (n, 28, 28)}, two sets; 60 images of each are shown.
     strong_rates: {name: share of them that passes the filter, float in [0, 1]}.
-    clouds: {name: (n, 2) float}, three sets of points on the two axes along which codes vary most.
+    clouds: {name: (n, 2) float}, three sets of points on two axes.
     """
     below, side, left = 84 + 6 * 43.5 + 74, 275, MARGIN + 34
     everywhere = np.concatenate([np.zeros((1, 2)), *clouds.values()])
@@ -653,7 +653,7 @@ def draw_prior(file, draws, strong_rates, clouds):
             heading = f"{name}: {_percent(strong_rates[name])} pass the filter"
             page.text(x, 70, heading, size=13, weight="bold")
             _draw_grid(page, images[:60], x, 84, 10, 1.5)
-        heading = "Latents, on the two axes along which the codes of images vary most"
+        heading = "Latents, on the two axes along which the classes lie furthest apart"
         page.text(MARGIN, below - 36, heading, size=13, weight="bold")
         colours = REAL, GENERATED, WEAK
         for i, ((name, points), colour) in enumerate(zip(clouds.items(), colours, strict=True)):

@@ -54,6 +54,7 @@ ROWS = [
 RUN_ROWS = [
     Row("trained on as many real images, no filter", "unfiltered_usefulness_accuracy", PERCENT),
     Row("half-way between two classes: pass", "halfway_strong_rate", PERCENT),
+    Row("... and the referee agrees with those", "halfway_strong_agreement", PERCENT),
     Row("the same VAE, drawn from the other prior: pass", "other_prior_strong_rate", PERCENT),
     Row("temperature, fitted on reconstructions", "temperature", PLAIN),
     Row("temperature, fitted on real images", "temperature_real_images", PLAIN),

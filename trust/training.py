@@ -101,7 +101,7 @@ def steps_in_epoch(images, batch_size):
     return max(math.ceil(len(images) / batch_size), LEAST_STEPS)
 
 
-def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None):
+def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None, verbose="auto"):
     """Trains the VAE on images (n, 28, 28) uint8; returns Keras's history of losses in nats.
 
     Raises TrainingError where the loss stops being a number, and where the latents collapse:
@@ -115,6 +115,7 @@ def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None):
         learning_rate,
         seed,
         validation_data=None if validation_images is None else batches_in_order(validation_images),
+        verbose=verbose,
     )
     if history["kl_loss"][-1] < COLLAPSED_NATS:
         raise TrainingError(
@@ -159,7 +160,7 @@ def batches_in_order(images, batch_size=500):
 def in_batches(function, array, batch_size=1000):
     """function(batch) of all batches of the array, joined: a NumPy array, or a tuple of them where
     the function gives a tuple of tensors."""
-    starts = range(0, len(array), batch_size)
+    starts = range(0, max(len(array), 1), batch_size)  # one empty batch of an empty array
     parts = [function(array[start : start + batch_size]) for start in starts]
     return tf.nest.map_structure(lambda *same: np.concatenate([x.numpy() for x in same]), *parts)
 

@@ -1,0 +1,83 @@
+"""What the choices of demo_dnn_vae.py were made by: held-out training images, never test images.
+
+PYTHONPATH=. python benchmarks/tune.py --dataset fashion_mnist --latent-dim 24 48 64
+
+Trains a VAE with each of the settings, fits the mixture, and compares strong generated images with
+strong held-out ones, class by class as many.
+"""
+
+import time
+from functools import partial
+
+import numpy as np
+
+import demo_dnn_vae as demo
+from trust import cli, datasets, evaluation, priors, selection
+
+GENERATED = 20_000
+
+
+def main():
+    parser = cli.Parser(description="Compare settings of the VAE on held-out training images.")
+    add = parser.add_argument
+    add("--dataset", default="mnist", help="a bundled one, whose referee is there")
+    add("--latent-dim", type=int, nargs="+", default=[demo.TRAINING["latent_dim"]])
+    add("--epochs", type=int, nargs="+", default=[demo.TRAINING["epochs"]])
+    add("--learning-rate", type=float, nargs="+", default=[demo.TRAINING["learning_rate"]])
+    add("--most-sharpness", type=float, nargs="+", help="else what the number of images allows")
+    add("--components", type=int, nargs="+", default=[priors.COMPONENTS])
+    add("--seed", type=int, default=0)
+    given = parser.parse_args()
+    data = datasets.load_dataset(given.dataset)
+    demo.import_tensorflow()
+    from trust import training
+
+    sets = datasets.split(data, "shared", given.seed)
+    judge = partial(demo.referee.judge, demo.referee.bundled_referee(data.name))
+    training.make_reproducible(given.seed)
+    classifier = demo.models.build_classifier(data.classes)
+    training.train_classifier(classifier, *sets.classifier, given.seed)
+    logits_of = partial(training.predict, classifier)
+    _, held_out_features = judge(sets.held_out.images)
+    bounds = given.most_sharpness or [training.sharpness_bound(len(sets.vae.images))]
+    for latent_dim, epochs, rate, sharpest in (
+        (latent_dim, epochs, rate, sharpest)
+        for latent_dim in given.latent_dim
+        for epochs in given.epochs
+        for rate in given.learning_rate
+        for sharpest in bounds
+    ):
+        start, rng = time.perf_counter(), np.random.default_rng(given.seed)
+        training.make_reproducible(given.seed)
+        vae = demo.models.build_vae(latent_dim, sharpest, given.seed)
+        training.train_vae(vae, sets.vae.images, epochs, rate, given.seed, verbose=0)
+        trained = time.perf_counter() - start
+        codes = training.encode(vae, sets.vae.images)
+        reconstructed = training.reconstruct(vae, sets.held_out.images, rng)
+        temperature = selection.fit_temperature(logits_of(reconstructed), sets.held_out.labels)
+        real = selection.classify(logits_of, temperature, sets.held_out.images)
+        for components in given.components:
+            start = time.perf_counter()
+            mixture = priors.fit_mixture(*codes, sets.vae.labels, given.seed, components)
+            fitted = time.perf_counter() - start
+            images = training.decode(vae, mixture.sample(GENERATED, rng))
+            drawn = selection.classify(logits_of, temperature, images)
+            print(f"{latent_dim=} {epochs=} {rate=} {sharpest=:.1f} {components=}")
+            alike = selection.cut_alike(drawn.strong(0.95), real.strong(0.95))
+            for name, every, strong in zip(
+                ("generated", "real"), (drawn, real), alike, strict=True
+            ):
+                labels, features = judge(strong.images)
+                answers = {
+                    "strong": every.rates(0.95)["strong_rate"],
+                    "agreement": evaluation.agreement(strong.labels, labels),
+                    "frechet": evaluation.frechet_distance(features, held_out_features),
+                    **evaluation.variety(features[::2], held_out_features[1::2]),
+                }
+                line = ", ".join(f"{key} {value:.4f}" for key, value in answers.items())
+                print(f"    {name}: {line}")
+            print(f"    seconds: training {trained:.1f}, mixture {fitted:.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    cli.run(main)
