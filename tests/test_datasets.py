@@ -1,4 +1,5 @@
 import io
+import os
 import shutil
 import tracemalloc
 import zipfile
@@ -6,8 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-import datasets
-from datasets import DataError
+from trust import datasets
+from trust.datasets import DataError
 
 # What the makers of the data sets state of them.
 MNIST_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -50,7 +51,7 @@ def test_bundled_data_are_what_their_makers_say(name, counts, mean, last_class):
     assert data.x_train.dtype == data.x_test.dtype == np.uint8
     assert np.bincount(data.y_train).tolist() == counts
     assert data.x_train.mean() == pytest.approx(mean, abs=5e-4)
-    assert len(data.class_names) == 10 and data.class_names[9] == last_class
+    assert data.class_names[9] == last_class and data.classes == 10 and data.bundled
 
 
 @pytest.mark.parametrize("damage", ["changed", "missing"])
@@ -68,16 +69,48 @@ def test_damaged_bundled_file_is_named(tmp_path, monkeypatch, damage):
     assert "git checkout" in str(refusal.value)
 
 
-def test_only_the_bundled_file_is_bundled(tmp_path):
-    assert datasets.is_bundled(datasets.load_dataset("mnist"))
-    shutil.copy(datasets.DATA / "mnist.npz", tmp_path)
-    assert not datasets.is_bundled(datasets.load_dataset(tmp_path / "mnist.npz"))
+@pytest.mark.parametrize("spelling", ["mnist", "relative", "absolute", "link", "copy", "repacked"])
+def test_content_decides_what_is_bundled(tmp_path, monkeypatch, spelling):
+    file = datasets.DATA / "mnist.npz"
+    (tmp_path / "link.npz").symlink_to(file)
+    if spelling == "copy":
+        shutil.copy(file, tmp_path / "fashion_mnist.npz")
+    if spelling == "repacked":  # other bytes, same arrays
+        with np.load(file) as arrays:
+            stored = {name: arrays[name] for name in arrays}
+        np.savez(tmp_path / "own.npz", note=np.zeros(1), **stored)
+    monkeypatch.chdir(tmp_path)
+    path = {
+        "mnist": "mnist",
+        "relative": os.path.relpath(file),
+        "absolute": str(file.resolve()),
+        "link": "link.npz",
+        "copy": "fashion_mnist.npz",
+        "repacked": "./own.npz",
+    }[spelling]
+    data = datasets.load_dataset(path)
+    assert data.bundled and data.name == "mnist" and data.class_names == tuple("0123456789")
+    assert os.path.samefile(data.path, file if spelling == "mnist" else path)
+
+
+@pytest.mark.parametrize("name", ["own", "mnist"])
+def test_a_file_in_data_is_the_users_where_its_content_is(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(datasets, "DATA", tmp_path)
+    data = datasets.load_dataset(saved(tmp_path / f"{name}.npz", **small_arrays()))
+    assert not data.bundled and data.class_names == ("0", "1", "2") and data.name == name
+    if name in datasets.BUNDLED:  # which was asked for by name is another thing
+        with pytest.raises(DataError, match=r"mnist\.npz.*git checkout"):
+            datasets.load_dataset(name)
+
+
+def test_every_bundled_name_has_a_fingerprint():
+    assert set(datasets.FINGERPRINTS.values()) == set(datasets.BUNDLED)
 
 
 def test_own_file_is_read_as_stored(tmp_path):
     arrays = small_arrays()
     data = datasets.load_dataset(saved(tmp_path / "own.npz", **arrays))
-    assert data.name == "own" and data.class_names == ("0", "1", "2")
+    assert data.name == "own" and data.class_names == ("0", "1", "2") and not data.bundled
     for name, array in arrays.items():
         np.testing.assert_array_equal(getattr(data, name), array)
 
@@ -187,15 +220,51 @@ def test_a_single_image_has_no_halves():
         datasets.disjoint_halves(numbered(5), np.array([0, 0, 1, 1, 2]), seed=0)
 
 
-def test_hold_out_splits_at_random():
-    images, labels = numbered(500), np.arange(500) // 50
-    (rest, rest_labels), (held, held_labels) = datasets.hold_out(images, labels, 100, seed=0)
-    assert len(held) == 100
-    assert sorted([*numbers(rest), *numbers(held)]) == list(range(500))
-    np.testing.assert_array_equal(rest_labels, labels[numbers(rest)])
-    np.testing.assert_array_equal(held_labels, labels[numbers(held)])
-    # 100 of 500 in ten blocks: ten of each, give or take a standard deviation of 2.7.
-    assert all(1 <= count <= 24 for count in np.bincount(held_labels, minlength=10))
-    again = datasets.hold_out(images, labels, 100, seed=0)[1][0]
-    np.testing.assert_array_equal(held, again)
-    assert (numbers(datasets.hold_out(images, labels, 100, seed=1)[1][0]) != numbers(held)).any()
+def own_dataset(tmp_path, n=600, classes=10):
+    """n training images that can be told apart, in blocks of one class each."""
+    arrays = small_arrays(n_train=n, n_test=20, classes=classes)
+    arrays |= {"x_train": numbered(n), "y_train": np.sort(np.arange(n) % classes)}
+    return datasets.load_dataset(saved(tmp_path / "own.npz", **arrays))
+
+
+def test_shared_sets_hold_out_a_sixth_at_random(tmp_path):
+    data = own_dataset(tmp_path)
+    sets = datasets.split(data, "shared", seed=0)
+    assert len(sets.held_out.images) == 100
+    np.testing.assert_array_equal(sets.vae.images, sets.classifier.images)
+    for images, labels in sets:
+        np.testing.assert_array_equal(labels, data.y_train[numbers(images)])
+    assert sorted([*numbers(sets.vae.images), *numbers(sets.held_out.images)]) == list(range(600))
+    # 100 of 600 in ten blocks: ten of each, give or take a standard deviation of 2.8.
+    assert all(1 <= count <= 24 for count in np.bincount(sets.held_out.labels, minlength=10))
+
+
+def test_disjoint_sets_share_nothing_and_lose_nothing(tmp_path):
+    data = own_dataset(tmp_path)
+    sets = datasets.split(data, "disjoint", seed=0)
+    assert [len(images) for images, _ in sets] == [250, 250, 100]
+    assert sorted(np.concatenate([numbers(images) for images, _ in sets])) == list(range(600))
+    for images, labels in sets:
+        np.testing.assert_array_equal(labels, data.y_train[numbers(images)])
+    shared = datasets.split(data, "shared", seed=0).held_out
+    np.testing.assert_array_equal(sets.held_out.images, shared.images)
+
+
+@pytest.mark.parametrize("how", ["shared", "disjoint"])
+def test_splits_follow_the_seed(tmp_path, how):
+    data = own_dataset(tmp_path)
+    first, again, other = (datasets.split(data, how, seed) for seed in (1, 1, 2))
+    for part in datasets.Sets._fields:
+        np.testing.assert_array_equal(getattr(first, part).images, getattr(again, part).images)
+        different = np.setdiff1d(
+            numbers(getattr(first, part).images), numbers(getattr(other, part).images)
+        )
+        assert len(different) > 20
+
+
+def test_some_of_the_images_keep_their_labels():
+    every = datasets.Labelled(numbered(5), np.arange(5) * 10)
+    for rows in (np.array([3, 1]), np.array([False, True, False, True, False])):
+        images, labels = every.take(rows)
+        assert sorted(labels) == [10, 30]
+        np.testing.assert_array_equal(numbers(images) * 10, labels)

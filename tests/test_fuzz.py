@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-import datasets
+from trust import datasets
 
 
 def often(usual, *unusual):
@@ -139,6 +139,8 @@ def files(draw):
 @example(content=valid(x_train=header("", b"\x03\x00")))
 @example(content=valid(x_train=b""))
 @example(content=valid(y_train=npy(np.array([0, 2**64 - 1], np.uint64))))
+@example(content=valid(y_test=npy(np.array([0, 2**64 - 1], np.uint64))))
+@example(content=valid(y_test=npy(np.array([0, 1e300]))))
 @example(content=valid(y_train=npy(np.array([0, 1, 0, np.inf]))))
 @example(content=valid(x_train=npy(np.full((4, 28, 28), np.nan, "g"))))
 @example(content=marked(valid(), 8, b"\x01\x00"))  # encrypted
@@ -157,4 +159,5 @@ def test_any_file_is_loaded_or_refused(tmp_path, content):
     assert data.x_train.dtype == data.x_test.dtype == np.uint8
     assert data.x_train.shape == (len(data.y_train), 28, 28)
     assert data.x_test.shape == (len(data.y_test), 28, 28)
-    assert set(data.y_test) <= set(data.y_train) == set(range(len(data.class_names)))
+    assert set(data.y_test) <= set(data.y_train) == set(range(data.classes))
+    assert not data.bundled

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-import datasets
 import demo_dnn_vae
-import outputs
+from trust import cli, datasets
 
 
 def arrays(n_train=1500, n_test=20, **changed):
@@ -86,34 +85,46 @@ def folder_with(name, file):
     return make
 
 
-def models(settings, cut=None):
-    """A folder as --save makes it, with these settings and no models; one file cut at will."""
+def linked(name, target):
+    """A link to what need not exist, beside a good data set."""
 
     def make(folder):
-        with outputs.replacing_folder(folder / "models") as new:
-            (new / "settings.json").write_text(settings)
-            for part in ("vae", "classifier"):
-                (new / f"{part}.keras").write_bytes(b"PK\x03\x04 and no model")
-        if cut:
-            file = outputs.saved_folder(folder / "models", []) / cut
-            file.write_bytes(file.read_bytes()[:-1])
+        np.savez(folder / "good.npz", **arrays())
+        (folder / name).symlink_to(target)
 
     return make
 
 
-def models_of_good_data(cut=None):
-    """The same, with the settings of a run on good.npz."""
+def models(settings):
+    """A folder with these settings in it, and nothing else."""
+
+    def make(folder):
+        (folder / "models").mkdir()
+        (folder / "models" / "settings.json").write_text(settings)
+
+    return make
+
+
+FILES = {
+    "vae": "vae-01234567.weights.h5",
+    "classifier": "classifier-01234567.weights.h5",
+    "referee": "referee-01234567.weights.h5",
+    "mixture": "mixture-01234567.npz",
+}
+
+
+def models_of_good_data(lost=None, **changed):
+    """A folder as --save keeps it after a run on good.npz, but no file holds a model; one may be
+    lost, and settings changed."""
 
     def make(folder):
         np.savez(folder / "good.npz", **arrays())
-        good = datasets.load_dataset(folder / "good.npz")
-        settings = demo_dnn_vae.TRAINING | {
-            "dataset": "good",
-            "classes": 10,
-            "fingerprint": good.fingerprint,
-            "models": ["vae", "classifier"],
-        }
-        models(json.dumps(settings), cut)(folder)
+        fingerprint = datasets.load_dataset(folder / "good.npz").fingerprint
+        origin = {"dataset": "good", "fingerprint": fingerprint, "files": FILES}
+        models(json.dumps(demo_dnn_vae.TRAINING | origin | changed))(folder)
+        for name, file in FILES.items():
+            if name != lost:
+                (folder / "models" / file).write_bytes(b"no model")
 
     return make
 
@@ -157,6 +168,8 @@ BAD_DATA = {
     "gap": (label(11), "no 10"),
     "labels from 1": (data(y_train=1 + np.arange(1500) % 10), "no 0"),
     "label beyond int64": (label(2**64 - 1, dtype=np.uint64), "no 10"),
+    "test label beyond int64": (label(2**64 - 1, "y_test", np.uint64), "y_test has label 184467"),
+    "vast test label": (label(1e300, "y_test", float), "y_test has label 1e+300"),
     "one class": (data(y_train=np.zeros(1500, int)), "one class only"),
     "one-hot labels": (data(y_train=np.eye(10)[np.arange(1500) % 10]), "must be (n,)"),
     "unknown test label": (label(10, "y_test"), "y_test has label 10"),
@@ -191,6 +204,13 @@ BAD_FLAGS = {
     "stray word": ("mnist", "mnist"),
     "unknown data set": ("--dataset cifar10", "cifar10"),
     "device for data": ("--dataset /dev/null", "not a regular file"),
+    "data set without a name": ("--dataset=", "--dataset"),
+    "out without a name": ("--out=", "--out"),
+    "report without a name": ("--report=", "--report"),
+    "images without a name": ("--save-images=", "--save-images"),
+    "save without a name": ("--save=", "--save"),
+    "load without a name": ("--load=", "--load"),
+    "save what was loaded": ("--load a --save b", "--save"),
 }
 BAD_PLACES = {
     "out is a file": (text("taken"), "--out taken", "is a file"),
@@ -202,29 +222,50 @@ BAD_PLACES = {
     "report is read-only": (nothing, "--report /proc/r.json", "/proc/r.json"),
     "images are a folder": (folder_with("taken", "x"), "--save-images taken", "is a folder"),
     "images are read-only": (nothing, "--save-images /proc/i.npz", "/proc/i.npz"),
+    "report is the images": (nothing, "--report x --save-images ./x", "over '"),
+    "report is the images through a link": (
+        linked("link", "images.npz"),
+        "--report link",
+        "images.npz",
+    ),
+    "report is the data set": (data(), "--dataset bad.npz --report bad.npz", "bad.npz"),
+    "images are the data set through a link": (
+        linked("link", "good.npz"),
+        "--dataset good.npz --save-images link",
+        "good.npz",
+    ),
+    "images are the data set that is a link": (
+        linked("link", "good.npz"),
+        "--dataset link --save-images good.npz",
+        "link",
+    ),
+    "report is the folder of figures": (nothing, "--report imgs", "imgs"),
+    "report is the folder of models": (nothing, "--report m --save m", "'m'"),
+    "report is the models' settings": (nothing, "--report m/settings.json --save m", "settings"),
     "save over a file": (text("taken"), "--save taken", "is a file"),
     "save over other work": (folder_with("taken", "x"), "--save taken", "holds other files"),
-    "load nothing": (nothing, "--load models", "no saved models"),
-    "load a file": (text("models"), "--load models", "no saved models"),
-    "load other files": (folder_with("models", "x"), "--load models", "no saved models"),
-    "load cut settings": (models("{}", "settings.json"), "--load models", "settings.json"),
+    "save over somebody's settings": (models('{"theme": 1}'), "--save models", "other files"),
+    "load nothing": (nothing, "--load models", "holds no models"),
+    "load a file": (text("models"), "--load models", "holds no models"),
+    "load other files": (folder_with("models", "x"), "--load models", "holds no models"),
     "load foreign settings": (models("{}"), "--load models", "settings"),
     "load settings of no sense": (models("[]"), "--load models", "settings"),
     "load settings that are no JSON": (models("{"), "--load models", "settings"),
-    "load models of other data": (
-        models('{"fingerprint": "0", "dataset": "letters", "classes": 26}'),
-        "--load models",
-        "other data",
-    ),
-    "load a cut model": (
-        models_of_good_data("vae.keras"),
+    "load settings without a file": (
+        models_of_good_data(lost="vae"),
         "--dataset good.npz --load models",
-        "vae.keras",
+        "vae-01234567.weights.h5",
     ),
-    "load a foreign model": (
+    "load models of other data": (models_of_good_data(), "--load models", "other data (good)"),
+    "load damaged weights": (
         models_of_good_data(),
         "--dataset good.npz --load models",
-        "models",
+        "vae-01234567.weights.h5",
+    ),
+    "load with another number of epochs": (
+        models_of_good_data(epochs=3),
+        "--dataset good.npz --load models --epochs 12",
+        "--epochs 12: the models in models were trained with 3",
     ),
 }
 CASES = [
@@ -241,6 +282,7 @@ DEMO_CASES = [
     ("data: too few", data(n_train=20), "--dataset bad.npz", "20 images"),
     ("flag: epochs", nothing, "--epochs 0", "--epochs"),
     ("flag: latents", nothing, "--latent-dim -2", "--latent-dim"),
+    ("flag: out without a name", nothing, "--out=", "--out"),
     ("flag: of the other script", nothing, "--threshold 0.9", "--threshold"),
     ("place: out is a file", text("taken"), "--out taken", "is a file"),
     ("place: out is read-only", nothing, "--out /proc/imgs", "/proc/imgs"),
@@ -302,16 +344,104 @@ def test_full_disk(tmp_path, small_npz, script):
     assert found(tmp_path) == {}
 
 
+def copy_of_the_repo(folder):
+    """A checkout in which the data can be damaged; the large files are links."""
+    for module in ROOT.glob("*.py"):
+        shutil.copy(module, folder)
+    shutil.copytree(ROOT / "trust", folder / "trust")
+    (folder / "data").mkdir()
+    for file in (ROOT / "data").iterdir():
+        (folder / "data" / file.name).symlink_to(file)
+
+
 @pytest.mark.parametrize("damage", ["one bit flipped", "missing"])
 def test_damaged_bundled_data(tmp_path, damage):
-    for module in ROOT.glob("*.py"):
-        shutil.copy(module, tmp_path)
-    (tmp_path / "data").mkdir()
+    copy_of_the_repo(tmp_path)
+    file = tmp_path / "data" / "mnist.npz"
+    content = bytearray(file.read_bytes())
+    file.unlink()
     if damage != "missing":
-        content = bytearray((ROOT / "data" / "mnist.npz").read_bytes())
-        (tmp_path / "data" / "mnist.npz").write_bytes(flipped(content))
+        file.write_bytes(flipped(content))
     for script in ("demo_dnn_vae.py", "vae_demo.py"):
         done = run(script, tmp_path, "--dataset", "mnist")
         assert_one_sentence(done, "mnist.npz")
         assert "git checkout" in done.stderr
     assert not (tmp_path / "imgs").exists()
+
+
+@pytest.mark.parametrize("damage, dataset", [("cut", "./copy.npz"), ("missing", "mnist")])
+def test_damaged_referee(tmp_path, damage, dataset):
+    """Bundled data need the bundled referee, whatever the file is called."""
+    copy_of_the_repo(tmp_path)
+    (tmp_path / "copy.npz").symlink_to(ROOT / "data" / "mnist.npz")
+    file = tmp_path / "data" / "referee_mnist.weights.h5"
+    content = file.read_bytes() if file.exists() else b"\x89HDF\r\n\x1a\n"
+    file.unlink(missing_ok=True)
+    if damage != "missing":
+        file.write_bytes(content[: len(content) // 2])
+    before = found(tmp_path)
+    done = run("demo_dnn_vae.py", tmp_path, "--dataset", dataset, "--save", "models")
+    assert_one_sentence(done, "referee_mnist.weights.h5")
+    assert "training" not in done.stdout
+    assert found(tmp_path) == before
+
+
+# Flags beside --load
+
+
+def settled(folder, monkeypatch, flags):
+    """The arguments and settings with which the main script would go on, in `folder`."""
+    command = ["demo_dnn_vae.py", "--dataset", "good.npz", "--load", "models", *flags.split()]
+    monkeypatch.setattr(sys, "argv", command)
+    monkeypatch.chdir(folder)
+    arguments = demo_dnn_vae.parse_arguments()
+    data = datasets.load_dataset(arguments.dataset)
+    return arguments, demo_dnn_vae.check_before_training(arguments, data)
+
+
+TRAINED = {
+    "epochs": 3,
+    "latent_dim": 7,
+    "learning_rate": 1e-3,
+    "seed": 5,
+    "split": "disjoint",
+}
+
+
+def test_loaded_models_settle_the_flags_that_were_not_given(tmp_path, monkeypatch):
+    models_of_good_data(**TRAINED)(tmp_path)
+    arguments, settings = settled(tmp_path, monkeypatch, "--threshold 0.5")
+    assert {name: getattr(arguments, name) for name in TRAINED} == TRAINED
+    assert {name: settings[name] for name in TRAINED} == TRAINED
+    assert settings["files"] == FILES and arguments.threshold == 0.5
+    assert not (tmp_path / "imgs").exists()
+
+
+def test_flags_that_agree_with_the_loaded_models_are_accepted(tmp_path, monkeypatch):
+    models_of_good_data(**TRAINED)(tmp_path)
+    flags = "--epochs 3 --latent-dim 7 --learning-rate 0.001 --seed 5 --split disjoint"
+    arguments, _ = settled(tmp_path, monkeypatch, flags)
+    assert {name: getattr(arguments, name) for name in TRAINED} == TRAINED
+
+
+@pytest.mark.parametrize("name", demo_dnn_vae.TRAINING)
+def test_flags_that_contradict_the_loaded_models_are_refused(tmp_path, monkeypatch, name):
+    """Also where they equal the default: else the report would name what was not done."""
+    models_of_good_data(**TRAINED)(tmp_path)
+    flag = "--" + name.replace("_", "-")
+    default = demo_dnn_vae.TRAINING[name]
+    assert default != TRAINED[name]
+    with pytest.raises(cli.UserError) as refusal:
+        settled(tmp_path, monkeypatch, f"{flag} {default}")
+    said = f"{flag} {default}: the models in models were trained with {TRAINED[name]}"
+    assert str(refusal.value).startswith(said)
+
+
+@pytest.mark.parametrize("name", demo_dnn_vae.TRAINING)
+@pytest.mark.parametrize("value", [None, [], {}, "\n"])
+def test_settings_of_another_type_are_refused(tmp_path, monkeypatch, name, value):
+    if name == "split" and isinstance(value, str):
+        value = 3
+    models_of_good_data(**(TRAINED | {name: value}))(tmp_path)
+    with pytest.raises(cli.UserError, match="settings"):
+        settled(tmp_path, monkeypatch, "")

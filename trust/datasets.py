@@ -131,6 +131,22 @@ def check_enough(dataset, minimum):
         )
 
 
+def split(dataset, how, seed):
+    """The training images as Sets, of which every sixth of each class is held out.
+
+    how: "shared", where VAE and classifier learn from the same images, or "disjoint", from halves.
+    Raises DataError where a class has too few images for halves.
+    """
+    order, rank = _shuffled_by_class(dataset.y_train, seed)
+    last = rank % HELD_OUT == HELD_OUT - 1
+    held_out, rest = (
+        Labelled(dataset.x_train[rows], dataset.y_train[rows])
+        for rows in (np.sort(order[last]), np.sort(order[~last]))
+    )
+    for_vae, for_classifier = disjoint_halves(*rest, seed) if how == "disjoint" else (rest, rest)
+    return Sets(for_vae, for_classifier, held_out)
+
+
 def disjoint_halves(images, labels, seed):
     """Two Labelled sets that share no image and together hold all of them.
 
@@ -142,25 +158,18 @@ def disjoint_halves(images, labels, seed):
         raise DataError(
             f"class {names[counts.argmin()]} has one training image, but two halves need two"
         )
-    order = np.random.default_rng(seed).permutation(len(labels))
-    order = order[np.argsort(labels[order], kind="stable")]
+    order, _ = _shuffled_by_class(labels, seed)
     halves = np.sort(order[0::2]), np.sort(order[1::2])
     return tuple(Labelled(images[half], labels[half]) for half in halves)
 
 
-def split(dataset, how, seed):
-    """The training images as Sets.
-
-    how: "shared", where VAE and classifier learn from the same images, or "disjoint", from halves.
-    """
-    order = np.random.default_rng(seed).permutation(len(dataset.y_train))
-    count = len(order) // HELD_OUT
-    held_out, rest = (
-        Labelled(dataset.x_train[rows], dataset.y_train[rows])
-        for rows in (np.sort(order[:count]), np.sort(order[count:]))
-    )
-    for_vae, for_classifier = disjoint_halves(*rest, seed) if how == "disjoint" else (rest, rest)
-    return Sets(for_vae, for_classifier, held_out)
+def _shuffled_by_class(labels, seed):
+    """Row numbers in random order but class after class, and the rank of each in its class."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    _, first = np.unique(labels[order], return_index=True)
+    counts = np.diff(np.append(first, len(labels)))
+    return order, np.arange(len(labels)) - np.repeat(first, counts)
 
 
 def _read_arrays(file):

@@ -103,9 +103,10 @@ def errors(labels, truth):
 def frechet_distance(features, reference):
     """Between the Gaussians with the means and covariances of two sets: Heusel et al. 2017, eq. 6.
 
-    features (n, d), reference (m, d): float.  Returns a float, 0 for equal sets, NaN for n < 2.
+    features (n, d), reference (m, d): float.  Returns a float, 0 for equal sets, NaN for n < 2 or
+    m < 2.
     """
-    if len(features) < 2:
+    if min(len(features), len(reference)) < 2:
         return math.nan
     difference = features.mean(axis=0) - reference.mean(axis=0)
     first, second = np.cov(features.T), np.cov(reference.T)
@@ -237,12 +238,12 @@ def examine(images, labels, yardstick):
 
 
 def plant_copies(images, labels, training_images, training_labels, rng, share=0.05, noise=0.05):
-    """The control that a test for copies has to pass: the same set with copies among it.
+    """The control that a test for copies has to pass: images (n, 28, 28) in [0, 1] with copies.
 
     Every 1 / share-th image gives way to a random training image (m, 28, 28) uint8 of its label,
     with normal noise of that standard deviation on each pixel.  Returns (n, 28, 28) float32.
     """
-    planted = images.copy()
+    planted = images.astype(np.float32)
     for row in range(0, len(images), round(1 / share)):
         twin = rng.choice(np.flatnonzero(training_labels == labels[row]))
         noisy = training_images[twin] / 255 + noise * rng.standard_normal((28, 28))

@@ -19,11 +19,14 @@ def nearest_of_class(images, labels, training_images, training_labels):
     for label in np.unique(labels):
         rows, others = np.flatnonzero(labels == label), np.flatnonzero(training_labels == label)
         candidates = _pixels(training_images[others])
-        norms = np.einsum("ij,ij->i", candidates, candidates)
+        # Of images that are all alike, the differences count: they survive rounding to float32.
+        centre = candidates.mean(axis=0)
+        centred = candidates - centre
+        norms = np.einsum("ij,ij->i", centred, centred)
         for block in np.split(rows, range(BLOCK, len(rows), BLOCK)):
             pixels = _pixels(images[block])
             # The squared distance but for the norm of the image itself.
-            scores = norms - 2 * pixels @ candidates.T
+            scores = norms - 2 * (pixels - centre) @ centred.T
             few = min(CANDIDATES, len(others))
             likely = np.argpartition(scores, few - 1, axis=1)[:, :few]
             differences = candidates[likely].astype(float) - pixels[:, None]

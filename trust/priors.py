@@ -12,7 +12,7 @@ import numpy as np
 COMPONENTS = 300
 CODES_PER_COMPONENT = 10  # at least, so that small data get fewer components
 ROUNDS = 10
-BLOCK = 5000  # codes at a time: their products, about 25 MB, stay small
+BLOCK = 6_000_000  # products of codes at a time, 25 MB
 
 
 class StandardNormal:
@@ -93,10 +93,11 @@ def fit_mixture(z_mean, z_log_var, labels, seed, components=None, rounds=ROUNDS,
     start = _start(labels, k, np.random.default_rng(seed))
     k, component_labels = len(start), labels[start]
     mixture = np.full(k, 1 / k), z_mean[start].astype(float), np.repeat(pooled[None], k, axis=0)
+    size = max(1, BLOCK // d**2 * 2)
     for _ in range(rounds):
         parameters = _natural_parameters(*mixture)
         sums = np.zeros((k, parameters.shape[1]))
-        for block in np.split(np.arange(n), range(BLOCK, n, BLOCK)):
+        for block in np.split(np.arange(n), range(size, n, size)):
             statistics = _statistics(z_mean[block], variance[block])
             log_joint = statistics @ parameters.T
             log_joint[labels[block][:, None] != component_labels] = -np.inf

@@ -160,7 +160,10 @@ def batches_in_order(images, batch_size=500):
 def in_batches(function, array, batch_size=1000):
     """function(batch) of all batches of the array, joined: a NumPy array, or a tuple of them where
     the function gives a tuple of tensors."""
-    starts = range(0, max(len(array), 1), batch_size)  # one empty batch of an empty array
+    if not len(array):  # Keras cannot convolve an empty batch
+        blank = in_batches(function, np.zeros((1, *array.shape[1:]), array.dtype))
+        return tf.nest.map_structure(lambda values: values[:0], blank)
+    starts = range(0, len(array), batch_size)
     parts = [function(array[start : start + batch_size]) for start in starts]
     return tf.nest.map_structure(lambda *same: np.concatenate([x.numpy() for x in same]), *parts)
 
