@@ -5,6 +5,7 @@ python demo_dnn_vae.py
 """
 
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +60,7 @@ def parse_arguments(words=None):
     add("--max-draws", metavar="N", type=cli.positive_int, help="else 50 for each image wanted")
     add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")
     add("--save-images", metavar="FILE", type=cli.path, help="the balanced strong images as .npz")
+    add = parser.add_mutually_exclusive_group().add_argument
     add("--save", metavar="DIR", type=cli.path, help="keep the trained models")
     add("--load", metavar="DIR", type=cli.path, help="use models that --save kept, train none")
     return parser.parse_args(words)
@@ -71,7 +73,9 @@ def check_before_training(arguments, data):
     """
     datasets.check_enough(data, minimum=1000)
     files = arguments.report, arguments.save_images
-    outputs.check_outputs(arguments.out, files, inputs=[data.path])
+    folders = filter(None, (arguments.load, arguments.save))
+    inputs = [data.path, *(Path(folder) / saving.SETTINGS for folder in folders)]
+    outputs.check_outputs(arguments.out, files, inputs)
     if arguments.save:
         saving.check_save_folder(arguments.save)
     if arguments.load:
@@ -86,7 +90,7 @@ def take_saved_settings(arguments, data):
     Raises UserError where they do not suit the data or a flag that was given beside them.
     """
     folder = arguments.load
-    settings = saving.read_settings(folder, ["dataset", "fingerprint", *TRAINING])
+    settings = saving.read_settings(folder, {"dataset": "", "fingerprint": ""} | TRAINING)
     if settings["fingerprint"] != data.fingerprint:
         raise cli.UserError(
             f"--load {folder}: these models were trained on other data ({settings['dataset']}): "
@@ -125,11 +129,31 @@ def build_networks(arguments, data, sets):
     return {"vae": vae, "classifier": classifier, "referee": judge}
 
 
-def train(arguments, data, sets, networks, settings, clock):
-    """Trains the networks and keeps them where --save says; returns the mixture.
+def bring_models(arguments, data, sets, networks, settings, clock):
+    """Loads or trains the networks; returns the mixture.
 
-    A referee of the user's own data comes last, when the other networks have been saved.
+    A referee of the user's own data comes last, when --save has kept the others.
     """
+    needs_referee = not data.bundled and "referee" not in settings.get("files", {})
+    ready = {name: networks[name] for name in networks if name != "referee" or not needs_referee}
+    if arguments.load:
+        mixture = saving.load_models(arguments.load, settings, ready)
+    else:
+        mixture = train(arguments, sets, networks, clock)
+    if arguments.save:
+        saving.save_models(arguments.save, settings, ready, mixture)
+    if needs_referee:
+        with clock("training the referee"):
+            epochs = referee.epochs_for(len(data.x_train))
+            everything = data.x_train, data.y_train
+            referee.train_referee(networks["referee"], *everything, epochs, arguments.seed)
+        if arguments.save:
+            saving.save_models(arguments.save, settings, networks, mixture)
+    return mixture
+
+
+def train(arguments, sets, networks, clock):
+    """Trains the VAE and the classifier; returns the mixture fitted to the VAE's codes."""
     vae, seed = networks["vae"], arguments.seed
     with clock("training the VAE"):
         rate = arguments.learning_rate
@@ -139,15 +163,6 @@ def train(arguments, data, sets, networks, settings, clock):
         mixture = priors.fit_mixture(*codes, sets.vae.labels, seed)
     with clock("training the classifier"):
         training.train_classifier(networks["classifier"], *sets.classifier, seed)
-    if arguments.save:
-        saving.save_models(arguments.save, settings, networks, mixture)
-    if not data.bundled:
-        with clock("training the referee"):
-            everything = data.x_train, data.y_train
-            epochs = referee.epochs_for(len(data.x_train))
-            referee.train_referee(networks["referee"], *everything, epochs, seed)
-        if arguments.save:
-            saving.save_models(arguments.save, settings, networks, mixture)
     return mixture
 
 
@@ -388,10 +403,7 @@ def main():
 
     sets = datasets.split(data, arguments.split, arguments.seed)
     networks = build_networks(arguments, data, sets)
-    if arguments.load:
-        mixture = saving.load_models(arguments.load, settings, networks)
-    else:
-        mixture = train(arguments, data, sets, networks, settings, clock)
+    mixture = bring_models(arguments, data, sets, networks, settings, clock)
     vae = networks["vae"]
 
     with clock("calibrating"):

@@ -227,7 +227,7 @@ def own_dataset(tmp_path, n=600, classes=10):
     return datasets.load_dataset(saved(tmp_path / "own.npz", **arrays))
 
 
-def test_shared_sets_hold_out_a_sixth_at_random(tmp_path):
+def test_shared_sets_hold_out_a_sixth_of_each_class_at_random(tmp_path):
     data = own_dataset(tmp_path)
     sets = datasets.split(data, "shared", seed=0)
     assert len(sets.held_out.images) == 100
@@ -235,8 +235,21 @@ def test_shared_sets_hold_out_a_sixth_at_random(tmp_path):
     for images, labels in sets:
         np.testing.assert_array_equal(labels, data.y_train[numbers(images)])
     assert sorted([*numbers(sets.vae.images), *numbers(sets.held_out.images)]) == list(range(600))
-    # 100 of 600 in ten blocks: ten of each, give or take a standard deviation of 2.8.
-    assert all(1 <= count <= 24 for count in np.bincount(sets.held_out.labels, minlength=10))
+    assert np.bincount(sets.held_out.labels, minlength=10).tolist() == [10] * 10
+    # Ten of a block's sixty in order: at random, their mean is off by 5 at one standard deviation.
+    first = numbers(sets.held_out.images)[:10]
+    assert len(set(np.diff(first))) > 2 and 10 < first.mean() < 50
+
+
+def test_a_small_class_is_learned_from(tmp_path):
+    labels = np.array([0] * 60 + [1] * 5 + [2] * 2)
+    arrays = small_arrays(n_train=67) | {"x_train": numbered(67), "y_train": labels}
+    data = datasets.load_dataset(saved(tmp_path / "own.npz", **arrays))
+    for how, counts in (("shared", [50, 5, 2]), ("disjoint", [25, 2, 1])):
+        sets = datasets.split(data, how, seed=0)
+        assert np.bincount(sets.held_out.labels).tolist() == [10]
+        found = np.bincount(sets.vae.labels), np.bincount(sets.classifier.labels)
+        assert all((abs(each - counts) <= (how == "disjoint")).all() for each in found)
 
 
 def test_disjoint_sets_share_nothing_and_lose_nothing(tmp_path):

@@ -295,7 +295,7 @@ def run(script, folder, *arguments, **settings):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=100,
         **settings,
     )
 

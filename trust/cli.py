@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import math
 import os
 import signal
@@ -180,10 +181,13 @@ def run(main):
         _leave(143, "stopped by SIGTERM; files written earlier are whole")
     except KeyboardInterrupt:
         _leave(130, "stopped; files written earlier are whole")
+    except SystemExit as leaving:  # argparse has said what it had to
+        _leave(leaving.code)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains when it flushes
-        sys.exit(141)
+        _leave(141)
     except Exception as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            _leave(2, f"error: cannot write: {error.strerror}")
         # TensorFlow's own error may not have been imported.
         if type(error).__name__ not in ("MemoryError", "ResourceExhaustedError"):
             raise
@@ -205,10 +209,18 @@ def _raise_terminated(number, frame):
     raise Terminated
 
 
-def _leave(status, sentence):
-    # A progress bar may have left the cursor in the middle of a line.
-    start = "\n" if sys.stderr.isatty() else ""
-    print(f"{start}{os.path.basename(sys.argv[0])}: {_one_line(sentence)}", file=sys.stderr)
+def _leave(status, sentence=None):
+    """Ends the process; what a stream does not take, because its reader has gone, is dropped."""
+    if sentence:
+        # A progress bar may have left the cursor in the middle of a line.
+        start = "\n" if sys.stderr.isatty() else ""
+        sentence = f"{start}{os.path.basename(sys.argv[0])}: {_one_line(sentence)}\n"
+    for number, stream, text in ((1, sys.stdout, ""), (2, sys.stderr, sentence or "")):
+        try:
+            stream.write(text)
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
     sys.exit(status)
 
 

@@ -94,12 +94,14 @@ def load_dataset(name_or_path):
         for part in ("train", "test"):
             arrays[f"x_{part}"] = _pixels(f"x_{part}", arrays[f"x_{part}"])
             _check_labels(f"y_{part}", arrays[f"y_{part}"])
-            arrays[f"y_{part}"] = arrays[f"y_{part}"].astype(np.int64)
         classes = _check_together(**arrays)
+        for name in ("y_train", "y_test"):  # last: a label beyond int64 would come out as another
+            arrays[name] = arrays[name].astype(np.int64)
     except OSError as error:
         raise DataError(f"{path!r} cannot be read: {error.strerror}") from error
     except DataError as error:
-        raise DataError(f"{path!r}: {error}") from error.__cause__
+        hint = ": git checkout brings it back" if name_or_path in BUNDLED else ""
+        raise DataError(f"{path!r}: {error}{hint}") from error.__cause__
     fingerprint = _fingerprint(arrays)
     bundled = FINGERPRINTS.get(fingerprint)
     if name_or_path in BUNDLED and bundled != name_or_path:

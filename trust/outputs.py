@@ -49,14 +49,14 @@ def check_outputs(folder, files=(), inputs=()):
     """Raises OutputError now rather than when the work is done.  Leaves nothing behind.
 
     folder: where figures go.  files: paths to be written; None is one that nobody asked for.
-    inputs: paths that are read and have to stay as they are.
+    inputs: paths that are read, or kept by others, and have to stay as they are.
     """
-    taken = {_resolved(path): path for path in inputs}
-    for path in filter(None, files):
-        if _resolved(path) in taken:
-            raise OutputError(f"{str(path)!r} would be written over {taken[_resolved(path)]!r}")
-        taken[_resolved(path)] = path
+    files = list(filter(None, files))
+    for number, path in enumerate(files):
         check_output_file(path)
+        for other in (*inputs, folder, *files[:number], *files[number + 1 :]):
+            if _resolved(path) in (_resolved(other), *_resolved(other).parents):
+                raise OutputError(f"{str(path)!r} would be written over {str(other)!r}")
     check_output_folder(folder)
 
 
@@ -133,7 +133,7 @@ def _check_writable(path, file):
         for entry in file.parent.iterdir():
             match = re.fullmatch(r"\..+\.([0-9]+)\.unfinished", entry.name)
             if match and not _is_another_run(int(match[1])):
-                entry.unlink()
+                entry.unlink(missing_ok=True)
         unfinished.write_bytes(bytes(PROBE_BYTES))
     except OSError as error:
         raise _cannot_write(path, error) from error

@@ -7,7 +7,9 @@ leaves the old save or the new one, whole.  Networks are built by code; nothing 
 import contextlib
 import json
 import os
+import re
 import secrets
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,9 @@ from trust.outputs import OutputError, check_output_folder, replacing, write_jso
 from trust.priors import GaussianMixture
 
 SETTINGS = "settings.json"
+OURS = re.compile(r"\w+-[0-9a-f]{8}\.(weights\.h5|npz)")  # what save_models names its files
+
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)  # bad settings
 
 
 class SavedModelsError(UserError):
@@ -27,7 +32,8 @@ def check_save_folder(path):
     """Raises OutputError where models cannot be saved in `path`, or other files live there."""
     check_output_folder(path)
     path = Path(path)
-    if path.exists() and any(path.iterdir()) and not (path / SETTINGS).exists():
+    foreign = path.exists() and any(not OURS.fullmatch(entry.name) for entry in path.iterdir())
+    if foreign and _named_files(path) is None:
         raise OutputError(f"{str(path)!r} holds other files, but must be new, empty or from --save")
 
 
@@ -38,39 +44,69 @@ def save_models(path, settings, networks, mixture):
     files = {name: f"{name}-{token}.weights.h5" for name in networks}
     files["mixture"] = f"mixture-{token}.npz"
     try:
-        path.mkdir(parents=True, exist_ok=True)
         for name, network in networks.items():
-            network.save_weights(path / files[name])
+            _save_weights(network, path / files[name])
+        with replacing(path / files["mixture"]) as file:
+            np.savez(
+                file,
+                weights=mixture.weights,
+                means=mixture.means,
+                covariances=mixture.covariances,
+            )
+        write_json(path / SETTINGS, settings | {"files": files})
+    finally:
+        _tidy(path)
+
+
+def _save_weights(network, file):
+    """Keras's weight file, whole and on the disk.
+
+    HDF5 makes the process crash when a disk is full, so zeros are written first: more than enough.
+    """
+    with replacing(file) as room:
+        room.write(bytes(sum(10_000 + weights.nbytes for weights in network.get_weights())))
+    try:
+        network.save_weights(file)
+        with open(file, "rb+") as written:
+            os.fsync(written.fileno())
     except OSError as error:
-        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
-    with replacing(path / files["mixture"]) as file:
-        np.savez(
-            file,
-            weights=mixture.weights,
-            means=mixture.means,
-            covariances=mixture.covariances,
-        )
-    write_json(path / SETTINGS, settings | {"files": files})
-    for entry in path.iterdir():
-        if entry.name != SETTINGS and entry.name not in files.values():
-            with contextlib.suppress(OSError):
+        raise OutputError(f"cannot write {str(file)!r}: {error.strerror or error}") from error
+
+
+def _named_files(path):
+    """The names of the files that the settings in the folder `path` name; None without settings."""
+    try:
+        return set(json.loads((path / SETTINGS).read_text())["files"].values())
+    except (OSError, *UNREADABLE):
+        return None
+
+
+def _tidy(path):
+    """Removes what an earlier save, or one that was stopped, has left: files of ours that the
+    settings do not name.  Files of the user's stay."""
+    with contextlib.suppress(OSError):
+        for entry in path.iterdir():
+            if OURS.fullmatch(entry.name) and entry.name not in (_named_files(path) or ()):
                 entry.unlink()
 
 
 def read_settings(path, required):
     """The settings that save_models kept in the folder `path`, with the names of its files.
 
-    Raises SavedModelsError where there are none, one that is required is not among them, or a file
-    that they name is missing.
+    required: {name: a value of its type}.
+    Raises SavedModelsError where there are none, one that is required is not among them or of
+    another type, or a file that they name is missing.
     """
     file = Path(path) / SETTINGS
     try:
         settings = json.loads(file.read_text())
-        _ = [settings[name] for name in required]
+        for name, example in required.items():
+            if type(settings[name]) is not type(example):
+                raise TypeError(name)
         missing = [name for name in settings["files"].values() if not (Path(path) / name).is_file()]
     except OSError as error:
         raise SavedModelsError(f"{str(path)!r} holds no models that --save kept") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except UNREADABLE as error:
         raise SavedModelsError(f"{str(file)!r} is not one that --save wrote") from error
     if missing:
         raise SavedModelsError(f"{os.fspath(Path(path) / missing[0])!r} is missing: save again")
@@ -80,6 +116,9 @@ def read_settings(path, required):
 def load_models(path, settings, networks):
     """Loads the networks' weights {name: keras.Model} and returns the GaussianMixture."""
     path = Path(path)
+    for name in (*networks, "mixture"):
+        if name not in settings["files"]:
+            raise SavedModelsError(f"{str(path / SETTINGS)!r} names no {name}: save again")
     for name, network in networks.items():
         load_weights(network, path / settings["files"][name])
     try:
@@ -92,7 +131,9 @@ def load_models(path, settings, networks):
 def load_weights(network, file):
     """Fills the network with the weights in a Keras .weights.h5 file; raises SavedModelsError."""
     try:
-        network.load_weights(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras remarks on what it then refuses
+            network.load_weights(file)
     except Exception as error:  # a damaged file can make the loader raise almost anything
         raise SavedModelsError(
             f"{os.fspath(file)!r} is missing, damaged or of another network"
