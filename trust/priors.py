@@ -80,8 +80,9 @@ def fit_mixture(z_mean, z_log_var, labels, seed, components=None, rounds=ROUNDS,
 
     z_mean, z_log_var: (n, d).  labels: (n,) integer.
     components: COMPONENTS, or what the number of images allows.
-    shrinkage: how many codes' worth of the pooled covariance is mixed into that of each component,
-    by default d: a component with few codes stays sound.
+    shrinkage: how many codes' worth of its class's pooled covariance is mixed into that of each
+    component, and of all classes' into that of a class, by default d: one with few codes stays
+    sound.
     """
     z_mean, variance = np.asarray(z_mean, np.float32), np.exp(z_log_var, dtype=np.float32)
     n, d = z_mean.shape
@@ -89,21 +90,20 @@ def fit_mixture(z_mean, z_log_var, labels, seed, components=None, rounds=ROUNDS,
     shrinkage = d if shrinkage is None else shrinkage
     centre = z_mean.mean(axis=0)
     z_mean = z_mean - centre  # products of small numbers lose less to rounding
-    pooled = np.cov(z_mean.T, bias=True).reshape(d, d) + np.diag(variance.mean(axis=0))
     start = _start(labels, k, np.random.default_rng(seed))
-    k, component_labels = len(start), labels[start]
-    mixture = np.full(k, 1 / k), z_mean[start].astype(float), np.repeat(pooled[None], k, axis=0)
+    owners = labels[start]  # the class of each component
+    mixture = _around(start, z_mean, variance, labels, shrinkage)
     size = max(1, BLOCK // d**2 * 2)
     for _ in range(rounds):
         parameters = _natural_parameters(*mixture)
-        sums = np.zeros((k, parameters.shape[1]))
+        sums = np.zeros(parameters.shape)
         for block in np.split(np.arange(n), range(size, n, size)):
             statistics = _statistics(z_mean[block], variance[block])
             log_joint = statistics @ parameters.T
-            log_joint[labels[block][:, None] != component_labels] = -np.inf
+            log_joint[labels[block][:, None] != owners] = -np.inf
             responsibilities = _softmax(log_joint)
             sums += responsibilities.T @ statistics
-        mixture = _maximise(sums, n, d, shrinkage)
+        mixture = _maximise(sums, owners, d, shrinkage)
     weights, means, covariances = mixture
     return GaussianMixture(weights, means + centre, covariances)
 
@@ -115,6 +115,19 @@ def _start(labels, k, rng):
         here = np.flatnonzero(labels == label)
         rows.append(rng.choice(here, max(1, round(k * len(here) / len(labels))), replace=False))
     return np.concatenate(rows)
+
+
+def _around(start, z_mean, variance, labels, shrinkage):
+    """The first mixture: each component at a code, as wide as all codes of its class."""
+    classes, counts = np.unique(labels, return_counts=True)
+    d = z_mean.shape[1]
+    widths = np.empty((len(classes), d, d))
+    for i, label in enumerate(classes):
+        here = labels == label
+        widths[i] = np.cov(z_mean[here].T, bias=True) + np.diag(variance[here].mean(axis=0))
+    widths = _shrink(widths, counts, classes, shrinkage)
+    owners = np.searchsorted(classes, labels[start])
+    return np.full(len(start), 1 / len(start)), z_mean[start].astype(float), widths[owners]
 
 
 def _statistics(z_mean, variance):
@@ -137,20 +150,31 @@ def _natural_parameters(weights, means, covariances):
     return np.concatenate([constant[:, None], linear, quadratic], axis=1).astype(np.float32)
 
 
-def _maximise(sums, n, d, shrinkage):
+def _maximise(sums, owners, d, shrinkage):
     """The weights, means and covariances that the responsibilities' sums of statistics give."""
     # A component that has lost all its codes falls back on the mean and covariance of all.
-    sums = sums + 1e-3 * sums.sum(axis=0) / n
-    counts = sums[:, :1]
+    sums = sums + 1e-3 * sums.sum(axis=0) / sums[:, 0].sum()
+    counts = sums[:, 0]
     rows, columns = np.tril_indices(d)
-    means, second = sums[:, 1 : d + 1] / counts, np.empty((len(sums), d, d))
-    second[:, rows, columns] = second[:, columns, rows] = sums[:, d + 1 :] / counts
+    means, second = sums[:, 1 : d + 1] / counts[:, None], np.empty((len(sums), d, d))
+    second[:, rows, columns] = second[:, columns, rows] = sums[:, d + 1 :] / counts[:, None]
     covariances = second - means[:, :, None] * means[:, None, :]
-    weights = counts[:, 0] / counts.sum()
-    pooled = np.einsum("k,kij->ij", weights, covariances)
-    counts = counts[:, :, None]
-    covariances = (counts * covariances + shrinkage * pooled) / (counts + shrinkage)
-    return weights, means, covariances
+    return counts / counts.sum(), means, _shrink(covariances, counts, owners, shrinkage)
+
+
+def _shrink(covariances, counts, owners, shrinkage):
+    """Each covariance (k, d, d) towards the pooled one of its class, and that towards the pooled
+    one of all; counts: (k,), the codes behind each.  owners: (k,), the classes."""
+    everywhere = np.average(covariances, axis=0, weights=counts)
+    shrunk = np.empty_like(covariances)
+    for owner in np.unique(owners):
+        here = owners == owner
+        total = counts[here].sum()
+        pooled = np.average(covariances[here], axis=0, weights=counts[here])
+        pooled = (total * pooled + shrinkage * everywhere) / (total + shrinkage)
+        weight = counts[here][:, None, None]
+        shrunk[here] = (weight * covariances[here] + shrinkage * pooled) / (weight + shrinkage)
+    return shrunk
 
 
 def _log_sum_exp(values):
