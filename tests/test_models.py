@@ -214,9 +214,9 @@ def test_sharpness_of_coins_is_one_and_never_less():
 @pytest.mark.parametrize("compiled", [False, True])
 def test_train_step_follows_the_gradient_of_the_weighted_loss(most_sharpness, compiled):
     """One step of plain gradient descent against a loss written down anew, the sharpness in it a
-    constant from NumPy.  Images are those that the VAE draws itself, so that it is above 1."""
+    constant from NumPy.  Images are not far from what the VAE draws, so that it is above 1."""
     vae = small_vae(most_sharpness)
-    images = vae(IMAGES).numpy()
+    images = (vae(IMAGES).numpy() + IMAGES) / 2
     before = [weight.numpy() for weight in vae.trainable_weights]
     with tf.GradientTape() as tape:
         z_mean, z_log_var = vae.encoder(images)
@@ -230,7 +230,7 @@ def test_train_step_follows_the_gradient_of_the_weighted_loss(most_sharpness, co
         kl = tf.reduce_sum(tf.exp(z_log_var) + z_mean**2 - 1 - z_log_var, axis=1) / 2
         loss = tf.reduce_mean(tf.constant(weight, tf.float32) * reconstruction + kl)
     gradients = tape.gradient(loss, vae.trainable_weights)
-    assert weight > 1.5 or most_sharpness == 1
+    assert 1.5 < weight < 99 or most_sharpness == 1
 
     vae.compile(keras.optimizers.SGD(1e-4), run_eagerly=not compiled)
     logs = vae.fit(images, batch_size=12, shuffle=False, verbose=0).history

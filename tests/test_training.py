@@ -361,6 +361,7 @@ tf_devices, tf.config.list_logical_devices = tf.config.list_logical_devices, lis
 strategy, tf.distribute.MirroredStrategy = tf.distribute.MirroredStrategy, mirrored
 training.shuffled_batches = in_order
 training.LEAST_STEPS = 6
+keras.optimizers.Nadam = keras.optimizers.SGD  # which, unlike Nadam, sees how long gradients are
 keras.layers.RandomTranslation.call = lambda self, images, training=True: images
 for count in (1, 2):
     training.BATCH_SIZE = 64 // count
@@ -378,7 +379,7 @@ for count in (1, 2):
     assert classifier.distribute_strategy.num_replicas_in_sync == count
     trained = vae.trainable_weights + classifier.trainable_weights
     start = [weight.numpy() for weight in trained]
-    history = training.train_vae(vae, images, 3, 0.004, seed=3)
+    history = training.train_vae(vae, images, 3, 0.002, seed=3)
     labels = np.arange(len(images)) % 5
     classified = training.train_classifier(classifier, images, labels, 3, epochs=3)
     history |= {f"classifier {name}": values for name, values in classified.items()}
@@ -409,4 +410,4 @@ def test_two_devices_train_as_one_does(tmp_path):
         np.testing.assert_allclose(two[name], one[name], rtol=1e-3, atol=1e-3, err_msg=name)
     weights = [name for name in one if name.startswith("weight")]
     moved = [np.abs(one[name] - one[name.replace("weight", "start")]).max() for name in weights]
-    assert np.mean(np.array(moved) > 0.01) > 0.6  # both have trained, and in the same way
+    assert np.mean(np.array(moved) > 0.003) > 0.6  # both have trained, and in the same way

@@ -19,7 +19,8 @@ from trust import cli, datasets, outputs, saving
 from trust.training import OneCycle, as_pixels, in_batches, make_reproducible
 
 MIRRORED = {"fashion_mnist"}  # bundled sets whose images mean the same in a mirror
-BATCH = 128
+BATCH = 128  # a quarter of it for a small set, which otherwise has too few steps
+SMALL_SET = 10_000
 PEAK_RATE = 0.1  # of Nesterov's momentum, He et al. 2016
 WEIGHT_DECAY = 5e-4
 LINEAR = 0.15  # how far each entry of the random 2 x 2 map may be from the identity's
@@ -70,13 +71,12 @@ def augment(images, seed, mirror=False):
     """Distort every image by its own random turn, stretch, slant, shift and blur.
 
     images: (n, 28, 28, 1) float32.  seed: (2,) integer; the same seed, the same images.
-    mirror: whether half of the images are mirrored, which would spoil digits and letters.
+    mirror: half of the images are mirrored, which would spoil digits and letters, and each is
+    distorted by a random share only, since garments bear less than strokes do.
     Returns the shape and type of images.
     """
     noise = tf.random.stateless_uniform((tf.shape(images)[0], 9), seed, -1.0, 1.0)
-    # Each image has a strength of its own, so that little changed images are common too: worth
-    # a percentage point on Fashion-MNIST.
-    strength = tf.abs(noise[:, :1])
+    strength = tf.abs(noise[:, :1]) if mirror else 1.0
     linear = tf.eye(2) + LINEAR * tf.reshape(strength * noise[:, 1:5], (-1, 2, 2))
     # Most blurs stay slight, so that sharp images remain the ordinary case.
     images = distort(images, linear, SHIFT * strength * noise[:, 5:7], noise[:, 7] ** 2)
@@ -91,7 +91,8 @@ def train_referee(network, images, labels, epochs, seed, mirror=False):
     images: (n, 28, 28) uint8.  labels: (n,) integer.  mirror: as in augment().
     """
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images), seed)
-    batches = batches.batch(min(BATCH, len(images)), drop_remainder=True)
+    size = BATCH if len(images) >= SMALL_SET else BATCH // 4
+    batches = batches.batch(size, drop_remainder=True)
     # New seeds in every epoch, so that no image is distorted twice in the same way.
     seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
 
@@ -100,9 +101,11 @@ def train_referee(network, images, labels, epochs, seed, mirror=False):
         return augment(as_pixels(batch[0]), noise, mirror), batch[1]
 
     augmented = tf.data.Dataset.zip(batches, seeds).map(prepare, num_parallel_calls=2)
-    network.compile(
+    # A model of the same layers has the optimizer, which then is not saved with the weights.
+    trainee = keras.Model(network.inputs, network.outputs, name=network.name)
+    trainee.compile(
         keras.optimizers.SGD(
-            OneCycle(PEAK_RATE, epochs * len(batches), warmup=0.1),
+            OneCycle(PEAK_RATE * (size / BATCH) ** 0.5, epochs * len(batches), warmup=0.1),
             momentum=0.9,
             nesterov=True,
             weight_decay=WEIGHT_DECAY,
@@ -110,7 +113,7 @@ def train_referee(network, images, labels, epochs, seed, mirror=False):
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    network.fit(augmented.prefetch(2), epochs=epochs, shuffle=False)
+    trainee.fit(augmented.prefetch(2), epochs=epochs, shuffle=False)
 
 
 def epochs_for(count):
