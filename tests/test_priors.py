@@ -379,9 +379,11 @@ def test_a_component_with_one_code_is_as_wide_as_the_others():
     z = RNG(22).normal(size=(501, 4)) * [1, 2, 0.5, 3]
     fitted = priors.fit_mixture(z, np.full(z.shape, -7.0), labels, seed=0, components=1)
     np.testing.assert_allclose(fitted.means[1], z[-1], atol=0.02)
-    # four codes' worth of the pooled covariance to its own single code
+    # four codes' worth of the pooled covariance to its own single code, in class and component
     pooled = np.cov(z[:-1].T)
-    np.testing.assert_allclose(np.diag(fitted.covariances[1]), np.diag(pooled) * 4 / 5, rtol=0.05)
+    np.testing.assert_allclose(
+        np.diag(fitted.covariances[1]), np.diag(pooled) * (4 / 5) ** 2, rtol=0.05
+    )
 
 
 def test_many_components_on_equal_codes_stay_sound():

@@ -104,9 +104,9 @@ def quiet_tensorflow():
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
     try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
         yield
     finally:
         os.dup2(kept, 2)
@@ -175,6 +175,7 @@ def run(main):
     try:
         main()
         sys.stdout.flush()
+        _ignore_signals()
     except UserError as error:
         _leave(2, f"error: {error}")
     except Terminated:
@@ -209,8 +210,15 @@ def _raise_terminated(number, frame):
     raise Terminated
 
 
+def _ignore_signals():
+    """Nothing is left to stop: a signal would only interrupt Python's own clearing up."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _leave(status, sentence=None):
     """Ends the process; what a stream does not take, because its reader has gone, is dropped."""
+    _ignore_signals()
     if sentence:
         # A progress bar may have left the cursor in the middle of a line.
         start = "\n" if sys.stderr.isatty() else ""

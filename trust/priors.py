@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-COMPONENTS = 300
+COMPONENTS = 500
 CODES_PER_COMPONENT = 10  # at least, so that small data get fewer components
 ROUNDS = 10
 BLOCK = 6_000_000  # products of codes at a time, 25 MB

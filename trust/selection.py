@@ -107,7 +107,7 @@ class ClassQuota:
     def rates(self):
         """What became of all images so far, a dict of floats: the shares of strong and of weak
         ones, and how many strong images the rarest class has for each of the commonest."""
-        total = self.generated.sum()
+        total = self.generated.sum() or np.nan  # of no images the shares are NaN
         return {
             "strong_rate": self.strong.sum() / total,
             "weak_rate": self.weak / total,
