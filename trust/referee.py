@@ -16,7 +16,13 @@ import tensorflow as tf
 from keras import layers
 
 from trust import cli, datasets, outputs, saving
-from trust.training import OneCycle, as_pixels, in_batches, make_reproducible
+from trust.training import (
+    OneCycle,
+    as_pixels,
+    in_batches,
+    make_reproducible,
+    without_autotune,
+)
 
 MIRRORED = {"fashion_mnist"}  # bundled sets whose images mean the same in a mirror
 BATCH = 128  # a quarter of it for a small set, which otherwise has too few steps
@@ -113,7 +119,7 @@ def train_referee(network, images, labels, epochs, seed, mirror=False):
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    trainee.fit(augmented.prefetch(2), epochs=epochs, shuffle=False)
+    trainee.fit(without_autotune(augmented.prefetch(2)), epochs=epochs, shuffle=False)
 
 
 def epochs_for(count):

@@ -87,7 +87,18 @@ def shuffled_batches(images, *others, batch_size, seed):
 
     # To shuffle the row numbers and not the images moves a thousand times fewer bytes.
     rows = tf.data.Dataset.range(len(images)).shuffle(len(images), seed=seed).repeat()
-    return rows.batch(batch_size, drop_remainder=True).map(gather).prefetch(4)
+    return without_autotune(rows.batch(batch_size, drop_remainder=True).map(gather).prefetch(4))
+
+
+def without_autotune(batches):
+    """The same tf.data.Dataset, its buffers as they were set.
+
+    To end autotuning after a fit takes 15 s now and then, half of the VAE's training, and there is
+    nothing to gain: the data are in memory.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
 
 
 def as_pixels(images):
@@ -154,7 +165,8 @@ def _fit(model, arrays, epochs, optimizer, learning_rate, seed, loss=None, **set
 
 def batches_in_order(images, batch_size=500):
     """Each of the images (n, 28, 28) uint8 once, as (500, 28, 28, 1) float32 in [0, 1]."""
-    return tf.data.Dataset.from_tensor_slices(images).batch(batch_size).map(as_pixels)
+    batches = tf.data.Dataset.from_tensor_slices(images).batch(batch_size)
+    return without_autotune(batches.map(as_pixels))
 
 
 def in_batches(function, array, batch_size=1000):
