@@ -21,21 +21,22 @@ TRAINING = {
     "seed": 0,
     "split": "shared",
 }
-MOST_JUDGED = 1000  # accepted images of each class that the referee judges
 CLOUD = 2000  # latents that prior.png shows of each kind
 
 
-class Seen(NamedTuple):
-    """What the classifier has seen, each a selection.Classified.
+class Filtered(NamedTuple):
+    """The sets that went through the classifier, each a selection.Classified.
 
     sample: the first images drawn.  accepted: the balanced strong ones.  held_out: real images
-    that neither classifier nor VAE learned from.  test: test images, and reconstructed, decoded
-    from their codes.  halfway: decoded half-way between the codes of two classes.
+    that neither classifier nor VAE learned from, and held_out_reconstructed, decoded from their
+    codes; test and reconstructed likewise.  halfway: decoded half-way between the codes of two
+    classes.
     """
 
     sample: selection.Classified
     accepted: selection.Classified
     held_out: selection.Classified
+    held_out_reconstructed: selection.Classified
     test: selection.Classified
     reconstructed: selection.Classified
     halfway: selection.Classified
@@ -55,9 +56,19 @@ def parse_arguments(words=None):
     drawn = "what the latents are drawn from"
     add("--prior", choices=["mixture", "normal"], default="mixture", help=drawn)
     add("--threshold", metavar="X", type=cli.fraction, default=0.95, help="strong from here on")
-    add("--temperature", metavar="X", type=cli.positive_float, help="1 is raw softmax; else fitted")
+    add(
+        "--temperature",
+        metavar="X",
+        type=cli.positive_float,
+        help="1 is raw softmax; fitted if left out",
+    )
     add("--per-class", metavar="N", type=cli.positive_int, default=1000, help="strong ones wanted")
-    add("--max-draws", metavar="N", type=cli.positive_int, help="else 50 for each image wanted")
+    add(
+        "--max-draws",
+        metavar="N",
+        type=cli.positive_int,
+        help="give up after so many; 50 for each image wanted if left out",
+    )
     add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")
     add("--save-images", metavar="FILE", type=cli.path, help="the balanced strong images as .npz")
     add = parser.add_mutually_exclusive_group().add_argument
@@ -117,7 +128,7 @@ def import_tensorflow():
 
 
 def build_networks(arguments, data, sets):
-    """The networks {name: keras.Model}: a bundled set's referee is trained, the others are not."""
+    """The networks {name: keras.Model}, untrained but for the referee of a bundled set."""
     sharpest = training.sharpness_bound(len(sets.vae.images))
     with training.every_device():
         vae = models.build_vae(arguments.latent_dim, sharpest, arguments.seed)
@@ -168,8 +179,8 @@ def train(arguments, sets, networks, clock):
 
 def usefulness(data, seed, images, labels):
     """Accuracy on test images of a classifier trained on these images and labels alone, NaN for
-    fewer than a batch.  The classification accuracy score of Ravuri & Vinyals 2019."""
-    if len(images) < training.BATCH_SIZE:
+    fewer than two classes.  The classification accuracy score of Ravuri & Vinyals 2019."""
+    if len(np.unique(labels)) < 2:
         return float("nan")
     training.make_reproducible(seed)
     classifier = models.build_classifier(data.classes)
@@ -178,10 +189,10 @@ def usefulness(data, seed, images, labels):
 
 
 def fit_temperatures(arguments, sets, networks, rng):
-    """The temperature in use and the one that real images give: a dict of floats.
+    """The temperature in use, and those fitted on held-out images: a dict of floats.
 
-    Fitted on images that no network has learned from and whose labels are known: on their
-    reconstructions, as blurred as generated images are, and on the real images themselves.
+    Neither VAE nor classifier has learned from them, and their labels are known.  In use is what
+    their reconstructions give, as blurred as generated images are; the other is of the real ones.
     """
     images, labels = sets.held_out
     logits_of = partial(training.predict, networks["classifier"])
@@ -189,6 +200,7 @@ def fit_temperatures(arguments, sets, networks, rng):
     fitted = selection.fit_temperature(logits_of(reconstructed), labels)
     return {
         "temperature": arguments.temperature or fitted,
+        "temperature_reconstructions": fitted,
         "temperature_real_images": selection.fit_temperature(logits_of(images), labels),
     }
 
@@ -207,7 +219,7 @@ def missing(quota, class_names):
 
 def generate(arguments, data, sets, networks, mixture, temperature, rng):
     """Draws images until every class has its strong ones; returns the quota, which has counted
-    them, and all that the classifier has Seen."""
+    them, and the Filtered sets."""
     vae, normal = networks["vae"], priors.StandardNormal(mixture.latent_dim)
     logits_of = partial(training.predict, networks["classifier"])
     classify = partial(selection.classify, logits_of, temperature)
@@ -223,10 +235,11 @@ def generate(arguments, data, sets, networks, mixture, temperature, rng):
     )
     if quota.shortfall.any():
         print(missing(quota, data.class_names))
-    return quota, Seen(
+    return quota, Filtered(
         sample=sample,
         accepted=accepted,
         held_out=classify(sets.held_out.images),
+        held_out_reconstructed=classify(training.reconstruct(vae, sets.held_out.images, rng)),
         test=classify(data.x_test),
         reconstructed=classify(training.reconstruct(vae, data.x_test, rng)),
         halfway=classify(training.halfway_images(vae, *sets.held_out, rng)),
@@ -234,69 +247,72 @@ def generate(arguments, data, sets, networks, mixture, temperature, rng):
     )
 
 
-def measure_yardstick(arguments, data, sets, seen, judge, test_features):
+def measure_yardstick(arguments, data, sets, filtered, judge, test_features):
     """What every set is measured against: the referee, test images and their reconstructions."""
     nearest = []
-    for real in (seen.test, seen.reconstructed):
-        strong = real.strong(arguments.threshold)
+    for images in (filtered.test, filtered.held_out_reconstructed):
+        strong = images.strong(arguments.threshold)
         _, distance = nearest_of_class(strong.images, strong.labels, *sets.vae)
         nearest.append((distance, strong.labels))
     score = partial(usefulness, data, arguments.seed)
     return evaluation.Yardstick(judge, score, sets.vae, test_features, *nearest)
 
 
-def examine_sets(arguments, sets, seen, yardstick):
+def examine_sets(arguments, sets, filtered, yardstick):
     """The metrics {set: {key: number}} of accepted images, of real ones and of the controls, and
     the nearest training images (index, distance) of each set."""
-    real = seen.held_out.strong(arguments.threshold)
-    accepted, real, unfiltered = selection.cut_alike(seen.accepted, real, sets.held_out)
-    reconstructed = seen.reconstructed.strong(arguments.threshold)
+    real = filtered.held_out.strong(arguments.threshold)
+    accepted, real, unfiltered = selection.cut_alike(filtered.accepted, real, sets.held_out)
+    reconstructed = filtered.reconstructed.strong(arguments.threshold)
     rng = np.random.default_rng(arguments.seed)
     planted = evaluation.plant_copies(*accepted[:2], *sets.vae, rng)
-    answers = {
+    examined = {
         "generated": evaluation.examine(*accepted[:2], yardstick),
         "real": evaluation.examine(*real[:2], yardstick),
         "reconstructed": evaluation.closeness(*reconstructed[:2], yardstick),
         "planted": evaluation.closeness(planted, accepted.labels, yardstick),
     }
-    metrics = {name: metrics for name, (metrics, _) in answers.items()}
+    metrics = {name: metrics for name, (metrics, _) in examined.items()}
     metrics["unfiltered"] = {"usefulness_accuracy": yardstick.score(*unfiltered)}
-    return accepted, metrics, {name: nearest for name, (_, nearest) in answers.items()}
+    return accepted, metrics, {name: nearest for name, (_, nearest) in examined.items()}
 
 
-def examine_filter(arguments, data, seen, quota, judge, temperatures):
-    """The metrics {set: {key: number}} for which unaccepted images or true labels are needed, or
-    all accepted images and not only as many as there are real ones.
+def examine_filter(arguments, data, filtered, accepted, quota, judge, temperatures):
+    """The metrics {set: {key: number}} for which unaccepted images or true labels are needed.
 
     Also returns the referee's labels of the sample, (n,) integer.
     """
-    referee_labels, _ = judge(seen.sample.images)
-    most = np.full(data.classes, MOST_JUDGED)
-    accepted = seen.accepted.take(selection.first_of_each_class(seen.accepted.labels, most))
-    weak = seen.sample.confidence < selection.WEAK
+    threshold, sample = arguments.threshold, filtered.sample
+    both = temperatures["temperature"], temperatures["temperature_real_images"]
+    referee_labels, _ = judge(sample.images)
+    weak = sample.confidence < selection.WEAK
     metrics = {
-        "generated": quota.rates(),
-        "real": seen.held_out.rates(arguments.threshold),
-        "reconstructed": seen.reconstructed.rates(arguments.threshold),
-        "halfway": seen.halfway.rates(arguments.threshold),
+        "generated": quota.rates()
+        | evaluation.calibration(sample.logits, referee_labels, *both)
+        | {
+            "agreement": evaluation.agreement(sample.labels, referee_labels),
+            "weak_agreement": evaluation.agreement(sample.labels[weak], referee_labels[weak]),
+        },
+        "real": filtered.held_out.rates(threshold),
+        "reconstructed": filtered.reconstructed.rates(threshold),
+        "halfway": filtered.halfway.rates(threshold),
     }
-    halfway = seen.halfway.strong(arguments.threshold)
+    counts = np.bincount(accepted.labels, minlength=data.classes)
+    for name, images in (("real", filtered.test), ("reconstructed", filtered.reconstructed)):
+        rows = np.flatnonzero(images.confidence >= threshold)
+        rows = rows[selection.first_of_each_class(images.labels[rows], counts)]
+        metrics[name] |= evaluation.calibration(images.logits, data.y_test, *both)
+        metrics[name] |= evaluation.errors(images.labels[rows], data.y_test[rows])
+        strong = images.take(rows)
+        agreement = evaluation.agreement(strong.labels, judge(strong.images)[0])
+        metrics[name]["strong_agreement"] = agreement
+    halfway = filtered.halfway.strong(threshold)
     agreement = evaluation.agreement(halfway.labels, judge(halfway.images)[0])
     metrics["halfway"]["strong_agreement"] = agreement
-    metrics["generated"] |= {
-        "agreement": evaluation.agreement(seen.sample.labels, referee_labels),
-        "weak_agreement": evaluation.agreement(seen.sample.labels[weak], referee_labels[weak]),
-        **evaluation.calibration(seen.sample.logits, referee_labels, **temperatures),
-        **evaluation.errors(accepted.labels, judge(accepted.images)[0]),
-    }
-    for name, images in (("real", seen.test), ("reconstructed", seen.reconstructed)):
-        strong = images.confidence >= arguments.threshold
-        metrics[name] |= evaluation.calibration(images.logits, data.y_test, **temperatures)
-        metrics[name] |= evaluation.errors(images.labels[strong], data.y_test[strong])
     return metrics, referee_labels
 
 
-def describe_models(arguments, data, vae, mixture, seen, referee_labels):
+def describe_models(arguments, data, vae, mixture, filtered, referee_labels):
     """How good the models themselves are, on test images: a dict of numbers.
 
     referee_labels: (n,) integer, of the test images.
@@ -304,8 +320,7 @@ def describe_models(arguments, data, vae, mixture, seen, referee_labels):
     rng = np.random.default_rng(arguments.seed)
     normal = priors.StandardNormal(mixture.latent_dim)
     return {
-        "other_prior_strong_rate": seen.other_prior.rates(arguments.threshold)["strong_rate"],
-        "classifier_test_accuracy": evaluation.agreement(seen.test.labels, data.y_test),
+        "classifier_test_accuracy": evaluation.agreement(filtered.test.labels, data.y_test),
         "referee_test_accuracy": evaluation.agreement(referee_labels, data.y_test),
         "sharpness": training.mean_sharpness(vae, data.x_test),
         "negative_elbo_normal": training.negative_elbo(vae, normal, data.x_test, rng),
@@ -313,30 +328,30 @@ def describe_models(arguments, data, vae, mixture, seen, referee_labels):
     }
 
 
-def draw_filter(draw, arguments, data, seen, quota, metrics):
+def draw_filter(draw, arguments, data, filtered, quota, metrics):
     """The figures of what the filter lets through and what it keeps out."""
     names, threshold, limit = data.class_names, arguments.threshold, selection.WEAK
-    draw("dnn-vae-strong", figures.draw_strong, *seen.accepted[:3], names, threshold)
-    weak = seen.sample.take(np.argsort(seen.sample.confidence, kind="stable"))
+    draw("dnn-vae-strong", figures.draw_strong, *filtered.accepted[:3], names, threshold)
+    weak = filtered.sample.take(np.argsort(filtered.sample.confidence, kind="stable"))
     weak = weak.take(weak.confidence < limit)
     rates = (metrics[name]["strong_rate"] for name in ("halfway", "generated"))
     top_two = selection.top_two(weak.probabilities)
-    halfway = seen.halfway.images
+    halfway = filtered.halfway.images
     draw("dnn-vae-weak", figures.draw_weak, weak.images, *top_two, halfway, *rates, names, limit)
-    both = seen.sample.confidence, seen.held_out.confidence
+    both = filtered.sample.confidence, filtered.held_out.confidence
     draw("pred-dist", figures.draw_confidence, *both, threshold, limit)
     counts = quota.generated, quota.strong, quota.kept
     draw("class-balance", figures.draw_class_balance, *counts, names)
 
 
-def draw_calibration(draw, data, seen, referee_labels, temperature_real_images):
+def draw_calibration(draw, data, filtered, referee_labels, temperature_real_images):
     """Reliability diagrams of real, reconstructed and generated images, and of the latter with the
     temperature that real images would have given.  referee_labels: (n,) integer, of the sample."""
-    real_temperature = selection.softmax(seen.sample.logits, temperature_real_images)
+    real_temperature = selection.softmax(filtered.sample.logits, temperature_real_images)
     panels = [
-        ("test images, as used", seen.test.probabilities, data.y_test),
-        ("reconstructions, as used", seen.reconstructed.probabilities, data.y_test),
-        ("generated against referee, as used", seen.sample.probabilities, referee_labels),
+        ("test images, as used", filtered.test.probabilities, data.y_test),
+        ("reconstructions, as used", filtered.reconstructed.probabilities, data.y_test),
+        ("generated against referee, as used", filtered.sample.probabilities, referee_labels),
         ("generated against referee, T of real images", real_temperature, referee_labels),
     ]
     panels = [
@@ -372,7 +387,7 @@ def draw_new_and_useful(draw, data, sets, accepted, nearest, metrics):
     draw("usefulness", figures.draw_usefulness, accuracies, len(accepted.labels))
 
 
-def draw_priors(draw, arguments, sets, vae, mixture, seen, metrics):
+def draw_priors(draw, arguments, sets, vae, mixture, filtered, run):
     """Unfiltered images of either prior, and where either puts its latents."""
     rng = np.random.default_rng(arguments.seed)
     codes = training.sample_codes(*training.encode(vae, sets.vae.images), rng)
@@ -383,11 +398,12 @@ def draw_priors(draw, arguments, sets, vae, mixture, seen, metrics):
     _, *clouds = evaluation.principal_axes(centres, *clouds)
     names = ("codes of images", "Gaussian mixture", "N(0, I)")
     clouds = dict(zip(names, clouds, strict=True))
-    this = seen.sample.images, metrics["generated"]["strong_rate"]
-    other = seen.other_prior.images, seen.other_prior.rates(arguments.threshold)["strong_rate"]
-    mixture, normal = (this, other) if arguments.prior == "mixture" else (other, this)
-    draws = {"Gaussian mixture": mixture[0], "N(0, I)": normal[0]}
-    rates = {"Gaussian mixture": mixture[1], "N(0, I)": normal[1]}
+    this, other = filtered.sample.images, filtered.other_prior.images
+    images = (this, other) if arguments.prior == "mixture" else (other, this)
+    draws = dict(zip(names[1:], images, strict=True))
+    rates = dict(
+        zip(names[1:], (run["strong_rate_mixture"], run["strong_rate_normal"]), strict=True)
+    )
     draw("prior", figures.draw_prior, draws, rates, clouds)
 
 
@@ -410,25 +426,29 @@ def main():
         temperatures = fit_temperatures(arguments, sets, networks, rng)
     with clock("generating and filtering"):
         temperature = temperatures["temperature"]
-        quota, seen = generate(arguments, data, sets, networks, mixture, temperature, rng)
+        quota, filtered = generate(arguments, data, sets, networks, mixture, temperature, rng)
     with clock("examining"):
         judge = partial(referee.judge, networks["referee"])
         test_referee, test_features = judge(data.x_test)
-        yardstick = measure_yardstick(arguments, data, sets, seen, judge, test_features)
-        accepted, metrics, nearest = examine_sets(arguments, sets, seen, yardstick)
-        filtered, referee_labels = examine_filter(arguments, data, seen, quota, judge, temperatures)
-        metrics = report.merge(metrics, filtered)
-        run = describe_models(arguments, data, vae, mixture, seen, test_referee)
-        run["unfiltered_usefulness_accuracy"] = metrics["unfiltered"]["usefulness_accuracy"]
-        for key in ("strong_rate", "strong_agreement"):
-            run[f"halfway_{key}"] = metrics["halfway"][key]
+        yardstick = measure_yardstick(arguments, data, sets, filtered, judge, test_features)
+        accepted, metrics, nearest = examine_sets(arguments, sets, filtered, yardstick)
+        more, referee_labels = examine_filter(
+            arguments, data, filtered, accepted, quota, judge, temperatures
+        )
+        metrics = report.merge(metrics, more)
+        run = describe_models(arguments, data, vae, mixture, filtered, test_referee)
+        other = {"mixture": "normal", "normal": "mixture"}[arguments.prior]
+        run[f"strong_rate_{arguments.prior}"] = metrics["generated"]["strong_rate"]
+        run[f"strong_rate_{other}"] = filtered.other_prior.rates(arguments.threshold)["strong_rate"]
     with clock("drawing"):
         draw = partial(outputs.draw, arguments.out)
         draw("diagram", figures.draw_diagram)
-        draw_filter(draw, arguments, data, seen, quota, metrics)
-        draw_calibration(draw, data, seen, referee_labels, temperatures["temperature_real_images"])
+        draw_filter(draw, arguments, data, filtered, quota, metrics)
+        draw_calibration(
+            draw, data, filtered, referee_labels, temperatures["temperature_real_images"]
+        )
         draw_new_and_useful(draw, data, sets, accepted, nearest, metrics)
-        draw_priors(draw, arguments, sets, vae, mixture, seen, metrics)
+        draw_priors(draw, arguments, sets, vae, mixture, filtered, run)
 
     counts = {
         "class_counts_generated": quota.generated,
@@ -439,7 +459,7 @@ def main():
     values = report.flatten(metrics, run | temperatures) | counts | clock.resources()
     report.print_report(values, data.class_names)
     if arguments.save_images:
-        outputs.write_images(arguments.save_images, *seen.accepted[:3])
+        outputs.write_images(arguments.save_images, *filtered.accepted[:3])
     if arguments.report:
         outputs.write_json(arguments.report, report.origin(arguments, settings) | values)
     print(f"\nThe figures are in {arguments.out}")

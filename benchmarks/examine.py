@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 import demo_dnn_vae as demo
-from trust import cli, datasets, evaluation, outputs, report, saving, selection
+from trust import cli, datasets, outputs, report, saving, selection
 
 
 def main():
@@ -26,8 +26,8 @@ def main():
     parser.add_argument("--report", metavar="FILE", type=cli.path)
     given = parser.parse_args()
     with np.load(given.file) as file:
-        images, labels, confidence, drawn = (
-            file[name] for name in ("images", "labels", "confidence", "drawn")
+        images, labels, confidence, drawn, seed = (
+            file[name] for name in ("images", "labels", "confidence", "drawn", "seed")
         )
     arguments = demo.parse_arguments(["--dataset", given.dataset, "--load", given.load])
     arguments.per_class = 1
@@ -40,17 +40,17 @@ def main():
     networks = demo.build_networks(arguments, data, sets)
     mixture = saving.load_models(arguments.load, settings, networks)
     temperature = demo.fit_temperatures(arguments, sets, networks, rng)["temperature"]
-    _, seen = demo.generate(arguments, data, sets, networks, mixture, temperature, rng)
+    _, filtered = demo.generate(arguments, data, sets, networks, mixture, temperature, rng)
 
     with clock("examining"):
         judge = partial(demo.referee.judge, networks["referee"])
         none = np.empty((len(labels), 0))
-        seen = seen._replace(accepted=selection.Classified(images, labels, confidence, none, none))
+        theirs = selection.Classified(images, labels, confidence, none, none)
+        filtered = filtered._replace(accepted=theirs)
         features = judge(data.x_test)[1]
-        yardstick = demo.measure_yardstick(arguments, data, sets, seen, judge, features)
-        _, metrics, _ = demo.examine_sets(arguments, sets, seen, yardstick)
+        yardstick = demo.measure_yardstick(arguments, data, sets, filtered, judge, features)
+        _, metrics, _ = demo.examine_sets(arguments, sets, filtered, yardstick)
         counts = np.bincount(labels, minlength=data.classes)
-        metrics["generated"] |= evaluation.errors(labels, judge(images)[0])
         metrics["generated"] |= {
             "strong_rate": len(labels) / int(drawn),
             "class_balance": counts.min() / counts.max(),
@@ -62,7 +62,9 @@ def main():
     for row in report.ROWS:
         print(f"{row.title:44}{report.show(values.get(row.key), row.form):>14}")
     if given.report:
-        outputs.write_json(given.report, report.origin(arguments, settings) | values)
+        origin = report.origin(arguments, settings)
+        flags = vars(given) | {"seed": int(seed)}
+        outputs.write_json(given.report, origin | {"flags": flags} | values)
 
 
 if __name__ == "__main__":

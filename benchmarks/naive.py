@@ -109,6 +109,7 @@ def main():
         labels=probabilities.argmax(axis=1)[strong],
         confidence=probabilities.max(axis=1)[strong],
         drawn=WANTED,
+        seed=arguments.seed,
     )
     print(f"{strong.mean():.2%} of {WANTED:,} images are strong")
     print(f"the naive method took {time.perf_counter() - start:.1f} s")

@@ -479,7 +479,7 @@ def test_confidence_shares_and_bars():
     texts = result.texts
     # Worked by hand: 0.5 is in between, 0.95 is strong.
     for kind, shares in (
-        ("8 generated images", ["12.5 %", "25.0 %", "62.5 %"]),
+        ("the first 8 generated images", ["12.5 %", "25.0 %", "62.5 %"]),
         ("4 real held-out images", ["25.0 %", "0.0 %", "75.0 %"]),
     ):
         ((_, line),) = [item for item in texts if item[0] == kind]
@@ -501,7 +501,7 @@ def test_confidence_shares_and_bars():
 
 def test_confidence_of_no_generated_images():
     result = Drawing(figures.draw_confidence, np.zeros(0), np.ones(4), 0.95, 0.5)
-    assert result.says("0 generated images")
+    assert result.says("the first 0 generated images")
     assert sum(text == "none" for text, _ in result.texts) == 3
 
 

@@ -1,1 +1,1 @@
-"""What the two scripts stand on, one room per idea; nothing in here knows a script or a network."""
+"""What the two scripts stand on, one room per idea; no room imports a script or models.py."""

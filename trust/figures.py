@@ -346,7 +346,7 @@ def _draw_questions(page, top):
         (34, "✓", "right?", "a stronger classifier\nof another kind agrees"),
         (205, "=", "balanced?", "as many images\nof every class"),
         (355, "❖", "varied?", "precision, recall and coverage\nbeside real images"),
-        (571, "≠", "new?", "compared with the closest\nof all training images"),
+        (571, "≠", "new?", "compared with the closest\ntraining image of the class"),
         (765, "↗", "useful?", "a classifier trained on\nthem alone, tested on\nreal images"),
     ):
         page.add_patch(Circle((x + 14, top + 56), 14, facecolor=STRONG))
@@ -459,10 +459,12 @@ def draw_confidence(file, generated, real, threshold, weak):
         ("in between", MUTED, 672, weak, threshold),
         (f"strong, {100 * threshold:g} % and more", STRONG, right, threshold, np.inf),
     )
-    sets = (generated, GENERATED, "generated", 90), (real, REAL, "real held-out", 114)
+    first = f"the first {len(generated):,} generated images"
+    others = f"{len(real):,} real held-out images"
+    sets = (generated, GENERATED, first, 90), (real, REAL, others, 114)
     with _page(file, 476, "How sure the classifier is") as page:
         for confidence, colour, name, y in sets:
-            _draw_key(page, MARGIN, y, colour, f"{len(confidence):,} {name} images")
+            _draw_key(page, MARGIN, y, colour, name)
             for _, _, x, low, high in zones:
                 inside = (confidence >= low) & (confidence < high)
                 share = _percent(np.mean(inside)) if len(confidence) else "none"

@@ -3,7 +3,7 @@
 It stands in for a human eye: of another kind than the dense classifier that selects, far stronger,
 and trained on distorted and softened images, as generated ones are.
 
-python -m trust.referee --dataset fashion_mnist --epochs 20     (makes a bundled one again)
+python -m trust.referee --dataset fashion_mnist --epochs 50     (makes a bundled one again)
 """
 
 import json

@@ -13,7 +13,7 @@ import numpy as np
 
 from trust.cli import Parser, UserError, run
 
-PERCENT, PLAIN, NATS, COUNT = "{:.2f} %", "{:.4f}", "{:.2f}", "{:,.0f}"
+PERCENT, PLAIN, TWO_DIGITS, COUNT = "{:.2f} %", "{:.4f}", "{:.2f}", "{:,.0f}"
 # The sets that are compared, and how the keys of each begin in a report.
 SETS = {"generated": "", "real": "real_", "reconstructed": "reconstructed_", "planted": "planted_"}
 
@@ -37,17 +37,17 @@ ROWS = [
     Row("referee agrees with weak images", "weak_agreement", PERCENT),
     Row("calibration error", "ece", PLAIN),
     Row("... with the temperature of real images", "ece_real_temperature", PLAIN),
-    Row("rarest per commonest class, strong", "class_balance", NATS),
+    Row("rarest per commonest class, strong", "class_balance", TWO_DIGITS),
     Row("examined: as many of each class", "images", COUNT),
-    Row("Fréchet distance to test images", "frechet", NATS),
+    Row("Fréchet distance to test images", "frechet", PLAIN),
     Row("precision", "precision", PLAIN),
     Row("recall", "recall", PLAIN),
     Row("density", "density", PLAIN),
     Row("coverage", "coverage", PLAIN),
-    Row("distance to closest training image", "nearest_distance_median", NATS),
+    Row("distance to closest training image", "nearest_distance_median", TWO_DIGITS),
     Row("within closest 1 % of test images", "copy_rate", PERCENT),
-    Row("within closest 1 % of reconstructions", "copy_rate_of_blurred", PERCENT),
-    Row("copying z (above 3: copies)", "copying_z", NATS),
+    Row("within closest 1 % of reconstructed images", "copy_rate_of_blurred", PERCENT),
+    Row("copying z (above 3: copies)", "copying_z", TWO_DIGITS),
     Row("trained on them: accuracy", "usefulness_accuracy", PERCENT),
 ]
 # Of the run.
@@ -55,19 +55,21 @@ RUN_ROWS = [
     Row("trained on as many real images, no filter", "unfiltered_usefulness_accuracy", PERCENT),
     Row("half-way between two classes: pass", "halfway_strong_rate", PERCENT),
     Row("... and the referee agrees with those", "halfway_strong_agreement", PERCENT),
-    Row("drawn from the other prior: pass", "other_prior_strong_rate", PERCENT),
-    Row("temperature, fitted on reconstructions", "temperature", PLAIN),
+    Row("drawn from the mixture: pass", "strong_rate_mixture", PERCENT),
+    Row("drawn from N(0, I): pass", "strong_rate_normal", PERCENT),
+    Row("temperature in use", "temperature", PLAIN),
+    Row("temperature, fitted on reconstructions", "temperature_reconstructions", PLAIN),
     Row("temperature, fitted on real images", "temperature_real_images", PLAIN),
     Row("classifier accuracy, test images", "classifier_test_accuracy", PERCENT),
     Row("referee accuracy, test images", "referee_test_accuracy", PERCENT),
-    Row("negative ELBO, prior N(0, I), nats", "negative_elbo_normal", NATS),
-    Row("negative ELBO, fitted mixture, nats", "negative_elbo_mixture", NATS),
-    Row("sharpness: weight of the reconstruction", "sharpness", NATS),
+    Row("negative ELBO, prior N(0, I), nats", "negative_elbo_normal", TWO_DIGITS),
+    Row("negative ELBO, fitted mixture, nats", "negative_elbo_mixture", TWO_DIGITS),
+    Row("sharpness of test images after training", "sharpness", TWO_DIGITS),
 ]
 # The README's short table has these rows, its long one these columns.
 HEADLINE = (
     *("strong_rate", "strong_agreement", "strong_error_bound", "class_balance"),
-    *("frechet", "recall", "copy_rate", "usefulness_accuracy"),
+    *("frechet", "recall", "copy_rate_of_blurred", "usefulness_accuracy"),
 )
 KINDS = (
     ("naive", "as in the naive method"),
@@ -97,6 +99,11 @@ def flatten(metrics, run):
         for row in ROWS
         for name, prefix in SETS.items()
     ]
+    run = run | {
+        f"{name}_{key}": value
+        for name in ("unfiltered", "halfway")
+        for key, value in metrics.get(name, {}).items()
+    }
     keys += [(row.key, run.get(row.key)) for row in RUN_ROWS]
     return {key: value for key, value in keys if value is not None}
 
@@ -140,12 +147,13 @@ def print_report(report, class_names):
 
 
 def cell(values, form):
-    """Mean and standard deviation of the values as text, nothing where they are missing."""
-    if None in values:
+    """Mean and standard deviation of the values as text: nothing where one is missing, an empty
+    string, and "none" where one has no value, None."""
+    if "" in values:
         return ""
-    values = np.array(values, dtype=float) * (100 if form == PERCENT else 1)
-    if np.isnan(values).any():
+    if None in values:
         return "none"
+    values = np.array(values, dtype=float) * (100 if form == PERCENT else 1)
     number, unit = form.removesuffix(" %"), " %" * form.endswith(" %")
     spread = f" ± {number.format(values.std(ddof=1))}" if len(values) > 1 else ""
     return number.format(values.mean()) + unit + spread
@@ -156,11 +164,12 @@ def read_reports(folder):
     wrote.  Raises UserError where there is none, or a file is not the report that it is called."""
     found = {}
     for path in sorted(Path(folder).glob("*-*-*.json")):
-        dataset, kind, _ = path.stem.rsplit("-", 2)
+        dataset, kind, seed = path.stem.rsplit("-", 2)
         try:
             report = json.loads(path.read_text())
-            if report["dataset"] != dataset or not isinstance(report["seconds"], dict):
+            if report["dataset"] != dataset or str(report["flags"]["seed"]) != seed:
                 raise ValueError
+            dict(report["seconds"])
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UserError(f"{str(path)!r} is no report of {dataset}: run make table") from error
         found.setdefault((dataset, kind), []).append(report)
@@ -180,7 +189,7 @@ def results_table(columns, rows):
     """A Markdown table of (title, reports, beginning of the keys) columns and Row rows."""
     cells = {
         row.title: [
-            cell([report.get(prefix + row.key) for report in reports], row.form)
+            cell([report.get(prefix + row.key, "") for report in reports], row.form)
             for _, reports, prefix in columns
         ]
         for row in rows
@@ -207,7 +216,7 @@ def readme_tables(folder):
     each_stage = (stage for reports in seconds for each in reports for stage in each["seconds"])
     stages = dict.fromkeys([*each_stage, "peak_memory_gb"])
     rows = [
-        (stage, [cell([each.get(stage) for each in reports], "{:.1f}") for reports in seconds])
+        (stage, [cell([each.get(stage, "") for each in reports], "{:.1f}") for reports in seconds])
         for stage in stages
     ]
     tables["seconds, and peak memory in GB"] = table(sets, rows)
