@@ -91,14 +91,14 @@ def test_a_report_leaves_out_what_was_not_asked_but_not_what_has_no_value():
         (None, report.PERCENT, ""),
         (math.nan, report.PERCENT, "none"),
         (math.nan, report.COUNT, "none"),
-        (np.float64("nan"), report.NATS, "none"),
+        (np.float64("nan"), report.TWO_DIGITS, "none"),
         (0.98765, report.PERCENT, "98.77 %"),
         (1, report.PERCENT, "100.00 %"),
         (0.0, report.PERCENT, "0.00 %"),
         (0.98765, report.PLAIN, "0.9877"),
-        (np.float32(-17.8), report.NATS, "-17.80"),
+        (np.float32(-17.8), report.TWO_DIGITS, "-17.80"),
         (12_345, report.COUNT, "12,345"),
-        (math.inf, report.NATS, "inf"),
+        (math.inf, report.TWO_DIGITS, "inf"),
     ],
 )
 def test_a_number_as_text(value, form, expected):
@@ -153,7 +153,7 @@ def write_reports(folder, dataset, kind, seeds, start):
     for seed in seeds:
         keys = [prefix + key for prefix in report.SETS.values() for key in SET_KEYS] + RUN_KEYS
         values = {key: start + k / 1000 + seed / 100 for k, key in enumerate(keys)}
-        values |= {"dataset": dataset, "peak_memory_gb": 1.0 + seed}
+        values |= {"dataset": dataset, "peak_memory_gb": 1.0 + seed, "flags": {"seed": seed}}
         values["seconds"] = {"generating": 2.0 * seed, "total": 60.0}
         outputs.write_json(folder / f"{dataset}-{kind}-{seed}.json", values)
         reports.append(values)
@@ -181,11 +181,12 @@ def expected_cell(values, form):
 
 def test_a_cell_by_hand():
     assert report.cell([0.25, 0.26, 0.27], report.PERCENT) == "26.00 % ± 1.00"
-    assert report.cell([1.5], report.NATS) == "1.50"
+    assert report.cell([1.5], report.TWO_DIGITS) == "1.50"
     assert report.cell([0.5], report.PERCENT) == "50.00 %"
     assert report.cell([1000, 3000], report.COUNT) == "2,000 ± 1,414"
     assert report.cell([0.1, math.nan], report.PLAIN) == "none"
-    assert report.cell([0.1, None], report.PLAIN) == ""
+    assert report.cell([0.1, None], report.PLAIN) == "none"
+    assert report.cell([0.1, ""], report.PLAIN) == ""
 
 
 def test_the_tables_are_means_and_deviations_of_the_reports(tmp_path):

@@ -147,13 +147,13 @@ def print_report(report, class_names):
 
 
 def cell(values, form):
-    """Mean and standard deviation of the values as text: nothing where one is missing, an empty
-    string, and "none" where one has no value, None."""
+    """Mean and standard deviation of the values as text: nothing where one is missing, which is an
+    empty string, and "none" where one has no value, which is None or NaN."""
     if "" in values:
         return ""
-    if None in values:
+    values = np.array(values, dtype=float) * (100 if form == PERCENT else 1)  # None is NaN
+    if np.isnan(values).any():
         return "none"
-    values = np.array(values, dtype=float) * (100 if form == PERCENT else 1)
     number, unit = form.removesuffix(" %"), " %" * form.endswith(" %")
     spread = f" ± {number.format(values.std(ddof=1))}" if len(values) > 1 else ""
     return number.format(values.mean()) + unit + spread
