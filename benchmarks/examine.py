@@ -63,7 +63,7 @@ def main():
         print(f"{row.title:44}{report.show(values.get(row.key), row.form):>14}")
     if given.report:
         origin = report.origin(arguments, settings)
-        flags = vars(given) | {"seed": int(seed)}
+        flags = {"file": given.file, "load": given.load, "seed": int(seed)}
         outputs.write_json(given.report, origin | {"flags": flags} | values)
 
 
