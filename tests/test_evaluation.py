@@ -510,7 +510,7 @@ def test_of_small_sets_what_cannot_be_answered_is_nan(n):
         expected |= {"frechet"}
     if n == 0:
         expected |= {
-            *("strong_agreement", "nearest_distance_median"),
+            *("strong_agreement", "strong_error", "strong_error_bound", "nearest_distance_median"),
             *("copy_rate", "copy_rate_of_blurred", "copying_z"),
         }
     assert unanswered == expected
