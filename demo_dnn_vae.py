@@ -15,12 +15,13 @@ from trust.neighbours import nearest_of_class
 
 # Settled when the models are trained; --load takes them from the folder it is given.
 TRAINING = {
-    "epochs": 14,
+    "epochs": 12,
     "latent_dim": 24,
     "learning_rate": 1e-2,
     "seed": 0,
     "split": "shared",
 }
+USEFULNESS_EPOCHS = 3  # of the classifiers that measure it: what counts is their difference
 CLOUD = 2000  # latents that prior.png shows of each kind
 
 
@@ -171,7 +172,7 @@ def train(arguments, sets, networks, clock):
         training.train_vae(vae, sets.vae.images, arguments.epochs, rate, seed)
     with clock("fitting the mixture to its codes"):
         codes = training.encode(vae, sets.vae.images)
-        mixture = priors.fit_mixture(*codes, sets.vae.labels, seed)
+        mixture = priors.fit_mixture(*codes, sets.vae.labels, seed).narrowed(priors.NARROWING)
     with clock("training the classifier"):
         training.train_classifier(networks["classifier"], *sets.classifier, seed)
     return mixture
@@ -184,7 +185,7 @@ def usefulness(data, seed, images, labels):
         return float("nan")
     training.make_reproducible(seed)
     classifier = models.build_classifier(data.classes)
-    training.train_classifier(classifier, images, labels, seed)
+    training.train_classifier(classifier, images, labels, seed, epochs=USEFULNESS_EPOCHS)
     return np.mean(training.predict(classifier, data.x_test).argmax(axis=1) == data.y_test)
 
 
@@ -247,15 +248,15 @@ def generate(arguments, data, sets, networks, mixture, temperature, rng):
     )
 
 
-def measure_yardstick(arguments, data, sets, filtered, judge, test_features):
+def measure_yardstick(arguments, data, sets, filtered, network):
     """What every set is measured against: the referee, test images and their reconstructions."""
-    nearest = []
+    judge, nearest = partial(referee.judge, network), []
     for images in (filtered.test, filtered.held_out_reconstructed):
         strong = images.strong(arguments.threshold)
         _, distance = nearest_of_class(strong.images, strong.labels, *sets.vae)
         nearest.append((distance, strong.labels))
     score = partial(usefulness, data, arguments.seed)
-    return evaluation.Yardstick(judge, score, sets.vae, test_features, *nearest)
+    return evaluation.Yardstick(judge, score, sets.vae, *judge(data.x_test), *nearest)
 
 
 def examine_sets(arguments, sets, filtered, yardstick):
@@ -277,14 +278,15 @@ def examine_sets(arguments, sets, filtered, yardstick):
     return accepted, metrics, {name: nearest for name, (_, nearest) in examined.items()}
 
 
-def examine_filter(arguments, data, filtered, accepted, quota, judge, temperatures):
+def examine_filter(arguments, data, filtered, accepted, quota, yardstick, temperatures):
     """The metrics {set: {key: number}} for which unaccepted images or true labels are needed.
 
     Also returns the referee's labels of the sample, (n,) integer.
     """
     threshold, sample = arguments.threshold, filtered.sample
     both = temperatures["temperature"], temperatures["temperature_real_images"]
-    referee_labels, _ = judge(sample.images)
+    referee_labels, _ = yardstick.judge(sample.images)
+    reconstructed_labels, _ = yardstick.judge(filtered.reconstructed.images)
     weak = sample.confidence < selection.WEAK
     metrics = {
         "generated": quota.rates()
@@ -298,16 +300,18 @@ def examine_filter(arguments, data, filtered, accepted, quota, judge, temperatur
         "halfway": filtered.halfway.rates(threshold),
     }
     counts = np.bincount(accepted.labels, minlength=data.classes)
-    for name, images in (("real", filtered.test), ("reconstructed", filtered.reconstructed)):
+    for name, images, judged in (
+        ("real", filtered.test, yardstick.test_labels),
+        ("reconstructed", filtered.reconstructed, reconstructed_labels),
+    ):
         rows = np.flatnonzero(images.confidence >= threshold)
         rows = rows[selection.first_of_each_class(images.labels[rows], counts)]
         metrics[name] |= evaluation.calibration(images.logits, data.y_test, *both)
         metrics[name] |= evaluation.errors(images.labels[rows], data.y_test[rows])
-        strong = images.take(rows)
-        agreement = evaluation.agreement(strong.labels, judge(strong.images)[0])
+        agreement = evaluation.agreement(images.labels[rows], judged[rows])
         metrics[name]["strong_agreement"] = agreement
     halfway = filtered.halfway.strong(threshold)
-    agreement = evaluation.agreement(halfway.labels, judge(halfway.images)[0])
+    agreement = evaluation.agreement(halfway.labels, yardstick.judge(halfway.images)[0])
     metrics["halfway"]["strong_agreement"] = agreement
     return metrics, referee_labels
 
@@ -428,15 +432,13 @@ def main():
         temperature = temperatures["temperature"]
         quota, filtered = generate(arguments, data, sets, networks, mixture, temperature, rng)
     with clock("examining"):
-        judge = partial(referee.judge, networks["referee"])
-        test_referee, test_features = judge(data.x_test)
-        yardstick = measure_yardstick(arguments, data, sets, filtered, judge, test_features)
+        yardstick = measure_yardstick(arguments, data, sets, filtered, networks["referee"])
         accepted, metrics, nearest = examine_sets(arguments, sets, filtered, yardstick)
         more, referee_labels = examine_filter(
-            arguments, data, filtered, accepted, quota, judge, temperatures
+            arguments, data, filtered, accepted, quota, yardstick, temperatures
         )
         metrics = report.merge(metrics, more)
-        run = describe_models(arguments, data, vae, mixture, filtered, test_referee)
+        run = describe_models(arguments, data, vae, mixture, filtered, yardstick.test_labels)
         other = {"mixture": "normal", "normal": "mixture"}[arguments.prior]
         run[f"strong_rate_{arguments.prior}"] = metrics["generated"]["strong_rate"]
         run[f"strong_rate_{other}"] = filtered.other_prior.rates(arguments.threshold)["strong_rate"]

@@ -44,7 +44,7 @@ def build_encoder(latent_dim, hidden=(512, 256)):
     return keras.Model(image, [z_mean, z_log_var], name="encoder")
 
 
-def build_decoder(latent_dim, hidden=(512, 784)):
+def build_decoder(latent_dim, hidden=(512, 512)):
     """Dense decoder: z (batch, latent_dim) -> Bernoulli logits (batch, 28, 28, 1)."""
     x = z = keras.Input((latent_dim,))
     for units in hidden:

@@ -8,8 +8,6 @@ FILE: an .npz with images (n, 28, 28) float32 in [0, 1], labels (n,), confidence
 how many images they were selected from.
 """
 
-from functools import partial
-
 import numpy as np
 
 import demo_dnn_vae as demo
@@ -43,12 +41,10 @@ def main():
     _, filtered = demo.generate(arguments, data, sets, networks, mixture, temperature, rng)
 
     with clock("examining"):
-        judge = partial(demo.referee.judge, networks["referee"])
         none = np.empty((len(labels), 0))
         theirs = selection.Classified(images, labels, confidence, none, none)
         filtered = filtered._replace(accepted=theirs)
-        features = judge(data.x_test)[1]
-        yardstick = demo.measure_yardstick(arguments, data, sets, filtered, judge, features)
+        yardstick = demo.measure_yardstick(arguments, data, sets, filtered, networks["referee"])
         _, metrics, _ = demo.examine_sets(arguments, sets, filtered, yardstick)
         counts = np.bincount(labels, minlength=data.classes)
         metrics["generated"] |= {

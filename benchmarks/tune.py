@@ -17,6 +17,18 @@ from trust import cli, datasets, evaluation, priors, selection
 GENERATED = 20_000
 
 
+def describe(every, strong, judge, held_out_features):
+    """How many pass, and how the strong images compare with held-out ones, as a line of text."""
+    labels, features = judge(strong.images)
+    answers = {
+        "strong": every.rates(0.95)["strong_rate"],
+        "agreement": evaluation.agreement(strong.labels, labels),
+        "frechet": evaluation.frechet_distance(features, held_out_features),
+        **evaluation.variety(features[::2], held_out_features[1::2]),
+    }
+    return ", ".join(f"{key} {value:.4f}" for key, value in answers.items())
+
+
 def main():
     parser = cli.Parser(description="Compare settings of the VAE on held-out training images.")
     add = parser.add_argument
@@ -26,6 +38,7 @@ def main():
     add("--learning-rate", type=float, nargs="+", default=[demo.TRAINING["learning_rate"]])
     add("--most-sharpness", type=float, nargs="+", help="else what the number of images allows")
     add("--components", type=int, nargs="+", default=[priors.COMPONENTS])
+    add("--narrowing", type=float, nargs="+", default=[priors.NARROWING])
     add("--seed", type=int, default=0)
     given = parser.parse_args()
     data = datasets.load_dataset(given.dataset)
@@ -60,23 +73,16 @@ def main():
             start = time.perf_counter()
             mixture = priors.fit_mixture(*codes, sets.vae.labels, given.seed, components)
             fitted = time.perf_counter() - start
-            images = training.decode(vae, mixture.sample(GENERATED, rng))
-            drawn = selection.classify(logits_of, temperature, images)
             print(f"{latent_dim=} {epochs=} {rate=} {sharpest=:.1f} {components=}")
-            alike = selection.cut_alike(drawn.strong(0.95), real.strong(0.95))
-            for name, every, strong in zip(
-                ("generated", "real"), (drawn, real), alike, strict=True
-            ):
-                labels, features = judge(strong.images)
-                answers = {
-                    "strong": every.rates(0.95)["strong_rate"],
-                    "agreement": evaluation.agreement(strong.labels, labels),
-                    "frechet": evaluation.frechet_distance(features, held_out_features),
-                    **evaluation.variety(features[::2], held_out_features[1::2]),
-                }
-                line = ", ".join(f"{key} {value:.4f}" for key, value in answers.items())
-                print(f"    {name}: {line}")
             print(f"    seconds: training {trained:.1f}, mixture {fitted:.1f}", flush=True)
+            for narrowing in given.narrowing:
+                z = mixture.narrowed(narrowing).sample(GENERATED, rng)
+                drawn = selection.classify(logits_of, temperature, training.decode(vae, z))
+                alike = selection.cut_alike(drawn.strong(0.95), real.strong(0.95))
+                for name, every, strong in zip(
+                    (f"{narrowing=}", "real"), (drawn, real), alike, strict=True
+                ):
+                    print(f"    {name}: {describe(every, strong, judge, held_out_features)}")
 
 
 if __name__ == "__main__":

@@ -440,6 +440,7 @@ def yardstick(seed=30, n=120):
         judge=judge,
         score=lambda images, labels: len(images) / 1000,
         training=training,
+        test_labels=judge(test_images)[0],
         test_features=judge(test_images)[1],
         test_nearest=(distance, test_labels),
         reconstructed_nearest=(distance + 0.1, test_labels),

@@ -155,6 +155,17 @@ def test_samples_have_the_moments_and_the_shares_of_the_mixture():
         np.testing.assert_allclose(np.cov(here.T), KNOWN.covariances[k], atol=0.06)
 
 
+def test_a_narrowed_mixture_has_its_components_where_they_were():
+    """Each draw is as many standard deviations from its component's mean as before."""
+    narrow = KNOWN.narrowed(0.25)
+    z, near = KNOWN.sample(1000, RNG(5)), narrow.sample(1000, RNG(5))
+    component = log_terms(KNOWN, z).argmax(axis=0)
+    offset = z - KNOWN.means[component]
+    np.testing.assert_allclose(near - KNOWN.means[component], offset / 2, atol=1e-5)
+    assert np.array_equal(narrow.weights, KNOWN.weights)
+    assert_close(KNOWN.narrowed(1), KNOWN, 0)
+
+
 def test_samples_come_in_no_order_and_from_the_generator_alone():
     z = KNOWN.sample(3000, RNG(4))
     np.testing.assert_array_equal(z, KNOWN.sample(3000, RNG(4)))

@@ -110,7 +110,7 @@ def test_the_layer_of_features_feeds_the_last():
     keras.utils.set_random_seed(0)
     network = referee.build_referee(4)
     labels, features = referee.judge(network, IMAGES[..., 0])
-    logits = network(IMAGES, training=False).numpy()
+    logits = network(IMAGES, training=False)[0].numpy()
     assert logits.shape == (5, 4) and features.shape == (5, 128)
     kernel, bias = network.layers[-1].get_weights()
     np.testing.assert_allclose(features @ kernel + bias, logits, atol=1e-5)

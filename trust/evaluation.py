@@ -185,7 +185,7 @@ class Yardstick(NamedTuple):
     judge: images (n, 28, 28) -> the referee's labels (n,) and features (n, d).
     score: images, labels -> accuracy on test images of a classifier trained on these alone.
     training: what the VAE has learned from: images (n, 28, 28) and labels (n,).
-    test_features: (m, d), the referee's, of test images.
+    test_labels (m,) and test_features (m, d): the referee's, of test images.
     test_nearest, reconstructed_nearest: of strong test images, and of strong reconstructions of
     held-out images, the distance to the nearest training image of their class, and the label.
     """
@@ -193,6 +193,7 @@ class Yardstick(NamedTuple):
     judge: Callable
     score: Callable
     training: tuple
+    test_labels: np.ndarray
     test_features: np.ndarray
     test_nearest: tuple
     reconstructed_nearest: tuple

@@ -12,6 +12,7 @@ import numpy as np
 COMPONENTS = 500
 CODES_PER_COMPONENT = 10  # at least, so that small data get fewer components
 ROUNDS = 10
+NARROWING = 0.94  # by measurement: most of a point more strong images, hardly less variety
 BLOCK = 6_000_000  # products of codes at a time, 25 MB
 
 
@@ -57,13 +58,20 @@ class GaussianMixture:
             z[here] = self.means[k] + z[here] @ self.factors[k].T
         return z.astype(np.float32)
 
+    def narrowed(self, share):
+        """The mixture whose covariances are `share` times these: fewer of its draws fall between
+        the codes.  What Kingma & Dhariwal 2018 call a reduced temperature."""
+        return GaussianMixture(self.weights, self.means, share * self.covariances)
+
     def log_prob(self, z):
         """log p(z) in nats, (n,) float64, of z (n, d)."""
         log_joint = np.empty((len(self.weights), len(z)))
-        for k, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
-            whitened = np.linalg.solve(factor, (z - mean).T)
-            log_scale = np.log(np.diag(factor)).sum() + 0.5 * len(mean) * math.log(2 * math.pi)
-            log_joint[k] = np.log(self.weights[k]) - log_scale - 0.5 * np.sum(whitened**2, axis=0)
+        roots = np.linalg.inv(self.factors)
+        for k, (mean, root) in enumerate(zip(self.means, roots, strict=True)):
+            whitened = (z - mean) @ root.T
+            log_scale = 0.5 * len(mean) * math.log(2 * math.pi) - np.log(np.diag(root)).sum()
+            squares = np.einsum("ij,ij->i", whitened, whitened)
+            log_joint[k] = np.log(self.weights[k]) - log_scale - 0.5 * squares
         return _log_sum_exp(log_joint)
 
 
@@ -97,12 +105,12 @@ def fit_mixture(z_mean, z_log_var, labels, seed, components=None, rounds=ROUNDS,
     for _ in range(rounds):
         parameters = _natural_parameters(*mixture)
         sums = np.zeros(parameters.shape)
-        for block in np.split(np.arange(n), range(size, n, size)):
-            statistics = _statistics(z_mean[block], variance[block])
-            log_joint = statistics @ parameters.T
-            log_joint[labels[block][:, None] != owners] = -np.inf
-            responsibilities = _softmax(log_joint)
-            sums += responsibilities.T @ statistics
+        for label in np.unique(labels):
+            rows, own = np.flatnonzero(labels == label), owners == label
+            for block in np.split(rows, range(size, len(rows), size)):
+                statistics = _statistics(z_mean[block], variance[block])
+                responsibilities = _softmax(statistics @ parameters[own].T)
+                sums[own] += responsibilities.T @ statistics
         mixture = _maximise(sums, owners, d, shrinkage)
     weights, means, covariances = mixture
     return GaussianMixture(weights, means + centre, covariances)

@@ -34,10 +34,8 @@ SHIFT = 2.0  # pixels
 
 
 def build_referee(classes):
-    """Residual network from images (n, 28, 28, 1) float32 in [0, 1] to logits (n, classes).
-
-    The layer "features", the input of the last, gives (n, 128) float32.
-    """
+    """Residual network from images (n, 28, 28, 1) float32 in [0, 1] to logits (n, classes) and the
+    features behind them (n, 128): float32."""
 
     def convolution(x, filters, strides=1, activation="relu"):
         x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
@@ -53,8 +51,8 @@ def build_referee(classes):
     change = convolution(convolution(x, 64), 64, activation="linear")
     x = layers.ReLU()(layers.Add()([x, change]))
     x = convolution(x, 128, strides=2)
-    x = layers.GlobalAveragePooling2D(name="features")(x)
-    return keras.Model(images, layers.Dense(classes)(x), name="referee")
+    features = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, [layers.Dense(classes)(features), features], name="referee")
 
 
 def distort(images, linear, shift, blur):
@@ -108,7 +106,7 @@ def train_referee(network, images, labels, epochs, seed, mirror=False):
 
     augmented = tf.data.Dataset.zip(batches, seeds).map(prepare, num_parallel_calls=2)
     # A model of the same layers has the optimizer, which then is not saved with the weights.
-    trainee = keras.Model(network.inputs, network.outputs, name=network.name)
+    trainee = keras.Model(network.inputs, network.outputs[0], name=network.name)
     trainee.compile(
         keras.optimizers.SGD(
             OneCycle(PEAK_RATE * (size / BATCH) ** 0.5, epochs * len(batches), warmup=0.1),
@@ -147,8 +145,10 @@ def bundled_referee(name):
 
 def judge(network, images):
     """The referee's labels (n,) integer and features (n, 128) float32 of images (n, 28, 28)."""
-    both = keras.Model(network.inputs, [network.output, network.get_layer("features").output])
-    logits, features = in_batches(lambda batch: both(as_pixels(batch), training=False), images, 500)
+    # Compiled, the convolutions take a third less time than one by one.
+    logits, features = in_batches(
+        lambda batch: network.predict_on_batch(as_pixels(batch)), images, 500
+    )
     return logits.argmax(axis=1), features
 
 

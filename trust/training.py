@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from trust.cli import UserError
 
-BATCH_SIZE = 256  # on each device
+VAE_BATCH, CLASSIFIER_BATCH = 512, 256  # on each device
 LEAST_STEPS = 100  # in an epoch, so that a small set is seen more often
 IMAGES_PER_SHARPNESS = 5000
 COLLAPSED_NATS = 0.5  # per image; a VAE of MNIST with a single latent keeps about 4
@@ -122,7 +122,7 @@ def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None, 
         vae,
         [images],
         epochs,
-        keras.optimizers.Nadam,
+        VAE_BATCH,
         learning_rate,
         seed,
         validation_data=None if validation_images is None else batches_in_order(validation_images),
@@ -141,17 +141,19 @@ def train_classifier(classifier, images, labels, seed, epochs=5, learning_rate=4
     """Trains the classifier on images (n, 28, 28), uint8 or float32 in [0, 1], and labels (n,);
     returns Keras's history of the loss in nats per image."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    optimizer = keras.optimizers.Adam
-    arrays = [images, labels]
-    return _fit(classifier, arrays, epochs, optimizer, learning_rate, seed, loss, verbose=verbose)
+    arrays, size = [images, labels], CLASSIFIER_BATCH
+    return _fit(classifier, arrays, epochs, size, learning_rate, seed, loss, verbose=verbose)
 
 
-def _fit(model, arrays, epochs, optimizer, learning_rate, seed, loss=None, **settings):
-    """Keras's fit on shuffled batches of the arrays, under the model's own strategy."""
-    batch_size = BATCH_SIZE * model.distribute_strategy.num_replicas_in_sync
+def _fit(model, arrays, epochs, batch_size, learning_rate, seed, loss=None, **settings):
+    """Keras's fit on shuffled batches of the arrays, under the model's own strategy.
+
+    batch_size: on each device.
+    """
+    batch_size *= model.distribute_strategy.num_replicas_in_sync
     steps = steps_in_epoch(arrays[0], batch_size)
     with model.distribute_strategy.scope():
-        model.compile(optimizer(OneCycle(learning_rate, epochs * steps)), loss)
+        model.compile(keras.optimizers.Adam(OneCycle(learning_rate, epochs * steps)), loss)
     history = model.fit(
         shuffled_batches(*arrays, batch_size=batch_size, seed=seed),
         epochs=epochs,
@@ -171,13 +173,13 @@ def batches_in_order(images, batch_size=500):
 
 def in_batches(function, array, batch_size=1000):
     """function(batch) of all batches of the array, joined: a NumPy array, or a tuple of them where
-    the function gives a tuple of tensors."""
+    the function gives several tensors."""
     if not len(array):  # Keras cannot convolve an empty batch
         blank = in_batches(function, np.zeros((1, *array.shape[1:]), array.dtype))
         return tf.nest.map_structure(lambda values: values[:0], blank)
     starts = range(0, len(array), batch_size)
     parts = [function(array[start : start + batch_size]) for start in starts]
-    return tf.nest.map_structure(lambda *same: np.concatenate([x.numpy() for x in same]), *parts)
+    return tf.nest.map_structure(lambda *same: np.concatenate([*map(np.asarray, same)]), *parts)
 
 
 def predict(model, images):
