@@ -1,25 +1,25 @@
-"""This project against PyTorch: training speed at equal model and batch, and time to quality.
+"""Races against the naive method, PyTorch and JAX, in pairs: medians and ranges.
 
-python benchmarks/race.py --peer-python ~/torch/bin/python
+python benchmarks/race.py --peer-python ~/peers/bin/python
 
---peer-python: a Python with torch and numpy (benchmarks/torch_vae.py says which). Run it on an idle
-machine. Peer and ours take turns, each in a process of its own, so that both meet the same weather.
+--peer-python: a Python with what torch_vae.py and jax_vae.py name. Run it on an idle machine.
+Those that race take turns, each in a process of its own, so that all meet the same weather.
 
-dense, conv: the peer's networks at batch 256, trained by torch_vae.py and by keras_vae.py; seconds
-per epoch are the median of all epochs but the first, in which either warms up. Ours is compiled in
-the first; that time counts in the last race.
-matmul: what the machine can do, the best of 20 products of 2048 x 2048 float32 matrices in NumPy
-just before a pair, and the share of it that our dense training reaches.
-quality: seconds of training until our VAE, by the recipe of demo_dnn_vae.py, has the test nats that
-the peer (dense, batch 128, 10 epochs) ends with.
+job: the seconds of the whole naive method (naive.py), and of the whole main script.
+dense: one dense VAE at batch 256, by PyTorch, torch.compile, JAX, and Keras as this project trains;
+seconds per epoch are the median of all epochs but the first, in which each compiles or warms up.
+The matmul rate is what the machine can do: the best of 20 products of 2048 x 2048 float32 matrices
+in NumPy just before; the share is how much of it our dense training reaches.
+quality: seconds of training, compilation included, until our VAE, by the recipe of demo_dnn_vae.py
+and at weight 1, has the test nats that the peer (dense, batch 128, 10 epochs) ends with.
 """
 
 import argparse
 import os
 import re
-import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -27,6 +27,11 @@ import numpy as np
 
 HERE = Path(__file__).parent
 IMAGES, BATCH, LATENT_DIM = 60_000, 256, 20
+PEERS = {
+    "PyTorch": ["torch_vae.py"],
+    "torch.compile": ["torch_vae.py", "--compile"],
+    "JAX": ["jax_vae.py"],
+}
 FIRST_LAYER = 784 * 400
 OTHER_LAYERS = 400 * 2 * LATENT_DIM + LATENT_DIM * 400 + 400 * 784
 # A product and a sum for each weight and image: forwards and for the gradients of weights and
@@ -34,16 +39,22 @@ OTHER_LAYERS = 400 * 2 * LATENT_DIM + LATENT_DIM * 400 + 400 * 784
 DENSE_FLOPS = 2 * (2 * FIRST_LAYER + 3 * OTHER_LAYERS) * (IMAGES // BATCH * BATCH)
 
 
-def run(python, script, **options):
-    """The seconds that every epoch of training took, and the test nats at its end."""
-    flags = [f"--{name}={value}" for name, value in options.items()]
-    command = [python, HERE / script, HERE.parent / "data" / "mnist.npz", *flags]
+def call(python, script, *flags):
+    """Runs a script; returns what it printed."""
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    command = [python, script, *flags]
     process = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
     if process.returncode:
-        sys.exit(f"{script} failed: does {python} have what it imports?")
-    ends = [float(seconds) for seconds in re.findall(r"([\d.]+) s\b", process.stdout)]
-    nats = float(re.findall(r"([\d.]+) nats", process.stdout)[-1])
+        sys.exit(f"{script.name} failed: does {python} have what it imports?")
+    return process.stdout
+
+
+def train(python, script, *flags, **options):
+    """The seconds that every epoch of training took, and the test nats at its end."""
+    options = [f"--{name}={value}" for name, value in options.items()]
+    printed = call(python, HERE / script, HERE.parent / "data" / "mnist.npz", *flags, *options)
+    ends = [float(seconds) for seconds in re.findall(r"([\d.]+) s\b", printed)]
+    nats = float(re.findall(r"([\d.]+) nats", printed)[-1])
     return np.diff(ends, prepend=0.0), nats
 
 
@@ -59,60 +70,80 @@ def matmul_rate():
     return 2 * n**3 / min(seconds)
 
 
-def race_speed(arch, arguments):
-    ratios, shares = [], []
-    options = {"arch": arch, "batch": BATCH, "latent": LATENT_DIM, "epochs": arguments.epochs}
-    for pair in range(arguments.pairs):
+def show(what, values):
+    """Prints the median and the range."""
+    low, middle, high = np.quantile(values, [0, 0.5, 1])
+    print(f"{what}: median {middle:.2f}, from {low:.2f} to {high:.2f}", flush=True)
+
+
+def race_job(arguments):
+    """The whole main script against the whole naive method."""
+    ratios = []
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = [
+            (HERE / "naive.py", "--out", f"{folder}/naive.npz"),
+            (HERE.parent / "demo_dnn_vae.py", "--out", folder),
+        ]
+        for _ in range(arguments.pairs):
+            seconds = []
+            for job in jobs:
+                start = time.perf_counter()
+                call(sys.executable, *job)
+                seconds.append(time.perf_counter() - start)
+            ratios.append(seconds[0] / seconds[1])
+            print(f"job: naive method {seconds[0]:.1f} s, main script {seconds[1]:.1f} s")
+            show("job: times as fast as the naive method", ratios)
+
+
+def race_dense(arguments):
+    """The same dense VAE at the same batch, by each."""
+    options = {"batch": BATCH, "latent": LATENT_DIM, "epochs": arguments.epochs}
+    ratios, shares = {name: [] for name in PEERS}, []
+    for _ in range(arguments.pairs):
         rate = matmul_rate()
-        theirs, _ = run(arguments.peer_python, "torch_vae.py", **options)
-        ours, _ = run(sys.executable, "keras_vae.py", **options)
-        theirs, ours = np.median(theirs[1:]), np.median(ours[1:])
-        ratios.append(theirs / ours)
-        line = f"{arch} {pair + 1}: peer {theirs:.2f} s, ours {ours:.2f} s an epoch, "
-        line += f"ratio {ratios[-1]:.2f}"
-        if arch == "dense":
-            shares.append(DENSE_FLOPS / ours / rate)
-            line += f"; matmul {rate / 1e9:.0f} GFLOP/s, share {shares[-1]:.0%}"
+        ours = np.median(train(sys.executable, "keras_vae.py", **options)[0][1:])
+        shares.append(DENSE_FLOPS / ours / rate)
+        line = f"dense: ours {ours:.2f} s an epoch, matmul {rate / 1e9:.0f} GFLOP/s"
+        for name, script in PEERS.items():
+            theirs = np.median(train(arguments.peer_python, *script, **options)[0][1:])
+            ratios[name].append(theirs / ours)
+            line += f", {name} {theirs:.2f} s"
         print(line, flush=True)
-    print(f"{arch}: median ratio {statistics.median(ratios):.2f}")
-    if shares:
-        print(f"{arch}: median share of the matmul rate {statistics.median(shares):.0%}")
+    for name in PEERS:
+        show(f"dense: seconds of {name} over ours", ratios[name])
+    show("dense: share of the matmul rate", shares)
 
 
 def race_to_quality(arguments):
-    shares = []
-    for pair in range(arguments.pairs):
-        theirs, aim = run(arguments.peer_python, "torch_vae.py", arch="dense", batch=128, epochs=10)
-        ours, nats = run(
-            sys.executable, "keras_vae.py", arch="default", epochs=arguments.quality_epochs
-        )
-        shares.append(ours.sum() / theirs.sum())
-        verdict = "reached" if nats <= aim else "MISSED: more --quality-epochs"
-        print(
-            f"quality {pair + 1}: peer {theirs.sum():.1f} s to {aim:.2f} nats, "
-            f"ours {ours.sum():.1f} s to {nats:.2f} ({verdict}), share {shares[-1]:.2f}",
-            flush=True,
-        )
-    print(f"quality: median share of the peer's seconds {statistics.median(shares):.2f}")
+    """Seconds until our VAE has the nats that the peer ends with."""
+    ratios = {name: [] for name in PEERS}
+    options = {"arch": "default", "epochs": arguments.quality_epochs}
+    for _ in range(arguments.pairs):
+        ours, nats = train(sys.executable, "keras_vae.py", **options)
+        line = f"quality: ours {ours.sum():.1f} s to {nats:.2f} nats"
+        for name, script in PEERS.items():
+            theirs, aim = train(arguments.peer_python, *script, batch=128, epochs=10)
+            ratios[name].append(ours.sum() / theirs.sum())
+            verdict = "reached" if nats <= aim else "MISSED: more --quality-epochs"
+            line += f", {name} {theirs.sum():.1f} s to {aim:.2f} ({verdict})"
+        print(line, flush=True)
+    for name in PEERS:
+        show(f"quality: our seconds over {name}'s", ratios[name])
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--peer-python", required=True, help="a Python that has torch")
+    parser.add_argument("--peer-python", required=True, help="a Python that has torch and jax")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=4, help="two at least")
     parser.add_argument("--quality-epochs", type=int, default=2, help="of ours")
-    parser.add_argument(
-        "--races", nargs="+", default=["dense", "conv", "quality"], help="some of the three"
-    )
+    races = {"job": race_job, "dense": race_dense, "quality": race_to_quality}
+    parser.add_argument("--races", nargs="+", choices=races, default=list(races))
     arguments = parser.parse_args()
     for race in arguments.races:
-        if race == "quality":
-            race_to_quality(arguments)
-        else:
-            race_speed(race, arguments)
+        races[race](arguments)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,74 @@
+"""The test likelihood of the VAE trained on the negative ELBO itself, by importance samples.
+
+PYTHONPATH=. python benchmarks/likelihood.py --dataset mnist --seed 0
+
+The network, latents, epochs and learning rate are those of demo_dnn_vae.py, the weight of the
+reconstruction is 1, and all training images are learned from: the number to hold beside published
+ones.  Prints nats per image, with N(0, I) as the prior and with a mixture fitted to the codes.
+"""
+
+import math
+
+import numpy as np
+
+import demo_dnn_vae as demo
+from trust import cli, datasets, priors
+
+IMAGES = 1000
+
+
+def negative_log_likelihood(vae, prior, images, samples, rng):
+    """-log p(x) in nats of images (n, 28, 28) uint8, (n,): too high by less, the more samples.
+
+    Importance samples of z from q(z|x): Burda, Grosse & Salakhutdinov 2016, eq. 8.
+    """
+    training = demo.training
+    nats = np.empty(len(images))
+    for row, image in enumerate(images):
+        z_mean, z_log_var = training.encode(vae, image[None])
+        codes = np.repeat(z_mean, samples, axis=0), np.repeat(z_log_var, samples, axis=0)
+        z = training.sample_codes(*codes, rng)
+        logits = vae.decoder(z).numpy()[..., 0].astype(float)
+        log_p = -(np.logaddexp(0, logits) - image / 255 * logits).sum(axis=(1, 2))
+        squares = (z - z_mean) ** 2 / np.exp(z_log_var)
+        log_q = -0.5 * np.sum(math.log(2 * math.pi) + z_log_var + squares, axis=1)
+        log_weights = log_p + prior.log_prob(z) - log_q
+        nats[row] = math.log(samples) - np.logaddexp.reduce(log_weights)
+    return nats
+
+
+def main():
+    parser = cli.Parser(description="Estimate the test likelihood of the VAE trained at weight 1.")
+    defaults = demo.TRAINING
+    add = parser.add_argument
+    add("--dataset", choices=list(datasets.BUNDLED), default="mnist")
+    add("--latent-dim", type=cli.positive_int, default=defaults["latent_dim"])
+    add("--epochs", type=cli.positive_int, default=defaults["epochs"])
+    add("--learning-rate", type=cli.positive_float, default=defaults["learning_rate"])
+    add("--samples", type=cli.positive_int, default=500, help="of z for each image")
+    add("--seed", type=cli.seed, default=0)
+    given = parser.parse_args()
+    data = datasets.load_dataset(given.dataset)
+    demo.import_tensorflow()
+    training = demo.training
+    training.make_reproducible(given.seed)
+    vae = demo.models.build_vae(given.latent_dim, seed=given.seed)
+    training.train_vae(vae, data.x_train, given.epochs, given.learning_rate, given.seed)
+    mixture = priors.fit_mixture(*training.encode(vae, data.x_train), data.y_train, given.seed)
+    every_tenth = data.x_test[:: len(data.x_test) // IMAGES]  # the first half of MNIST is easier
+    for name, prior in (
+        ("N(0, I)", priors.StandardNormal(given.latent_dim)),
+        ("fitted mixture", mixture),
+    ):
+        rng = np.random.default_rng(given.seed)
+        bound = training.negative_elbo(vae, prior, data.x_test, rng)
+        nats = negative_log_likelihood(vae, prior, every_tenth, given.samples, rng)
+        error = nats.std(ddof=1) / math.sqrt(len(nats))
+        print(
+            f"prior {name}: negative ELBO {bound:.2f}, -log p(x) at most {nats.mean():.2f} "
+            f"(standard error {error:.2f}) nats"
+        )
+
+
+if __name__ == "__main__":
+    cli.run(main)
