@@ -15,7 +15,7 @@ from trust.neighbours import nearest_of_class
 
 # Settled when the models are trained; --load takes them from the folder it is given.
 TRAINING = {
-    "epochs": 12,
+    "epochs": 16,
     "latent_dim": 24,
     "learning_rate": 1e-2,
     "seed": 0,

@@ -16,7 +16,7 @@ SHOWN = 20  # two rows of a figure that is ten images wide
 
 def parse_arguments():
     parser = cli.Parser(description="Train a VAE on each data set and draw what it learned.")
-    cli.add_shared_arguments(parser, epochs=6, latent_dim=2, learning_rate=6e-3)
+    cli.add_shared_arguments(parser, epochs=10, latent_dim=2, learning_rate=1.5e-2)
     return parser.parse_args()
 
 

@@ -1,6 +1,6 @@
 """One list of rows for the terminal's table, the JSON's order and the README's tables.
 
-python -m trust.report results     (the reports are written by `make table`)
+python -m trust.report benchmarks/results     (the reports are written by `make table`)
 """
 
 import importlib.metadata
@@ -223,11 +223,29 @@ def readme_tables(folder):
     return tables
 
 
+INTRODUCTION = """# Results
+
+What `make table` and `make naive` print: means and standard deviations over the seeds whose reports
+are in this folder.
+
+- *Generated*: the balanced strong images. *Disjoint halves*: the same with `--split disjoint`, where
+  the VAE learns from one half of the images and the classifier from the other. *As in the naive
+  method*: `benchmarks/naive.py`, examined by `benchmarks/examine.py` against the models of seed 0
+  and cut to what it has in each class.
+- *Real, same filter*: held-out images, from which neither VAE nor classifier learned; but test
+  images, with their true labels, in the rows on wrong strong images, agreement and calibration,
+  since the referee has learned from the held-out ones.
+- Two controls: *reconstructions of test images* are blurred as generated ones are, yet no copies;
+  *5 % planted copies* are the generated set with a twentieth replaced by noisy training images.
+"""
+
+
 def main():
     parser = Parser(description="Print the README's tables from the reports in a folder.")
     parser.add_argument("folder", help="where `make table` wrote its reports")
-    for title, markdown in readme_tables(parser.parse_args().folder).items():
-        print(f"**{title}**\n\n{markdown}\n")
+    tables = readme_tables(parser.parse_args().folder)
+    print(INTRODUCTION)
+    print("\n\n".join(f"## {title}\n\n{markdown}" for title, markdown in tables.items()))
 
 
 if __name__ == "__main__":
