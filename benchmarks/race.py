@@ -10,8 +10,8 @@ dense: one dense VAE at batch 256, by PyTorch, torch.compile, JAX, and Keras as 
 seconds per epoch are the median of all epochs but the first, in which each compiles or warms up.
 The matmul rate is what the machine can do: the best of 20 products of 2048 x 2048 float32 matrices
 in NumPy just before; the share is how much of it our dense training reaches.
-quality: seconds of training, compilation included, until our VAE, by the recipe of demo_dnn_vae.py
-and at weight 1, has the test nats that the peer (dense, batch 128, 10 epochs) ends with.
+quality: seconds of training, compilation included, until our networks with our schedule, at weight
+1, have the test nats that the peer (dense, batch 128, 10 epochs) ends with.
 """
 
 import argparse

@@ -228,10 +228,10 @@ INTRODUCTION = """# Results
 What `make table` and `make naive` print: means and standard deviations over the seeds whose reports
 are in this folder.
 
-- *Generated*: the balanced strong images. *Disjoint halves*: the same with `--split disjoint`, where
-  the VAE learns from one half of the images and the classifier from the other. *As in the naive
-  method*: `benchmarks/naive.py`, examined by `benchmarks/examine.py` against the models of seed 0
-  and cut to what it has in each class.
+- *Generated*: the balanced strong images. *Disjoint halves*: the same with `--split disjoint`; the
+  VAE learns from one half of the images, the classifier from the other. *As in the naive method*:
+  `benchmarks/naive.py`, examined by `benchmarks/examine.py` against the models of seed 0 and cut to
+  what it has in each class.
 - *Real, same filter*: held-out images, from which neither VAE nor classifier learned; but test
   images, with their true labels, in the rows on wrong strong images, agreement and calibration,
   since the referee has learned from the held-out ones.
