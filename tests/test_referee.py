@@ -200,7 +200,7 @@ def test_a_damaged_referee_is_refused_with_a_sentence(tmp_path, monkeypatch, dam
         referee.build_referee(7).save_weights(path)
     with pytest.raises(saving.SavedModelsError, match=path.name) as caught:
         referee.bundled_referee("mnist")
-    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value).splitlines()) == 1 and "git checkout" in str(caught.value)
 
 
 def test_the_command_trains_a_referee_and_keeps_the_other(tmp_path, monkeypatch, capsys):

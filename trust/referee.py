@@ -134,12 +134,15 @@ def bundled_weights(name):
 
 
 def bundled_referee(name):
-    """The referee of the bundled set `name`, a keras.Model that gives logits (n, classes).
+    """The referee of the bundled set `name`, a keras.Model as build_referee makes it.
 
     Raises SavedModelsError where its file is missing or damaged.
     """
     network = build_referee(len(datasets.BUNDLED[name]))
-    saving.load_weights(network, bundled_weights(name))
+    try:
+        saving.load_weights(network, bundled_weights(name))
+    except saving.SavedModelsError as error:
+        raise saving.SavedModelsError(f"{error}: get it back with git checkout data") from error
     return network
 
 
