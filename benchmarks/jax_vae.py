@@ -53,7 +53,8 @@ state = optimizer.init(weights)
 
 @jax.jit
 def train_epoch(weights, state, key):
-    order = jax.random.permutation(key, len(train))
+    key, shuffle = jax.random.split(key)
+    order = jax.random.permutation(shuffle, len(train))
     batches = order[: len(train) // args.batch * args.batch].reshape(-1, args.batch)
 
     def step(carry, batch):

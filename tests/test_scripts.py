@@ -377,7 +377,8 @@ def test_interrupted_runs_leave_whole_files(quick, tmp_path):
         if status in (130, 143):
             assert len(lines) == 1 and "files written earlier are whole" in lines[0]
         else:
-            assert lines == []
+            # What is raised inside a destructor, Python only mentions.
+            assert lines == [] or lines[0].startswith("Exception ignored in")
         ends += status != 0
         for file in files:
             content = file.read_bytes()

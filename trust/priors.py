@@ -66,8 +66,8 @@ class GaussianMixture:
     def log_prob(self, z):
         """log p(z) in nats, (n,) float64, of z (n, d)."""
         log_joint = np.empty((len(self.weights), len(z)))
-        roots = np.linalg.inv(self.factors)
-        for k, (mean, root) in enumerate(zip(self.means, roots, strict=True)):
+        for k, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
+            root = np.linalg.inv(factor)
             whitened = (z - mean) @ root.T
             log_scale = 0.5 * len(mean) * math.log(2 * math.pi) - np.log(np.diag(root)).sum()
             squares = np.einsum("ij,ij->i", whitened, whitened)

@@ -68,8 +68,8 @@ RUN_ROWS = [
 ]
 # The README's short table has these rows, its long one these columns.
 HEADLINE = (
-    *("strong_rate", "strong_error", "strong_error_bound", "class_balance"),
-    *("frechet", "recall", "copy_rate_of_blurred", "usefulness_accuracy"),
+    *("strong_rate", "strong_agreement", "class_balance", "frechet"),
+    *("recall", "coverage", "copy_rate_of_blurred", "usefulness_accuracy"),
 )
 KINDS = (
     ("naive", "as in the naive method"),
@@ -228,13 +228,19 @@ INTRODUCTION = """# Results
 What `make table` and `make naive` print: means and standard deviations over the seeds whose reports
 are in this folder.
 
-- *Generated*: the balanced strong images. *Disjoint halves*: the same with `--split disjoint`; the
-  VAE learns from one half of the images, the classifier from the other. *As in the naive method*:
-  `benchmarks/naive.py`, examined by `benchmarks/examine.py` against the models of seed 0 and cut to
-  what it has in each class.
+- *Generated*: the balanced strong images; they and the real ones are cut to the smaller number of
+  each class.
+  The shares that pass, the weak and the balance are of all images drawn; calibration, and what the
+  referee says of all and of weak images, of the first 10,000.
+- *Disjoint halves*: the same with `--split disjoint`; the VAE learns from one half of the images in
+  as many steps, the classifier from the other.
+- *As in the naive method*: `benchmarks/naive.py`, examined by `benchmarks/examine.py` against the
+  models of seed 0 and cut to what it has in each class.
 - *Real, same filter*: held-out images, from which neither VAE nor classifier learned; but test
   images, with their true labels, in the rows on wrong strong images, agreement and calibration,
   since the referee has learned from the held-out ones.
+- *Strong images that are wrong*: by the referee where images are generated, by their true labels
+  elsewhere. The referee's own word on all of them is in the row on agreement.
 - Two controls: *reconstructions of test images* are blurred as generated ones are, yet no copies;
   *5 % planted copies* are the generated set with a twentieth replaced by noisy training images.
 """

@@ -11,7 +11,7 @@ import tensorflow as tf
 from trust.cli import UserError
 
 VAE_BATCH, CLASSIFIER_BATCH = 512, 256  # on each device
-LEAST_STEPS = 100  # in an epoch, so that a small set is seen more often
+LEAST_STEPS = 100  # in an epoch, so that fewer than 51,200 images are seen more often by the VAE
 IMAGES_PER_SHARPNESS = 5000
 COLLAPSED_NATS = 0.5  # per image; a VAE of MNIST with a single latent keeps about 4
 
