@@ -30,9 +30,7 @@ def negative_log_likelihood(vae, prior, images, samples, rng):
         z = training.sample_codes(*codes, rng)
         logits = vae.decoder(z).numpy()[..., 0].astype(float)
         log_p = -(np.logaddexp(0, logits) - image / 255 * logits).sum(axis=(1, 2))
-        squares = (z - z_mean) ** 2 / np.exp(z_log_var)
-        log_q = -0.5 * np.sum(math.log(2 * math.pi) + z_log_var + squares, axis=1)
-        log_weights = log_p + prior.log_prob(z) - log_q
+        log_weights = log_p + prior.log_prob(z) - training.log_posterior(z, z_mean, z_log_var)
         nats[row] = math.log(samples) - np.logaddexp.reduce(log_weights)
     return nats
 

@@ -198,6 +198,12 @@ def sample_codes(z_mean, z_log_var, rng):
     return z_mean + np.exp(0.5 * z_log_var) * epsilon
 
 
+def log_posterior(z, z_mean, z_log_var):
+    """log q(z|x) in nats, (n,), of z (n, latent_dim) under N(z_mean, exp(z_log_var))."""
+    squares = (z - z_mean) ** 2 / np.exp(z_log_var)
+    return -0.5 * np.sum(math.log(2 * math.pi) + z_log_var + squares, axis=1)
+
+
 def decode(vae, z):
     """Images (n, 28, 28) float32 in [0, 1] of latents (n, latent_dim)."""
     return in_batches(vae.decode, z)[..., 0]
@@ -235,8 +241,7 @@ def negative_elbo(vae, prior, images, rng):
         ),
         np.arange(len(images)),
     )
-    squares = (z - z_mean) ** 2 / np.exp(z_log_var)
-    log_q = -0.5 * np.sum(math.log(2 * math.pi) + z_log_var + squares, axis=1)
+    log_q = log_posterior(z, z_mean, z_log_var)
     return float(np.mean(nats.sum(axis=(1, 2, 3)) + log_q - prior.log_prob(z)))
 
 
