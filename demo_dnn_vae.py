@@ -286,6 +286,7 @@ def examine_filter(arguments, data, filtered, accepted, quota, yardstick, temper
     threshold, sample = arguments.threshold, filtered.sample
     both = temperatures["temperature"], temperatures["temperature_real_images"]
     referee_labels, _ = yardstick.judge(sample.images)
+    balanced_labels, _ = yardstick.judge(filtered.accepted.images)
     reconstructed_labels, _ = yardstick.judge(filtered.reconstructed.images)
     weak = sample.confidence < selection.WEAK
     metrics = {
@@ -294,6 +295,7 @@ def examine_filter(arguments, data, filtered, accepted, quota, yardstick, temper
         | {
             "agreement": evaluation.agreement(sample.labels, referee_labels),
             "weak_agreement": evaluation.agreement(sample.labels[weak], referee_labels[weak]),
+            "balanced_agreement": evaluation.agreement(filtered.accepted.labels, balanced_labels),
         },
         "real": filtered.held_out.rates(threshold),
         "reconstructed": filtered.reconstructed.rates(threshold),

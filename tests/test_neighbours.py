@@ -88,7 +88,7 @@ def test_a_copy_is_found_at_distance_zero(real):
 def test_duplicates_among_the_training_images():
     rng = RNG(1)
     originals = rng.integers(0, 256, (12, 28, 28), dtype=np.uint8)
-    training_images = np.tile(originals, (9, 1, 1))  # more of each than candidates are kept
+    training_images = np.tile(originals, (9, 1, 1))
     training_labels = np.tile(np.arange(12) % 2, 9)
     labels = np.arange(12) % 2
     index, distance = assert_nearest(originals, labels, training_images, training_labels)

@@ -228,7 +228,7 @@ def test_seconds_and_memory_stand_beside_each_other(tmp_path):
     assert seconds[""] == ["mnist", "fashion_mnist"]
     assert seconds["generating"] == ["2.0 ± 2.0", "3.0 ± 1.4"]
     assert seconds["total"] == ["60.0 ± 0.0"] * 2
-    assert seconds["peak_memory_gb"] == ["2.0 ± 1.0", "2.5 ± 0.7"]
+    assert seconds["peak memory, GB"] == ["2.0 ± 1.0", "2.5 ± 0.7"]
 
 
 def test_a_row_without_numbers_is_left_out(tmp_path):

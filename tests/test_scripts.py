@@ -13,7 +13,8 @@ import pytest
 from conftest import ROOT, hear_ctrl_c
 from PIL import Image
 
-from trust import datasets, report
+from models import build_vae
+from trust import datasets, priors, referee, report, saving, training
 
 FIGURES = {
     *("calibration.png", "class-balance.png", "copies.png", "diagram.png", "dnn-vae-strong.png"),
@@ -197,6 +198,35 @@ def test_saved_images_are_the_balanced_set(trained):
     assert images.shape == (len(labels), 28, 28) and images.dtype == np.float32
     assert images.min() >= 0 and images.max() <= 1 and images.max() > 0.9
     assert confidence.min() >= THRESHOLD
+
+
+def kept(folder, data):
+    """The networks and the mixture that a run of the main script kept."""
+    settings = saving.read_settings(folder, {})
+    vae = build_vae(settings["latent_dim"])
+    networks = {"vae": vae, "referee": referee.build_referee(data.classes)}
+    return settings, networks, saving.load_models(folder, settings, networks)
+
+
+def test_the_kept_mixture_is_that_of_the_codes_narrowed(trained, small_npz):
+    data = datasets.load_dataset(small_npz)
+    settings, networks, mixture = kept(trained[0] / "models", data)
+    learned = datasets.split(data, "shared", settings["seed"]).vae
+    codes = training.encode(networks["vae"], learned.images)
+    fitted = priors.fit_mixture(*codes, learned.labels, settings["seed"])
+    np.testing.assert_allclose(mixture.means, fitted.means, atol=1e-3)
+    shares = np.linalg.det(mixture.covariances) / np.linalg.det(fitted.covariances)
+    np.testing.assert_allclose(shares ** (1 / 8), 0.94, atol=1e-3)
+
+
+def test_the_saved_images_are_what_the_referee_was_asked_about(trained, small_npz):
+    data = datasets.load_dataset(small_npz)
+    _, networks, _ = kept(trained[0] / "models", data)
+    with np.load(trained[0] / "strong.npz") as saved:
+        logits, _ = networks["referee"].predict(saved["images"][..., None], verbose=0)
+        agreed = np.mean(logits.argmax(axis=1) == saved["labels"])
+    values = json.loads((trained[0] / "report.json").read_text())
+    assert values["balanced_agreement"] == pytest.approx(agreed, abs=1e-3)
 
 
 def test_same_seed_same_bytes(quick, small_npz, tmp_path):

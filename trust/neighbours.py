@@ -3,7 +3,6 @@
 import numpy as np
 
 BLOCK = 1000  # images at a time
-CANDIDATES = 4  # whose distance is computed without rounding to float32
 
 
 def nearest_of_class(images, labels, training_images, training_labels):
@@ -13,7 +12,7 @@ def nearest_of_class(images, labels, training_images, training_labels):
     images (n, 28, 28), training_images (m, 28, 28): uint8, or float32 in [0, 1].
     labels (n,), training_labels (m,): integer; each label has a training image.
     Returns index (n,) integer into the training images, and distance (n,) float64, Euclidean over
-    pixels in [0, 1].
+    pixels in [0, 1].  Of two that are equally near but for rounding to float32 it is either.
     """
     index, distance = np.empty(len(images), int), np.empty(len(images))
     for label in np.unique(labels):
@@ -25,15 +24,12 @@ def nearest_of_class(images, labels, training_images, training_labels):
         norms = np.einsum("ij,ij->i", centred, centred)
         for block in np.split(rows, range(BLOCK, len(rows), BLOCK)):
             pixels = _pixels(images[block])
-            # The squared distance but for the norm of the image itself.
-            scores = norms - 2 * (pixels - centre) @ centred.T
-            few = min(CANDIDATES, len(others))
-            likely = np.argpartition(scores, few - 1, axis=1)[:, :few]
-            differences = candidates[likely].astype(float) - pixels[:, None]
-            squares = np.einsum("ijk,ijk->ij", differences, differences)
-            best = squares.argmin(axis=1)
-            index[block] = others[likely[np.arange(len(block)), best]]
-            distance[block] = np.sqrt(squares.min(axis=1))
+            # Minus the squared distance, but for the norm of the image itself.
+            scores = (pixels - centre) @ (2 * centred).T
+            scores -= norms
+            best = scores.argmax(axis=1)
+            index[block] = others[best]
+            distance[block] = np.linalg.norm(candidates[best].astype(float) - pixels, axis=1)
     return index, distance
 
 

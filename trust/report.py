@@ -33,6 +33,7 @@ ROWS = [
     Row("strong images that are wrong", "strong_error", PERCENT),
     Row("... at most, with 95 % confidence", "strong_error_bound", PERCENT),
     Row("referee agrees with strong images", "strong_agreement", PERCENT),
+    Row("... with the whole balanced set", "balanced_agreement", PERCENT),
     Row("referee agrees with all images", "agreement", PERCENT),
     Row("referee agrees with weak images", "weak_agreement", PERCENT),
     Row("calibration error", "ece", PLAIN),
@@ -214,10 +215,10 @@ def readme_tables(folder):
         tables[f"{dataset}, the models"] = results_table(kinds, RUN_ROWS)
     seconds = [[report["seconds"] | report for report in found[name, "this"]] for name in sets]
     each_stage = (stage for reports in seconds for each in reports for stage in each["seconds"])
-    stages = dict.fromkeys([*each_stage, "peak_memory_gb"])
+    stages = {stage: stage for stage in each_stage} | {"peak_memory_gb": "peak memory, GB"}
     rows = [
-        (stage, [cell([each.get(stage, "") for each in reports], "{:.1f}") for reports in seconds])
-        for stage in stages
+        (title, [cell([each.get(stage, "") for each in reports], "{:.1f}") for reports in seconds])
+        for stage, title in stages.items()
     ]
     tables["seconds, and peak memory in GB"] = table(sets, rows)
     return tables
@@ -229,7 +230,8 @@ What `make table` and `make naive` print: means and standard deviations over the
 are in this folder.
 
 - *Generated*: the balanced strong images; they and the real ones are cut to the smaller number of
-  each class.
+  each class. What the referee says of the *whole balanced set*, before the cut, has a row of its
+  own: it has as many of the classes that are hard.
   The shares that pass, the weak and the balance are of all images drawn; calibration, and what the
   referee says of all and of weak images, of the first 10,000.
 - *Disjoint halves*: the same with `--split disjoint`; the VAE learns from one half of the images in
