@@ -70,6 +70,8 @@ def parse_arguments(words=None):
         type=cli.positive_int,
         help="give up after so many; 50 for each image wanted if left out",
     )
+    softer = "what learns from accepted images is told the classifier's probabilities"
+    add("--soft-labels", action="store_true", help=softer)
     add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")
     add("--save-images", metavar="FILE", type=cli.path, help="the balanced strong images as .npz")
     add = parser.add_mutually_exclusive_group().add_argument
@@ -178,15 +180,24 @@ def train(arguments, sets, networks, clock):
     return mixture
 
 
-def usefulness(data, seed, images, labels):
-    """Accuracy on test images of a classifier trained on these images and labels alone, NaN for
-    fewer than two classes.  The classification accuracy score of Ravuri & Vinyals 2019."""
+def usefulness(data, seed, images, targets):
+    """Accuracy on test images of a classifier trained on these images alone, NaN for fewer than two
+    classes.  The classification accuracy score of Ravuri & Vinyals 2019.
+
+    targets: labels (n,), or probabilities (n, classes).
+    """
+    labels = targets if targets.ndim == 1 else targets.argmax(axis=1)
     if len(np.unique(labels)) < 2:
         return float("nan")
     training.make_reproducible(seed)
     classifier = models.build_classifier(data.classes)
-    training.train_classifier(classifier, images, labels, seed, epochs=USEFULNESS_EPOCHS)
+    training.train_classifier(classifier, images, targets, seed, epochs=USEFULNESS_EPOCHS)
     return np.mean(training.predict(classifier, data.x_test).argmax(axis=1) == data.y_test)
+
+
+def targets(arguments, images):
+    """What a classifier that is trained on these images, a Classified, is told about them."""
+    return images.probabilities.astype(np.float32) if arguments.soft_labels else images.labels
 
 
 def fit_temperatures(arguments, sets, networks, rng):
@@ -268,8 +279,8 @@ def examine_sets(arguments, sets, filtered, yardstick):
     rng = np.random.default_rng(arguments.seed)
     planted = evaluation.plant_copies(*accepted[:2], *sets.vae, rng)
     examined = {
-        "generated": evaluation.examine(*accepted[:2], yardstick),
-        "real": evaluation.examine(*real[:2], yardstick),
+        "generated": evaluation.examine(*accepted[:2], targets(arguments, accepted), yardstick),
+        "real": evaluation.examine(*real[:2], targets(arguments, real), yardstick),
         "reconstructed": evaluation.closeness(*reconstructed[:2], yardstick),
         "planted": evaluation.closeness(planted, accepted.labels, yardstick),
     }
@@ -463,7 +474,7 @@ def main():
     values = report.flatten(metrics, run | temperatures) | counts | clock.resources()
     report.print_report(values, data.class_names)
     if arguments.save_images:
-        outputs.write_images(arguments.save_images, *filtered.accepted[:3])
+        outputs.write_images(arguments.save_images, *filtered.accepted[:4])
     if arguments.report:
         outputs.write_json(arguments.report, report.origin(arguments, settings) | values)
     print(f"\nThe figures are in {arguments.out}")

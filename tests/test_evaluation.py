@@ -438,7 +438,7 @@ def yardstick(seed=30, n=120):
     distance = nearest_of_class(test_images, test_labels, *training)[1]
     return evaluation.Yardstick(
         judge=judge,
-        score=lambda images, labels: len(images) / 1000,
+        score=lambda images, targets: len(images) / 1000,
         training=training,
         test_labels=judge(test_images)[0],
         test_features=judge(test_images)[1],
@@ -449,13 +449,13 @@ def yardstick(seed=30, n=120):
 
 def test_every_question_is_asked_and_is_a_row_of_the_report():
     images, labels = made_up(32, 90)
-    metrics, (index, distance) = evaluation.examine(images, labels, yardstick())
+    metrics, (index, distance) = evaluation.examine(images, labels, labels, yardstick())
     rows = {row.key for row in report.ROWS}
     assert set(metrics) <= rows
     # the others are about the filter
     assert rows - set(metrics) == {
         *("strong_rate", "weak_rate", "class_balance", "agreement", "weak_agreement"),
-        *("ece", "ece_real_temperature"),
+        *("balanced_agreement", "ece", "ece_real_temperature"),
     }
     assert all(math.isfinite(value) for value in metrics.values())
     assert metrics["images"] == 90 and metrics["usefulness_accuracy"] == 0.09
@@ -466,7 +466,7 @@ def test_the_answers_are_those_of_the_questions_one_by_one():
     images, labels = made_up(33, 90)
     labels[:9] = (labels[:9] + 1) % 3  # of which the judge says otherwise
     stick = yardstick()
-    metrics, (index, distance) = evaluation.examine(images, labels, stick)
+    metrics, (index, distance) = evaluation.examine(images, labels, labels, stick)
     assert metrics["strong_agreement"] == 0.9 and metrics["strong_error"] == pytest.approx(0.1)
     assert metrics["strong_error_bound"] == evaluation.error_bound(9, 90)
     features = images.reshape(90, 784)[:, 1:7]
@@ -488,7 +488,7 @@ def test_the_answers_are_those_of_the_questions_one_by_one():
 
 def test_closeness_is_that_part_of_the_examination():
     images, labels = made_up(34, 60)
-    metrics, (index, distance) = evaluation.examine(images, labels, yardstick())
+    metrics, (index, distance) = evaluation.examine(images, labels, labels, yardstick())
     close, nearest = evaluation.closeness(images, labels, yardstick())
     assert close == {key: metrics[key] for key in close}
     np.testing.assert_array_equal(nearest[0], index)
@@ -502,7 +502,7 @@ def test_closeness_is_that_part_of_the_examination():
 @pytest.mark.parametrize("n", [0, 1, 2, 5, 6])
 def test_of_small_sets_what_cannot_be_answered_is_nan(n):
     images, labels = made_up(35, n)
-    metrics, nearest = evaluation.examine(images, labels, yardstick())
+    metrics, nearest = evaluation.examine(images, labels, labels, yardstick())
     unanswered = {key for key, value in metrics.items() if math.isnan(value)}
     expected = set()
     if n < 6:
@@ -522,7 +522,7 @@ def test_of_small_sets_what_cannot_be_answered_is_nan(n):
 def test_without_strong_test_images_nothing_is_said_of_copies():
     nothing = np.empty(0), np.empty(0, int)
     stick = yardstick()._replace(test_nearest=nothing, reconstructed_nearest=nothing)
-    metrics, _ = evaluation.examine(*made_up(36, 30), stick)
+    metrics, _ = evaluation.examine(*made_up(36, 30), np.zeros(30, int), stick)
     for key in ("copy_rate", "copy_rate_of_blurred", "copying_z"):
         assert math.isnan(metrics[key])
     assert math.isfinite(metrics["nearest_distance_median"])
@@ -539,7 +539,7 @@ def test_variety_is_asked_of_images_from_the_whole_set(monkeypatch):
         return {}
 
     monkeypatch.setattr(evaluation, "variety", variety)
-    evaluation.examine(images, labels, yardstick())
+    evaluation.examine(images, labels, labels, yardstick())
     rows = seen["features"][:, 0]
     assert len(np.unique(rows)) == 40 and rows[0] == 0 and rows[-1] == 99
     assert set(np.diff(rows)) == {2, 3}

@@ -89,6 +89,7 @@ def write_images(path, seed=0, size=30):
         "images": rng.random((size, 28, 28)),
         "labels": rng.integers(0, 10, size),
         "confidence": rng.random(size),
+        "probabilities": rng.random((size, 10)),
     }
     outputs.write_images(path, *arrays.values())
     return arrays
@@ -187,7 +188,7 @@ def test_json_is_valid_ordered_and_plain(tmp_path):
 def test_images_come_back_as_they_were(tmp_path, size):
     arrays = write_images(tmp_path / "images.npz", size=size)
     with np.load(tmp_path / "images.npz", allow_pickle=False) as read:
-        assert sorted(read.files) == ["confidence", "images", "labels"]
+        assert sorted(read.files) == ["confidence", "images", "labels", "probabilities"]
         assert read["images"].shape == (size, 28, 28)
         assert read["images"].dtype == read["confidence"].dtype == np.float32
         assert read["labels"].dtype == np.int64

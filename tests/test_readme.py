@@ -15,7 +15,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 def test_the_tables_are_those_that_the_reports_give():
     tables = report.readme_tables(RESULTS)
     short = [title for title in tables if "seeds" in title]
-    assert len(tables) == 7 and len(short) == 2
+    assert len(tables) == 9 and len(short) == 2
     for title in short:
         assert tables[title] in README, title
 

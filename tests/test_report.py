@@ -220,6 +220,16 @@ def test_the_tables_are_means_and_deviations_of_the_reports(tmp_path):
         assert models[row.title] == [expected]
 
 
+def test_soft_labels_have_a_table_of_their_own(tmp_path):
+    write_reports(tmp_path, "mnist", "this", (0, 1), 0.5)
+    assert not any("soft" in title for title in report.readme_tables(tmp_path))
+    soft = write_reports(tmp_path, "mnist", "soft", (0, 1), 0.3)
+    rows = rows_of(report.readme_tables(tmp_path)["mnist, --soft-labels"])
+    keys = "usefulness_accuracy", "real_usefulness_accuracy"
+    expected = [expected_cell([each[key] for each in soft], report.PERCENT) for key in keys]
+    assert rows == {"": ["generated", "real, same filter"], "trained on them: accuracy": expected}
+
+
 def test_seconds_and_memory_stand_beside_each_other(tmp_path):
     write_reports(tmp_path, "mnist", "this", (0, 1, 2), 0.5)
     write_reports(tmp_path, "fashion_mnist", "this", (1, 2), 0.5)

@@ -194,10 +194,14 @@ def test_saved_images_are_the_balanced_set(trained):
     values = json.loads((folder / "report.json").read_text())
     with np.load(folder / "strong.npz") as saved:
         images, labels, confidence = saved["images"], saved["labels"], saved["confidence"]
+        probabilities = saved["probabilities"]
     assert np.bincount(labels, minlength=10).tolist() == values["class_counts_balanced"]
     assert images.shape == (len(labels), 28, 28) and images.dtype == np.float32
     assert images.min() >= 0 and images.max() <= 1 and images.max() > 0.9
     assert confidence.min() >= THRESHOLD
+    np.testing.assert_array_equal(probabilities.max(axis=1), confidence)
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), labels)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
 def kept(folder, data):
@@ -256,6 +260,15 @@ def test_loaded_models_give_the_same_bytes(trained, models, tmp_path):
     assert outcome(tmp_path) == outcome(trained[0])
     flags = json.loads((tmp_path / "report.json").read_text())["flags"]
     assert flags["epochs"] == 3 and flags["latent_dim"] == 8 and flags["seed"] == 3  # the models'
+
+
+def test_soft_labels_change_what_is_learned_from_accepted_images_and_nothing_else(quick, tmp_path):
+    folder, (models, *flags) = quick
+    run(tmp_path, "demo_dnn_vae.py", models, "--soft-labels", *flags)
+    hard, soft = outcome(folder), outcome(tmp_path)
+    changed = {name for name in hard["report"] if hard["report"][name] != soft["report"][name]}
+    assert changed == {"usefulness_accuracy", "real_usefulness_accuracy"}
+    assert {name for name in hard if hard[name] != soft[name]} == {"report", "usefulness.png"}
 
 
 def test_models_of_other_data_are_refused(trained, tmp_path):

@@ -148,6 +148,20 @@ def test_a_classifier_learns(few_steps):
     assert len(history["loss"]) == 10 and history["loss"][-1] < math.log(2) / 2
 
 
+@pytest.mark.parametrize("share", [1.0, 0.75])
+def test_a_classifier_that_learns_from_probabilities_gives_them_back(few_steps, share):
+    training.make_reproducible(0)
+    images = blobs(1024)
+    right = images.sum(axis=1).argmax(axis=1) > 13
+    targets = np.where(right[:, None], [1 - share, share], [share, 1 - share]).astype(np.float32)
+    classifier = models.build_classifier(2, hidden=(16,), dropout=0.0)
+    training.train_classifier(classifier, images, targets, 0, epochs=20, learning_rate=1e-2)
+    probabilities = np.exp(training.predict(classifier, images))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    assert np.median(probabilities.max(axis=1)) == pytest.approx(share, abs=0.03)
+    assert np.mean((probabilities[:, 1] > 0.5) == right) > 0.9
+
+
 def test_small_sets_are_seen_more_often(monkeypatch):
     monkeypatch.setattr(training, "LEAST_STEPS", 7)
     classifier = models.build_classifier(2, hidden=(4,))

@@ -183,7 +183,8 @@ class Yardstick(NamedTuple):
     """What every set of images is measured against.
 
     judge: images (n, 28, 28) -> the referee's labels (n,) and features (n, d).
-    score: images, labels -> accuracy on test images of a classifier trained on these alone.
+    score: images, targets -> accuracy on test images of a classifier trained on these alone;
+    targets are labels (n,), or probabilities (n, classes).
     training: what the VAE has learned from: images (n, 28, 28) and labels (n,).
     test_labels (m,) and test_features (m, d): the referee's, of test images.
     test_nearest, reconstructed_nearest: of strong test images, and of strong reconstructions of
@@ -217,10 +218,11 @@ def closeness(images, labels, yardstick):
     return metrics, nearest
 
 
-def examine(images, labels, yardstick):
+def examine(images, labels, targets, yardstick):
     """All questions of one set of accepted images.
 
     images: (n, 28, 28) uint8, or float32 in [0, 1].  labels: (n,) integer, the classifier's.
+    targets: what a classifier that is trained on them is told, as Yardstick.score takes them.
     Returns the metrics, a flat dict of numbers, NaN where the set is too small, and the nearest
     training images: index (n,) and distance (n,).
     """
@@ -233,7 +235,7 @@ def examine(images, labels, yardstick):
         "frechet": frechet_distance(features, yardstick.test_features),
         **variety(_spread(features), _spread(yardstick.test_features)),
         **close,
-        "usefulness_accuracy": yardstick.score(images, labels),
+        "usefulness_accuracy": yardstick.score(images, targets),
     }
     return metrics, nearest
 

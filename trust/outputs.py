@@ -95,8 +95,9 @@ def write_json(path, values):
         file.write(json.dumps(plain_values, indent=2, allow_nan=False).encode() + b"\n")
 
 
-def write_images(path, images, labels, confidence):
-    """One .npz: images (n, 28, 28) float32, labels (n,) int64, confidence (n,) float32.
+def write_images(path, images, labels, confidence, probabilities):
+    """One .npz: images (n, 28, 28) float32, labels (n,) int64, confidence (n,) float32,
+    probabilities (n, classes) float32.
 
     The same data give the same bytes.  Not compressed: the last bits of a float are noise.
     """
@@ -106,6 +107,7 @@ def write_images(path, images, labels, confidence):
             images=np.asarray(images, "<f4"),
             labels=np.asarray(labels, "<i8"),
             confidence=np.asarray(confidence, "<f4"),
+            probabilities=np.asarray(probabilities, "<f4"),
         )
 
 

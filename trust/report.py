@@ -213,6 +213,11 @@ def readme_tables(folder):
         controls = [(title, this, SETS[name]) for name, title in CONTROLS]
         tables[f"{dataset}, everything"] = results_table(kinds + controls, ROWS)
         tables[f"{dataset}, the models"] = results_table(kinds, RUN_ROWS)
+        if (dataset, "soft") in found:
+            soft = found[dataset, "soft"]
+            columns = [("generated", soft, ""), ("real, same filter", soft, "real_")]
+            useful = [row for row in ROWS if row.key == "usefulness_accuracy"]
+            tables[f"{dataset}, --soft-labels"] = results_table(columns, useful)
     seconds = [[report["seconds"] | report for report in found[name, "this"]] for name in sets]
     each_stage = (stage for reports in seconds for each in reports for stage in each["seconds"])
     stages = {stage: stage for stage in each_stage} | {"peak_memory_gb": "peak memory, GB"}
@@ -243,6 +248,7 @@ are in this folder.
   since the referee has learned from the held-out ones.
 - *Strong images that are wrong*: by the referee where images are generated, by their true labels
   elsewhere. The referee's own word on all of them is in the row on agreement.
+- *--soft-labels*: what learns from accepted images is told the classifier's probabilities.
 - Two controls: *reconstructions of test images* are blurred as generated ones are, yet no copies;
   *5 % planted copies* are the generated set with a twentieth replaced by noisy training images.
 """

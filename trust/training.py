@@ -137,11 +137,16 @@ def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None, 
     return history
 
 
-def train_classifier(classifier, images, labels, seed, epochs=5, learning_rate=4e-3, verbose=0):
-    """Trains the classifier on images (n, 28, 28), uint8 or float32 in [0, 1], and labels (n,);
-    returns Keras's history of the loss in nats per image."""
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    arrays, size = [images, labels], CLASSIFIER_BATCH
+def train_classifier(classifier, images, targets, seed, epochs=5, learning_rate=4e-3, verbose=0):
+    """Trains the classifier on images (n, 28, 28), uint8 or float32 in [0, 1], and their targets:
+    labels (n,), or soft ones, the probabilities of the classes (n, classes).
+    Returns Keras's history of the loss in nats per image."""
+    losses = {
+        1: keras.losses.SparseCategoricalCrossentropy,
+        2: keras.losses.CategoricalCrossentropy,
+    }
+    loss = losses[targets.ndim](from_logits=True)
+    arrays, size = [images, targets], CLASSIFIER_BATCH
     return _fit(classifier, arrays, epochs, size, learning_rate, seed, loss, verbose=verbose)
 
 
