@@ -13,7 +13,7 @@ sanity: .venv/installed  ## a VAE on each data set: imgs/demo_*.png
 test: .venv/installed-tests
 	.venv/bin/python -m pytest -q -n 2 --dist loadfile tests
 
-table: .venv/installed  ## all results tables, three seeds: eleven minutes
+table: .venv/installed  ## all results tables, three seeds: ten minutes
 	run=".venv/bin/python demo_dnn_vae.py --out results/imgs"; \
 	for seed in $(SEEDS); do \
 	  for data in mnist fashion_mnist; do \

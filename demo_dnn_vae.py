@@ -70,7 +70,7 @@ def parse_arguments(words=None):
         type=cli.positive_int,
         help="give up after so many; 50 for each image wanted if left out",
     )
-    softer = "what learns from accepted images is told the classifier's probabilities"
+    softer = "what learns from images that passed is told the classifier's probabilities"
     add("--soft-labels", action="store_true", help=softer)
     add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")
     add("--save-images", metavar="FILE", type=cli.path, help="the balanced strong images as .npz")

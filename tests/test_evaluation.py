@@ -466,7 +466,11 @@ def test_the_answers_are_those_of_the_questions_one_by_one():
     images, labels = made_up(33, 90)
     labels[:9] = (labels[:9] + 1) % 3  # of which the judge says otherwise
     stick = yardstick()
-    metrics, (index, distance) = evaluation.examine(images, labels, labels, stick)
+    told = []
+    stick = stick._replace(score=lambda images, targets: told.append(targets) or 0.5)
+    targets = np.full((90, 3), 1 / 3, np.float32)
+    metrics, (index, distance) = evaluation.examine(images, labels, targets, stick)
+    assert len(told) == 1 and told[0] is targets and metrics["usefulness_accuracy"] == 0.5
     assert metrics["strong_agreement"] == 0.9 and metrics["strong_error"] == pytest.approx(0.1)
     assert metrics["strong_error_bound"] == evaluation.error_bound(9, 90)
     features = images.reshape(90, 784)[:, 1:7]

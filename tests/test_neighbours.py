@@ -27,7 +27,7 @@ def assert_nearest(images, labels, training_images, training_labels):
     assert index.dtype.kind == "i" and distance.dtype == np.float64
     squares = brute_force(images, labels, training_images, training_labels)
     expected = np.sqrt(squares.min(axis=1)) / 255
-    # float32 pixels are off by 1e-7; a second nearest image would be off by more
+    # float32 pixels are off by 1e-7; an image that is farther would be off by more
     np.testing.assert_allclose(distance, expected, rtol=1e-6, atol=1e-6)
     found = np.sqrt(squares[np.arange(len(images)), index]) / 255
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)

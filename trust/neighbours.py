@@ -1,4 +1,4 @@
-"""The exact nearest training image of the same class."""
+"""The nearest training image of the same class."""
 
 import numpy as np
 
@@ -21,11 +21,11 @@ def nearest_of_class(images, labels, training_images, training_labels):
         # Of images that are all alike, the differences count: they survive rounding to float32.
         centre = candidates.mean(axis=0)
         centred = candidates - centre
-        norms = np.einsum("ij,ij->i", centred, centred)
+        norms, twice = np.einsum("ij,ij->i", centred, centred), 2 * centred
         for block in np.split(rows, range(BLOCK, len(rows), BLOCK)):
             pixels = _pixels(images[block])
             # Minus the squared distance, but for the norm of the image itself.
-            scores = (pixels - centre) @ (2 * centred).T
+            scores = (pixels - centre) @ twice.T
             scores -= norms
             best = scores.argmax(axis=1)
             index[block] = others[best]

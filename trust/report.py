@@ -235,8 +235,8 @@ What `make table` and `make naive` print: means and standard deviations over the
 are in this folder.
 
 - *Generated*: the balanced strong images; they and the real ones are cut to the smaller number of
-  each class. What the referee says of the *whole balanced set*, before the cut, has a row of its
-  own: it has as many of the classes that are hard.
+  each class. The *whole balanced set*, before the cut, has a row of its own: it has as many images
+  of each class, also where few real ones pass.
   The shares that pass, the weak and the balance are of all images drawn; calibration, and what the
   referee says of all and of weak images, of the first 10,000.
 - *Disjoint halves*: the same with `--split disjoint`; the VAE learns from one half of the images in
@@ -247,8 +247,9 @@ are in this folder.
   images, with their true labels, in the rows on wrong strong images, agreement and calibration,
   since the referee has learned from the held-out ones.
 - *Strong images that are wrong*: by the referee where images are generated, by their true labels
-  elsewhere. The referee's own word on all of them is in the row on agreement.
-- *--soft-labels*: what learns from accepted images is told the classifier's probabilities.
+  elsewhere. The referee's own word is in the row *referee agrees with strong images*.
+- *--soft-labels*: what learns from generated or real images that passed the filter is told the
+  classifier's calibrated probabilities; what learns from unfiltered ones, their labels as before.
 - Two controls: *reconstructions of test images* are blurred as generated ones are, yet no copies;
   *5 % planted copies* are the generated set with a twentieth replaced by noisy training images.
 """
