@@ -21,12 +21,12 @@ def nearest_of_class(images, labels, training_images, training_labels):
         # Of images that are all alike, the differences count: they survive rounding to float32.
         centre = candidates.mean(axis=0)
         centred = candidates - centre
-        norms, twice = np.einsum("ij,ij->i", centred, centred), 2 * centred
+        half_norms = np.einsum("ij,ij->i", centred, centred) / 2
         for block in np.split(rows, range(BLOCK, len(rows), BLOCK)):
             pixels = _pixels(images[block])
-            # Minus the squared distance, but for the norm of the image itself.
-            scores = (pixels - centre) @ twice.T
-            scores -= norms
+            # Minus half of the squared distance, but for the norm of the image itself.
+            scores = (pixels - centre) @ centred.T
+            scores -= half_norms
             best = scores.argmax(axis=1)
             index[block] = others[best]
             distance[block] = np.linalg.norm(candidates[best].astype(float) - pixels, axis=1)

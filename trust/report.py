@@ -198,15 +198,19 @@ def results_table(columns, rows):
     return table([title for title, *_ in columns], cells.items())
 
 
+def short_table(reports, keys):
+    """A Markdown table of some rows: generated images, and real ones through the same filter."""
+    columns = [("generated", reports, ""), ("real, same filter", reports, "real_")]
+    return results_table(columns, [row for row in ROWS if row.key in keys])
+
+
 def readme_tables(folder):
     """The README's tables, from the reports in a folder: {title: Markdown}."""
     found, tables = read_reports(folder), {}
     sets = sorted({dataset for dataset, kind in found if kind == "this"}, reverse=True)
     for dataset in sets:
         this = found[dataset, "this"]
-        headline = [row for row in ROWS if row.key in HEADLINE]
-        columns = [("generated", this, ""), ("real, same filter", this, "real_")]
-        tables[f"{dataset}, {len(this)} seeds"] = results_table(columns, headline)
+        tables[f"{dataset}, {len(this)} seeds"] = short_table(this, HEADLINE)
         kinds = [
             (title, found[dataset, kind], "") for kind, title in KINDS if (dataset, kind) in found
         ]
@@ -214,10 +218,8 @@ def readme_tables(folder):
         tables[f"{dataset}, everything"] = results_table(kinds + controls, ROWS)
         tables[f"{dataset}, the models"] = results_table(kinds, RUN_ROWS)
         if (dataset, "soft") in found:
-            soft = found[dataset, "soft"]
-            columns = [("generated", soft, ""), ("real, same filter", soft, "real_")]
-            useful = [row for row in ROWS if row.key == "usefulness_accuracy"]
-            tables[f"{dataset}, --soft-labels"] = results_table(columns, useful)
+            soft = short_table(found[dataset, "soft"], ["usefulness_accuracy"])
+            tables[f"{dataset}, --soft-labels"] = soft
     seconds = [[report["seconds"] | report for report in found[name, "this"]] for name in sets]
     each_stage = (stage for reports in seconds for each in reports for stage in each["seconds"])
     stages = {stage: stage for stage in each_stage} | {"peak_memory_gb": "peak memory, GB"}
