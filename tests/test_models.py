@@ -7,7 +7,6 @@ import models
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((12, 28, 28, 1), np.float32)
-EDGES = [(0, 14), (27, 14), (14, 0), (14, 27)]
 
 
 def small_vae(most_sharpness=1.0, seed=7):
@@ -92,40 +91,7 @@ def test_classifier_gives_unnormalised_logits():
     assert logits.min() < 0 and np.abs(np.exp(logits).sum(axis=1) - 1).max() > 0.01
 
 
-def shifted(images):
-    """What the classifier sees of the images while it trains."""
-    classifier = models.build_classifier(2, hidden=(4,))
-    (layer,) = [x for x in classifier.layers if isinstance(x, keras.layers.RandomTranslation)]
-    return layer(images, training=True).numpy()[..., 0]
-
-
-@pytest.mark.parametrize("row, column", EDGES)
-def test_training_images_do_not_wrap_round_the_edge(row, column):
-    images = np.zeros((500, 28, 28, 1), np.float32)
-    images[:, row, column] = 1
-    seen = shifted(images).max(axis=0)
-    near = np.zeros((28, 28), bool)
-    near[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = True
-    assert seen[~near].max() < 1e-5
-    assert seen[near].min() > 0.3  # every neighbour is reached
-
-
-def test_training_images_are_shifted_evenly_within_a_pixel_each_way():
-    images = np.zeros((2000, 28, 28, 1), np.float32)
-    images[:, 10:16, 12:20] = 1
-    seen, grid = shifted(images), np.arange(28)
-    mass = seen.sum(axis=(1, 2))
-    np.testing.assert_allclose(mass, 48, rtol=1e-4)  # nothing of the middle is lost
-    down = seen.sum(axis=2) @ grid / mass - 12.5
-    right = seen.sum(axis=1) @ grid / mass - 15.5
-    for shift in (down, right):
-        assert 0.97 < np.abs(shift).max() < 1.001
-        assert_mean(shift, 0)
-        np.testing.assert_allclose(shift.std(), 1 / np.sqrt(3), atol=0.05)  # uniform in +-1
-    assert abs(np.corrcoef(down, right)[0, 1]) < 0.15  # each way for itself
-
-
-def test_inference_shifts_nothing_and_drops_nothing():
+def test_inference_drops_nothing():
     classifier = models.build_classifier(3, hidden=(8,), dropout=0.5)
     x = IMAGES.reshape(12, 784)
     kernels = [weight.numpy() for weight in classifier.trainable_weights]
@@ -210,6 +176,20 @@ def test_sharpness_of_coins_is_one_and_never_less():
 # Training
 
 
+@pytest.mark.parametrize("count", [1, 2, 7, 12])
+def test_side_by_side_is_the_function_of_the_whole_batch(count):
+    sizes, rows = [], RNG.normal(size=(count, 3))
+
+    def both(batch):
+        sizes.append(len(batch))
+        return 2 * batch, tf.reduce_sum(batch, axis=1)
+
+    doubled, sums = models.side_by_side(both, tf.constant(rows))
+    np.testing.assert_array_equal(doubled, 2 * rows)
+    np.testing.assert_allclose(sums, rows.sum(axis=1))
+    assert sizes == [count // 2, count - count // 2]
+
+
 @pytest.mark.parametrize("most_sharpness", [1.0, 100.0])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_train_step_follows_the_gradient_of_the_weighted_loss(most_sharpness, compiled):
@@ -220,7 +200,8 @@ def test_train_step_follows_the_gradient_of_the_weighted_loss(most_sharpness, co
     before = [weight.numpy() for weight in vae.trainable_weights]
     with tf.GradientTape() as tape:
         z_mean, z_log_var = vae.encoder(images)
-        epsilon = models.Sampling(seed=7)([tf.zeros((12, 3)), tf.zeros((12, 3))])
+        halves, sampling = [tf.zeros((6, 3))] * 2, models.Sampling(seed=7)
+        epsilon = tf.concat([sampling(halves), sampling(halves)], axis=0)
         logits = vae.decoder(z_mean + tf.sqrt(tf.exp(z_log_var)) * epsilon)
         p = sigmoid(logits)
         ratio = np.mean(p * (1 - p)) / np.mean((images - p) ** 2)

@@ -84,9 +84,86 @@ def test_images_in_zero_to_one_pass_unchanged():
 
 
 def test_steps_in_an_epoch():
+    """At least 100, at least a pass over the images, and whole tens."""
     counts = [1, 256, 25_600, 25_601, 60_000]
     steps = [training.steps_in_epoch(np.zeros(count), 256) for count in counts]
-    assert steps == [100, 100, 100, 101, 235]
+    assert steps == [100, 100, 100, 110, 240]
+
+
+def shifted(images, passes=1):
+    """What a classifier sees of images (n, 28, 28) float32, in whole batches of 40, while it
+    trains: (passes, n, 28, 28)."""
+    batches = training.shuffled_batches(images, np.arange(len(images)), batch_size=40, seed=0)
+    shown, rows = zip(*training.shifted(batches, 3).take(passes * len(images) // 40), strict=True)
+    assert all(batch.shape == (40, 28, 28, 1) for batch in shown)
+    order = np.concatenate(rows).reshape(passes, -1)
+    seen = np.concatenate(shown)[..., 0].reshape(passes, *images.shape)
+    return np.stack([part[np.argsort(rows)] for part, rows in zip(seen, order, strict=True)])
+
+
+@pytest.mark.parametrize("row, column", [(0, 14), (27, 14), (14, 0), (14, 27)])
+def test_training_images_do_not_wrap_round_the_edge(row, column):
+    images = np.zeros((1000, 28, 28), np.float32)
+    images[:, row, column] = 1
+    seen = shifted(images)[0].max(axis=0)
+    near = np.zeros((28, 28), bool)
+    near[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = True
+    assert np.array_equal(seen, near)  # every neighbour is reached, and nothing else
+
+
+def test_training_images_are_shifted_evenly_within_a_pixel_each_way():
+    """Images of noise, so that a shift is known by what it leaves equal to NumPy's own roll."""
+    images = np.random.default_rng(0).random((40, 28, 28), np.float32)
+    count = np.zeros((3, 3), int)
+    seen = shifted(images, passes=200)
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            rolled = np.roll(images, (down, right), axis=(1, 2))
+            same = np.all((seen == rolled)[:, :, 1:-1, 1:-1], axis=(2, 3))
+            count[down + 1, right + 1] = same.sum()
+            shares = same.mean(axis=1)
+            assert np.all(np.isin(np.round(4 * shares, 6), range(5)))  # whole quarters of a batch
+    assert count.sum() == 200 * 40  # all are found, each in one place
+    # 800 quarters of ten images: a ninth each, but for five standard errors.
+    np.testing.assert_allclose(count / 10, 800 / 9, atol=5 * math.sqrt(800 * 8 / 81))
+
+
+def test_shifts_differ_from_pass_to_pass_and_repeat_with_the_seed():
+    images = np.random.default_rng(0).random((40, 28, 28), np.float32)
+    first, again = shifted(images, passes=5), shifted(images, passes=5)
+    assert np.array_equal(first, again)
+    assert len(np.unique(first.reshape(5, -1), axis=0)) == 5
+
+
+# The optimizer
+
+
+def test_fused_adam_takes_the_steps_of_adam():
+    """Against keras.optimizers.Adam, and one step by hand: of the learning rate's own length."""
+    rng = np.random.default_rng(0)
+    start = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 4), (5,))]
+    gradients = [[rng.normal(size=x.shape).astype(np.float32) for x in start] for _ in range(50)]
+
+    def steps(kind):
+        variables = [keras.Variable(x) for x in start]
+        optimizer = kind(training.OneCycle(0.1, 50))
+        optimizer.build(variables)
+        for each in gradients:
+            optimizer.apply([tf.constant(x) for x in each], variables)
+        assert optimizer.iterations.numpy() == 50
+        return [variable.numpy() for variable in variables]
+
+    for found, expected, x in zip(
+        steps(training.FusedAdam), steps(keras.optimizers.Adam), start, strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+        assert np.abs(found - x).min() > 1e-3
+
+    variable = keras.Variable([1.0, 1.0])
+    optimizer = training.FusedAdam(0.25)
+    optimizer.build([variable])
+    optimizer.apply([tf.constant([5.0, -0.01])], [variable])
+    np.testing.assert_allclose(variable, [0.75, 1.25], rtol=1e-4)
 
 
 # The learning rate
@@ -163,10 +240,10 @@ def test_a_classifier_that_learns_from_probabilities_gives_them_back(few_steps, 
 
 
 def test_small_sets_are_seen_more_often(monkeypatch):
-    monkeypatch.setattr(training, "LEAST_STEPS", 7)
+    monkeypatch.setattr(training, "LEAST_STEPS", 70)
     classifier = models.build_classifier(2, hidden=(4,))
     training.train_classifier(classifier, IMAGES, LABELS % 2, 0, epochs=2)
-    assert classifier.optimizer.iterations.numpy() == 14
+    assert classifier.optimizer.iterations.numpy() == 140
 
 
 def test_a_loss_that_is_no_number_stops_the_training_with_a_sentence(few_steps):
@@ -375,8 +452,10 @@ tf_devices, tf.config.list_logical_devices = tf.config.list_logical_devices, lis
 strategy, tf.distribute.MirroredStrategy = tf.distribute.MirroredStrategy, mirrored
 training.shuffled_batches = in_order
 training.LEAST_STEPS = 6
-keras.optimizers.Adam = keras.optimizers.SGD  # which, unlike Adam, sees how long gradients are
-keras.layers.RandomTranslation.call = lambda self, images, training=True: images
+# Unlike Adam, gradient descent sees how long gradients are.
+optimizer = {"SGD": keras.optimizers.SGD, "Adam": training.FusedAdam}[sys.argv[3]]
+training.FusedAdam = optimizer
+training.shifted = lambda batches, seed: batches
 for count in (1, 2):
     training.VAE_BATCH = training.CLASSIFIER_BATCH = 64 // count
     training.make_reproducible(3)
@@ -412,10 +491,11 @@ for count in (1, 2):
 """
 
 
-def test_two_devices_train_as_one_does(tmp_path):
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+def test_two_devices_train_as_one_does(tmp_path, optimizer):
     """In a process of its own: its devices are settled before TensorFlow starts."""
     np.save(tmp_path / "images.npy", blobs(400))
-    arguments = [sys.executable, "-c", ON_DEVICES, tmp_path / "images.npy", tmp_path]
+    arguments = [sys.executable, "-c", ON_DEVICES, tmp_path / "images.npy", tmp_path, optimizer]
     subprocess.run(arguments, cwd=ROOT, check=True, timeout=600)
     one, two = (dict(np.load(tmp_path / f"found {count}.npz")) for count in (1, 2))
     assert {"loss", "kl_loss", "reconstruction_loss", "classifier loss", "weight 0"} <= set(one)
