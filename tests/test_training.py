@@ -1,4 +1,5 @@
 import contextlib
+import itertools
 import math
 import subprocess
 import sys
@@ -108,31 +109,31 @@ def test_training_images_do_not_wrap_round_the_edge(row, column):
     seen = shifted(images)[0].max(axis=0)
     near = np.zeros((28, 28), bool)
     near[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = True
-    assert np.array_equal(seen, near)  # every neighbour is reached, and nothing else
+    assert seen[~near].max() < 1e-5
+    assert seen[near].min() > 0.3  # every neighbour is reached
 
 
 def test_training_images_are_shifted_evenly_within_a_pixel_each_way():
-    """Images of noise, so that a shift is known by what it leaves equal to NumPy's own roll."""
-    images = np.random.default_rng(0).random((40, 28, 28), np.float32)
-    count = np.zeros((3, 3), int)
-    seen = shifted(images, passes=200)
-    for down in (-1, 0, 1):
-        for right in (-1, 0, 1):
-            rolled = np.roll(images, (down, right), axis=(1, 2))
-            same = np.all((seen == rolled)[:, :, 1:-1, 1:-1], axis=(2, 3))
-            count[down + 1, right + 1] = same.sum()
-            shares = same.mean(axis=1)
-            assert np.all(np.isin(np.round(4 * shares, 6), range(5)))  # whole quarters of a batch
-    assert count.sum() == 200 * 40  # all are found, each in one place
-    # 800 quarters of ten images: a ninth each, but for five standard errors.
-    np.testing.assert_allclose(count / 10, 800 / 9, atol=5 * math.sqrt(800 * 8 / 81))
+    images = np.zeros((2000, 28, 28), np.float32)
+    images[:, 10:16, 12:20] = 1
+    seen, grid = shifted(images)[0], np.arange(28)
+    mass = seen.sum(axis=(1, 2))
+    np.testing.assert_allclose(mass, 48, rtol=1e-4)  # nothing of the middle is lost
+    down = seen.sum(axis=2) @ grid / mass - 12.5
+    right = seen.sum(axis=1) @ grid / mass - 15.5
+    for shift in (down, right):
+        assert 0.97 < np.abs(shift).max() < 1.001
+        assert abs(shift.mean()) < 6 * shift.std() / math.sqrt(2000)
+        np.testing.assert_allclose(shift.std(), 1 / np.sqrt(3), atol=0.05)  # uniform in +-1
+    assert abs(np.corrcoef(down, right)[0, 1]) < 0.15  # each way for itself
 
 
 def test_shifts_differ_from_pass_to_pass_and_repeat_with_the_seed():
     images = np.random.default_rng(0).random((40, 28, 28), np.float32)
     first, again = shifted(images, passes=5), shifted(images, passes=5)
     assert np.array_equal(first, again)
-    assert len(np.unique(first.reshape(5, -1), axis=0)) == 5
+    for a, b in itertools.combinations(first, 2):
+        assert not np.any(np.all(a == b, axis=(1, 2)))
 
 
 # The optimizer
@@ -455,7 +456,7 @@ training.LEAST_STEPS = 6
 # Unlike Adam, gradient descent sees how long gradients are.
 optimizer = {"SGD": keras.optimizers.SGD, "Adam": training.FusedAdam}[sys.argv[3]]
 training.FusedAdam = optimizer
-training.shifted = lambda batches, seed: batches
+keras.layers.RandomTranslation.call = lambda self, images, training=True: images
 for count in (1, 2):
     training.VAE_BATCH = training.CLASSIFIER_BATCH = 64 // count
     training.make_reproducible(3)
