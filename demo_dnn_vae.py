@@ -134,7 +134,8 @@ def build_networks(arguments, data, sets):
     """The networks {name: keras.Model}, untrained but for the referee of a bundled set."""
     sharpest = training.sharpness_bound(len(sets.vae.images))
     with training.every_device():
-        vae = models.build_vae(arguments.latent_dim, sharpest, arguments.seed)
+        spread = training.side_by_side
+        vae = models.build_vae(arguments.latent_dim, sharpest, arguments.seed, spread)
         classifier = models.build_classifier(data.classes)
     if data.bundled:
         judge = referee.bundled_referee(data.name)

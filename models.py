@@ -53,16 +53,9 @@ def build_decoder(latent_dim, hidden=(512, 512)):
     return keras.Model(z, layers.Reshape(IMAGE_SHAPE)(logits), name="decoder")
 
 
-def side_by_side(function, batch):
-    """function(batch), computed for two halves of the batch that do not wait for each other.
-
-    The plain way is function(batch); there the cores meet after every single operation, which makes
-    the training a third longer.
-    batch: (n, ...).  function: gives a tuple of tensors (n, ...).  Returns such a tuple.
-    """
-    half = tf.shape(batch)[0] // 2
-    parts = function(batch[:half]), function(batch[half:])
-    return tuple(tf.concat(halves, axis=0) for halves in zip(*parts, strict=True))
+def call_on_all(function, batch):
+    """function(batch): the plain way to spread() a batch."""
+    return function(batch)
 
 
 class VAE(keras.Model):
@@ -74,12 +67,15 @@ class VAE(keras.Model):
     encoder: images (batch, 28, 28, 1) float32 in [0, 1] -> [z_mean, z_log_var].
     decoder: z (batch, latent_dim) -> Bernoulli logits (batch, 28, 28, 1).
     most_sharpness: a bound on the sharpness, which the data choose; 1 trains on the ELBO itself.
+    spread: how forward() is called on a batch in training; training.side_by_side is faster.
     """
 
-    def __init__(self, encoder, decoder, most_sharpness=1.0, seed=None, **kwargs):
+    def __init__(
+        self, encoder, decoder, most_sharpness=1.0, seed=None, spread=call_on_all, **kwargs
+    ):
         super().__init__(**kwargs)
         self.encoder, self.decoder = encoder, decoder
-        self.most_sharpness = most_sharpness
+        self.most_sharpness, self.spread = most_sharpness, spread
         self.sampling = Sampling(seed)
         names = ("loss", "reconstruction_loss", "kl_loss", "sharpness")
         self.trackers = {name: keras.metrics.Mean(name) for name in names}
@@ -123,7 +119,7 @@ class VAE(keras.Model):
 
     def train_step(self, images):
         with tf.GradientTape() as tape:
-            logits, reconstruction, kl = side_by_side(self.forward, images)
+            logits, reconstruction, kl = self.spread(self.forward, images)
             sharpness = self.sharpness(images, logits)
             loss = sharpness * reconstruction + kl
             # With several devices their gradients are added up, so each takes its share.
@@ -144,9 +140,10 @@ class VAE(keras.Model):
         return {name: self.trackers[name].result() for name in values}
 
 
-def build_vae(latent_dim, most_sharpness=1.0, seed=None):
+def build_vae(latent_dim, most_sharpness=1.0, seed=None, spread=call_on_all):
     """A VAE of the encoder and the decoder above."""
-    return VAE(build_encoder(latent_dim), build_decoder(latent_dim), most_sharpness, seed)
+    encoder, decoder = build_encoder(latent_dim), build_decoder(latent_dim)
+    return VAE(encoder, decoder, most_sharpness, seed, spread)
 
 
 def build_classifier(classes, hidden=(384, 256), dropout=0.2):

@@ -40,25 +40,20 @@ def main():
         import models
         from trust import figures, training
 
+    latent_dim, seed = arguments.latent_dim, arguments.seed
     for data in loaded:
-        with clock(f"{data.name}: training a VAE with {arguments.latent_dim} latents"):
-            training.make_reproducible(arguments.seed)
+        with clock(f"{data.name}: training a VAE with {latent_dim} latents"):
+            training.make_reproducible(seed)
             with training.every_device():
-                vae = models.build_vae(arguments.latent_dim, seed=arguments.seed)
-            history = training.train_vae(
-                vae,
-                data.x_train,
-                arguments.epochs,
-                arguments.learning_rate,
-                arguments.seed,
-                validation_images=data.x_test,
-            )
+                vae = models.build_vae(latent_dim, seed=seed, spread=training.side_by_side)
+            settings = arguments.epochs, arguments.learning_rate, seed
+            history = training.train_vae(vae, data.x_train, *settings, data.x_test)
         with clock(f"{data.name}: drawing"):
             decode = partial(training.decode, vae)
             codes, _ = training.encode(vae, data.x_test)
-            prior = priors.StandardNormal(arguments.latent_dim)
+            prior = priors.StandardNormal(latent_dim)
             manifold = None
-            if arguments.latent_dim == 2:
+            if latent_dim == 2:
                 manifold = decode(latent_grid(MANIFOLD_SIDE))
                 manifold = manifold.reshape(MANIFOLD_SIDE, MANIFOLD_SIDE, 28, 28)
                 axes = codes
@@ -68,14 +63,14 @@ def main():
                 arguments.out,
                 f"demo_{data.name}",
                 figures.draw_demo,
-                f"{data.name}: a VAE with {arguments.latent_dim} latents",
+                f"{data.name}: a VAE with {latent_dim} latents",
                 manifold,
                 axes,
                 data.y_test,
                 data.class_names,
                 data.x_test[:SHOWN],
                 decode(codes[:SHOWN]),
-                decode(prior.sample(3 * SHOWN, np.random.default_rng(arguments.seed))),
+                decode(prior.sample(3 * SHOWN, np.random.default_rng(seed))),
                 history,
             )
         print(

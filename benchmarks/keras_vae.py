@@ -46,11 +46,12 @@ class EpochSeconds(keras.callbacks.Callback):
 
 def train_dense(arguments, images):
     """A trained models.VAE of the peers' network, at a constant learning rate as there."""
-    vae = models.VAE(*dense_networks(arguments.latent), seed=1)
+    vae = models.VAE(*dense_networks(arguments.latent), seed=1, spread=training.side_by_side)
     batches = training.shuffled_batches(images, batch_size=arguments.batch, seed=1)
     steps = len(images) // arguments.batch
+    optimizer = training.FusedAdam(arguments.learning_rate)
     # Several steps before Keras is back in Python: 13 times 18 is an epoch of 60,000 images.
-    vae.compile(keras.optimizers.Adam(arguments.learning_rate), steps_per_execution=18)
+    vae.compile(optimizer, steps_per_execution=18)
     settings = {"epochs": arguments.epochs, "steps_per_epoch": steps, "verbose": 0}
     vae.fit(batches, shuffle=False, callbacks=[EpochSeconds()], **settings)
     return vae
@@ -63,7 +64,7 @@ def train_default(epochs, images):
     """
     training.VAE_BATCH = 128
     start = time.perf_counter()
-    vae = models.build_vae(20, seed=1)
+    vae = models.build_vae(20, seed=1, spread=training.side_by_side)
     training.train_vae(vae, images, epochs, 6e-3, seed=1)
     print(f"epoch {epochs}: {time.perf_counter() - start:.2f} s")
     return vae

@@ -34,7 +34,7 @@ encoder = nn.Sequential(
 )
 decoder = nn.Sequential(nn.Linear(args.latent, 400), nn.ReLU(), nn.Linear(400, 784))
 parameters = [*encoder.parameters(), *decoder.parameters()]
-optimizer = torch.optim.Adam(parameters, args.learning_rate)
+optimizer = torch.optim.Adam(parameters, args.learning_rate, fused=True)
 
 
 def loss(x):

@@ -62,7 +62,7 @@ def main():
     ):
         start, rng = time.perf_counter(), np.random.default_rng(given.seed)
         training.make_reproducible(given.seed)
-        vae = demo.models.build_vae(latent_dim, sharpest, given.seed)
+        vae = demo.models.build_vae(latent_dim, sharpest, given.seed, demo.training.side_by_side)
         training.train_vae(vae, sets.vae.images, epochs, rate, given.seed, verbose=0)
         trained = time.perf_counter() - start
         codes = training.encode(vae, sets.vae.images)

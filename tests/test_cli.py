@@ -229,6 +229,26 @@ with cli.quiet_tensorflow():
     assert done.returncode == 1
 
 
+@pytest.mark.parametrize("cores, given, expected", [(1, "", 1), (2, "", 1), (9, "", 4), (9, 7, 7)])
+def test_an_operation_gets_half_of_the_cores(tmp_path, cores, given, expected):
+    """Of those that this process may use; the user's own setting stays."""
+    name = "TF_NUM_INTRAOP_THREADS"
+    done = run_script(
+        tmp_path,
+        f"""
+import os
+os.environ.pop({name!r}, None)
+if {str(given)!r}:
+    os.environ[{name!r}] = {str(given)!r}
+os.sched_getaffinity = lambda process: range({cores})
+with cli.quiet_tensorflow():
+    pass
+print(os.environ[{name!r}])
+""",
+    )
+    assert done.stdout == f"{expected}\n"
+
+
 def test_tensorflow_starts_in_silence(tmp_path):
     text = """
 def main():

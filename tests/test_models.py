@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 import models
+from trust import training
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((12, 28, 28, 1), np.float32)
@@ -176,32 +177,22 @@ def test_sharpness_of_coins_is_one_and_never_less():
 # Training
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, 12])
-def test_side_by_side_is_the_function_of_the_whole_batch(count):
-    sizes, rows = [], RNG.normal(size=(count, 3))
-
-    def both(batch):
-        sizes.append(len(batch))
-        return 2 * batch, tf.reduce_sum(batch, axis=1)
-
-    doubled, sums = models.side_by_side(both, tf.constant(rows))
-    np.testing.assert_array_equal(doubled, 2 * rows)
-    np.testing.assert_allclose(sums, rows.sum(axis=1))
-    assert sizes == [count // 2, count - count // 2]
-
-
 @pytest.mark.parametrize("most_sharpness", [1.0, 100.0])
 @pytest.mark.parametrize("compiled", [False, True])
-def test_train_step_follows_the_gradient_of_the_weighted_loss(most_sharpness, compiled):
+@pytest.mark.parametrize("spread, parts", [(models.call_on_all, 1), (training.side_by_side, 2)])
+def test_train_step_follows_the_gradient_of_the_weighted_loss(
+    most_sharpness, compiled, spread, parts
+):
     """One step of plain gradient descent against a loss written down anew, the sharpness in it a
     constant from NumPy.  Images are not far from what the VAE draws, so that it is above 1."""
     vae = small_vae(most_sharpness)
+    vae.spread = spread
     images = (vae(IMAGES).numpy() + IMAGES) / 2
     before = [weight.numpy() for weight in vae.trainable_weights]
     with tf.GradientTape() as tape:
         z_mean, z_log_var = vae.encoder(images)
-        halves, sampling = [tf.zeros((6, 3))] * 2, models.Sampling(seed=7)
-        epsilon = tf.concat([sampling(halves), sampling(halves)], axis=0)
+        sampling, zeros = models.Sampling(seed=7), [tf.zeros((12 // parts, 3))] * 2
+        epsilon = tf.concat([sampling(zeros) for _ in range(parts)], axis=0)
         logits = vae.decoder(z_mean + tf.sqrt(tf.exp(z_log_var)) * epsilon)
         p = sigmoid(logits)
         ratio = np.mean(p * (1 - p)) / np.mean((images - p) ** 2)

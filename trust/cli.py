@@ -104,14 +104,13 @@ def cores():
 
 @contextlib.contextmanager
 def quiet_tensorflow():
-    """Import TensorFlow inside this block: it keeps its start-up notes to itself, and gives half of
-    the cores to every operation.
+    """Import TensorFlow inside this block: each of its operations gets half of the cores, for the
+    sake of training.side_by_side and in_batches, and its start-up notes are not seen.
 
     The notes are written by C++ code, some of it before any setting can silence it, so standard
     error leads nowhere for as long as the import takes.  Python's exceptions pass.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Two run side by side: models.side_by_side, training.in_batches.
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(cores() // 2, 1)))
     kept = os.dup(2)
     try:

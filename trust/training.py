@@ -4,6 +4,7 @@ the same bits for the same seed."""
 import contextlib
 import math
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import keras
 import numpy as np
@@ -12,7 +13,7 @@ import tensorflow as tf
 from trust.cli import UserError
 
 VAE_BATCH, CLASSIFIER_BATCH = 512, 256  # on each device
-STEPS_TOGETHER = 10  # in one call of TensorFlow: a twelfth of the whole job's time
+STEPS_TOGETHER = 10  # in one call of TensorFlow; one by one, the whole job takes a twelfth longer
 LEAST_STEPS = 100  # in an epoch, so that fewer than 51,200 images are seen more often by the VAE
 IMAGES_PER_SHARPNESS = 5000
 COLLAPSED_NATS = 0.5  # per image; a VAE of MNIST with a single latent keeps about 4
@@ -54,24 +55,29 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class FusedAdam(keras.optimizers.Optimizer):
-    """keras.optimizers.Adam with TensorFlow's own kernel: the same numbers.
+    """keras.optimizers.Adam in TensorFlow's own kernel: the same numbers, but for rounding.
 
-    One pass over memory where Keras takes a dozen, without which the whole job is a twelfth longer.
-    Kingma & Ba 2015.
+    Keras's goes over memory a dozen times, this once; with Keras's the whole job takes a twelfth
+    longer.  Kingma & Ba 2015.
     """
 
     beta_1, beta_2, epsilon = 0.9, 0.999, 1e-7
 
+    def __init__(self, learning_rate):
+        super().__init__(learning_rate)
+
     def build(self, variables):
+        if self.built:
+            return
         super().build(variables)
         self.momentums, self.velocities = (
             [self.add_variable_from_reference(variable, name) for variable in variables]
             for name in ("momentum", "velocity")
         )
 
-    def apply(self, grads, trainable_variables=None):
-        """Updates the variables that it was built for.  On several devices the gradients are added
-        up, as by all of Keras's optimizers."""
+    def apply(self, grads, trainable_variables):
+        """One step.  Several devices add their gradients up, as with all of Keras's optimizers."""
+        self.build(trainable_variables)
         grads = tf.distribute.get_replica_context().all_reduce("sum", list(grads))
         step = tf.cast(self.iterations + 1, tf.float32)
         settings = {
@@ -88,6 +94,9 @@ class FusedAdam(keras.optimizers.Optimizer):
             var, m, v = (variable.value.handle for variable in variables)
             tf.raw_ops.ResourceApplyAdam(var=var, m=m, v=v, grad=grad, **settings)
         self.iterations.assign_add(1)
+
+    def save_own_variables(self, store):
+        """Nothing: Keras would keep them with a network's weights, three times as many bytes."""
 
 
 def make_reproducible(seed):
@@ -109,6 +118,18 @@ def sharpness_bound(n):
     Sharper images need codes that carry more, and fewer codes teach the mixture less about them.
     """
     return 1.0 + n / IMAGES_PER_SHARPNESS
+
+
+def side_by_side(function, batch):
+    """function(batch), computed for two halves of the batch that do not wait for each other.
+
+    The plain way is function(batch).  There, on a CPU, all cores wait for each other after every
+    operation, and the whole job takes a sixth longer.
+    batch: (n, ...).  function: gives a tuple of tensors (n, ...).  Returns such a tuple.
+    """
+    half = tf.shape(batch)[0] // 2
+    parts = function(batch[:half]), function(batch[half:])
+    return tuple(tf.concat(halves, axis=0) for halves in zip(*parts, strict=True))
 
 
 def shuffled_batches(images, *others, batch_size, seed):
@@ -133,8 +154,8 @@ def shifted(batches, seed):
     """The same batches (images, targets), each image moved by up to one pixel: worth a third of a
     dense classifier's errors on MNIST.
 
-    A first layer of the network could do it too.  In the data it runs beside the training, without
-    which the whole job is a twentieth longer.
+    As the network's first layer it would not run beside the training: the whole job would take a
+    twelfth longer.
     """
     shift = keras.layers.RandomTranslation(1 / 28, 1 / 28, fill_mode="constant", seed=seed)
     moved = batches.map(lambda images, targets: (shift(images, training=True), targets))
@@ -170,13 +191,13 @@ def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None, 
     Raises TrainingError where the loss stops being a number, and where the latents collapse:
     then every image is the same blur, whatever is drawn.
     """
-    size = VAE_BATCH * vae.distribute_strategy.num_replicas_in_sync
     history = _fit(
         vae,
-        shuffled_batches(images, batch_size=size, seed=seed),
-        steps_in_epoch(images, size),
+        [images],
         epochs,
+        VAE_BATCH,
         learning_rate,
+        seed,
         validation_data=None if validation_images is None else batches_in_order(validation_images),
         verbose=verbose,
     )
@@ -198,22 +219,37 @@ def train_classifier(classifier, images, targets, seed, epochs=5, learning_rate=
         2: keras.losses.CategoricalCrossentropy,
     }
     loss = losses[targets.ndim](from_logits=True)
-    size = CLASSIFIER_BATCH * classifier.distribute_strategy.num_replicas_in_sync
-    batches = shifted(shuffled_batches(images, targets, batch_size=size, seed=seed), seed)
-    steps = steps_in_epoch(images, size)
-    return _fit(classifier, batches, steps, epochs, learning_rate, loss, verbose=verbose)
+    arrays, size, shift = [images, targets], CLASSIFIER_BATCH, partial(shifted, seed=seed)
+    return _fit(
+        classifier, arrays, epochs, size, learning_rate, seed, shift, loss=loss, verbose=verbose
+    )
 
 
-def _fit(model, batches, steps, epochs, learning_rate, loss=None, **settings):
-    """Keras's fit on endless batches, `steps` of them an epoch, under the model's own strategy."""
+def _fit(
+    model,
+    arrays,
+    epochs,
+    batch_size,
+    learning_rate,
+    seed,
+    prepare=lambda batches: batches,
+    loss=None,
+    **settings,
+):
+    """Keras's fit on shuffled batches of the arrays, under the model's own strategy.
+
+    batch_size: on each device.  prepare: what is done to the batches first.
+    """
+    devices = model.distribute_strategy.num_replicas_in_sync
+    batch_size *= devices
+    steps = steps_in_epoch(arrays[0], batch_size)
+    # TensorFlow cannot loop over steps that several devices share (Keras's issue 19246).
+    together = STEPS_TOGETHER if devices == 1 else 1
     with model.distribute_strategy.scope():
         optimizer = FusedAdam(OneCycle(learning_rate, epochs * steps))
-        optimizer.build(model.trainable_variables)
-        # TensorFlow cannot loop over steps that several devices share.
-        alone = model.distribute_strategy.num_replicas_in_sync == 1
-        model.compile(optimizer, loss, steps_per_execution=STEPS_TOGETHER if alone else 1)
+        model.compile(optimizer, loss, steps_per_execution=together)
     history = model.fit(
-        batches,
+        prepare(shuffled_batches(*arrays, batch_size=batch_size, seed=seed)),
         epochs=epochs,
         steps_per_epoch=steps,
         shuffle=False,
@@ -233,7 +269,8 @@ def in_batches(function, array, batch_size=1000):
     """function(batch) of all batches of the array, joined: a NumPy array, or a tuple of them where
     the function gives several tensors.
 
-    Two batches at a time, since one operation has half of the cores (cli.quiet_tensorflow).
+    Two batches at a time.  The plain way is one after the other; as one operation has half of the
+    cores (cli.quiet_tensorflow), the whole job would take a sixth longer.
     """
     if not len(array):  # Keras cannot convolve an empty batch
         blank = in_batches(function, np.zeros((1, *array.shape[1:]), array.dtype))
