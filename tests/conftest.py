@@ -16,10 +16,10 @@ def hear_ctrl_c():
 
 @pytest.fixture(scope="session")
 def small_npz(tmp_path_factory):
-    """The first 2,000 training and 500 test images of MNIST, all ten classes among them."""
+    """The first 4,000 training and 500 test images of MNIST, all ten classes among them."""
     path = tmp_path_factory.mktemp("data") / "small.npz"
     with np.load(ROOT / "data" / "mnist.npz") as data:
-        arrays = {name: data[name][: 2000 if "train" in name else 500] for name in data}
+        arrays = {name: data[name][: 4000 if "train" in name else 500] for name in data}
     assert all(len(np.unique(arrays[name])) == 10 for name in ("y_train", "y_test"))
     np.savez_compressed(path, **arrays)
     return path
