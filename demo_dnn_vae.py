@@ -21,7 +21,6 @@ TRAINING = {
     "seed": 0,
     "split": "shared",
 }
-USEFULNESS_EPOCHS = 3  # of the classifiers that measure it: what counts is their difference
 CLOUD = 2000  # latents that prior.png shows of each kind
 
 
@@ -124,23 +123,20 @@ def take_saved_settings(arguments, data):
 
 def import_tensorflow():
     """Imports what takes seconds, once the arguments are known to be good."""
-    global figures, models, referee, training
+    global figures, referee, training, useful
     with cli.quiet_tensorflow():
-        import models
-        from trust import figures, referee, training
+        from trust import figures, referee, training, useful
 
 
 def build_networks(arguments, data, sets):
     """The networks {name: keras.Model}, untrained but for the referee of a bundled set."""
-    sharpest = training.sharpness_bound(len(sets.vae.images))
-    with training.every_device():
-        spread = training.side_by_side
-        vae = models.build_vae(arguments.latent_dim, sharpest, arguments.seed, spread)
-        classifier = models.build_classifier(data.classes)
+    vae = training.new_vae(arguments.latent_dim, len(sets.vae.images), arguments.seed)
+    classifier = training.new_classifier(data.classes)
     if data.bundled:
         judge = referee.bundled_referee(data.name)
     else:
-        judge = referee.build_referee(data.classes)
+        with training.every_device():
+            judge = referee.build_referee(data.classes)
     return {"vae": vae, "classifier": classifier, "referee": judge}
 
 
@@ -179,21 +175,6 @@ def train(arguments, sets, networks, clock):
     with clock("training the classifier"):
         training.train_classifier(networks["classifier"], *sets.classifier, seed)
     return mixture
-
-
-def usefulness(data, seed, images, targets):
-    """Accuracy on test images of a classifier trained on these images alone, NaN for fewer than two
-    classes.  The classification accuracy score of Ravuri & Vinyals 2019.
-
-    targets: labels (n,), or probabilities (n, classes).
-    """
-    labels = targets if targets.ndim == 1 else targets.argmax(axis=1)
-    if len(np.unique(labels)) < 2:
-        return float("nan")
-    training.make_reproducible(seed)
-    classifier = models.build_classifier(data.classes)
-    training.train_classifier(classifier, images, targets, seed, epochs=USEFULNESS_EPOCHS)
-    return np.mean(training.predict(classifier, data.x_test).argmax(axis=1) == data.y_test)
 
 
 def targets(arguments, images):
@@ -267,7 +248,8 @@ def measure_yardstick(arguments, data, sets, filtered, network):
         strong = images.strong(arguments.threshold)
         _, distance = nearest_of_class(strong.images, strong.labels, *sets.vae)
         nearest.append((distance, strong.labels))
-    score = partial(usefulness, data, arguments.seed)
+    test, learn = (data.x_test, data.y_test), useful.accuracy_after_training
+    score = partial(learn, test=test, classes=data.classes, seed=arguments.seed)
     return evaluation.Yardstick(judge, score, sets.vae, *judge(data.x_test), *nearest)
 
 

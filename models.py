@@ -53,31 +53,23 @@ def build_decoder(latent_dim, hidden=(512, 512)):
     return keras.Model(z, layers.Reshape(IMAGE_SHAPE)(logits), name="decoder")
 
 
-def call_on_all(function, batch):
-    """function(batch): the plain way to spread() a batch."""
-    return function(batch)
-
-
 class VAE(keras.Model):
     """A variational autoencoder with the prior N(0, I).
 
-    Trained to minimise sharpness * reconstruction + KL, evaluated by the negative ELBO, where both
-    have weight 1; all in nats per image.
+    Trained to minimise the objective, sharpness * reconstruction + KL.  The loss it reports is the
+    negative ELBO, where both have weight 1; all in nats per image.
 
     encoder: images (batch, 28, 28, 1) float32 in [0, 1] -> [z_mean, z_log_var].
     decoder: z (batch, latent_dim) -> Bernoulli logits (batch, 28, 28, 1).
     most_sharpness: a bound on the sharpness, which the data choose; 1 trains on the ELBO itself.
-    spread: how forward() is called on a batch in training; training.side_by_side is faster.
     """
 
-    def __init__(
-        self, encoder, decoder, most_sharpness=1.0, seed=None, spread=call_on_all, **kwargs
-    ):
+    def __init__(self, encoder, decoder, most_sharpness=1.0, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.encoder, self.decoder = encoder, decoder
-        self.most_sharpness, self.spread = most_sharpness, spread
+        self.most_sharpness = most_sharpness
         self.sampling = Sampling(seed)
-        names = ("loss", "reconstruction_loss", "kl_loss", "sharpness")
+        names = ("loss", "reconstruction_loss", "kl_loss", "objective", "sharpness")
         self.trackers = {name: keras.metrics.Mean(name) for name in names}
         self.built = True
 
@@ -119,31 +111,35 @@ class VAE(keras.Model):
 
     def train_step(self, images):
         with tf.GradientTape() as tape:
-            logits, reconstruction, kl = self.spread(self.forward, images)
+            logits, reconstruction, kl = self.forward(images)
             sharpness = self.sharpness(images, logits)
-            loss = sharpness * reconstruction + kl
+            objective = sharpness * reconstruction + kl
             # With several devices their gradients are added up, so each takes its share.
-            share = tf.reduce_mean(loss) / self.distribute_strategy.num_replicas_in_sync
+            share = tf.reduce_mean(objective) / self.distribute_strategy.num_replicas_in_sync
         gradients = tape.gradient(share, self.trainable_weights)
         self.optimizer.apply(gradients, self.trainable_weights)
-        return self._track(
-            loss=loss, reconstruction_loss=reconstruction, kl_loss=kl, sharpness=sharpness
+        return self.track(
+            loss=reconstruction + kl,
+            reconstruction_loss=reconstruction,
+            kl_loss=kl,
+            objective=objective,
+            sharpness=sharpness,
         )
 
     def test_step(self, images):
         _, reconstruction, kl = self.forward(images)
-        return self._track(loss=reconstruction + kl, reconstruction_loss=reconstruction, kl_loss=kl)
+        return self.track(loss=reconstruction + kl, reconstruction_loss=reconstruction, kl_loss=kl)
 
-    def _track(self, **values):
+    def track(self, **values):
+        """Adds a batch's values to the means that Keras shows; returns the means so far."""
         for name, value in values.items():
             self.trackers[name].update_state(value)
         return {name: self.trackers[name].result() for name in values}
 
 
-def build_vae(latent_dim, most_sharpness=1.0, seed=None, spread=call_on_all):
+def build_vae(latent_dim, most_sharpness=1.0, seed=None):
     """A VAE of the encoder and the decoder above."""
-    encoder, decoder = build_encoder(latent_dim), build_decoder(latent_dim)
-    return VAE(encoder, decoder, most_sharpness, seed, spread)
+    return VAE(build_encoder(latent_dim), build_decoder(latent_dim), most_sharpness, seed)
 
 
 def build_classifier(classes, hidden=(384, 256), dropout=0.2):

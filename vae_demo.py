@@ -37,15 +37,13 @@ def main():
         datasets.check_enough(data, minimum=256)
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
-        import models
         from trust import figures, training
 
     latent_dim, seed = arguments.latent_dim, arguments.seed
     for data in loaded:
         with clock(f"{data.name}: training a VAE with {latent_dim} latents"):
             training.make_reproducible(seed)
-            with training.every_device():
-                vae = models.build_vae(latent_dim, seed=seed, spread=training.side_by_side)
+            vae = training.new_vae(latent_dim, len(data.x_train), seed, most_sharpness=1.0)
             settings = arguments.epochs, arguments.learning_rate, seed
             history = training.train_vae(vae, data.x_train, *settings, data.x_test)
         with clock(f"{data.name}: drawing"):

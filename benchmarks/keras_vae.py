@@ -18,7 +18,7 @@ with cli.quiet_tensorflow():
     import keras
 
     import models
-    from trust import priors, training
+    from trust import fast, priors, training
 
 
 def dense_networks(latent_dim):
@@ -46,10 +46,10 @@ class EpochSeconds(keras.callbacks.Callback):
 
 def train_dense(arguments, images):
     """A trained models.VAE of the peers' network, at a constant learning rate as there."""
-    vae = models.VAE(*dense_networks(arguments.latent), seed=1, spread=training.side_by_side)
+    vae = fast.VAE(*dense_networks(arguments.latent), seed=1)
     batches = training.shuffled_batches(images, batch_size=arguments.batch, seed=1)
     steps = len(images) // arguments.batch
-    optimizer = training.FusedAdam(arguments.learning_rate)
+    optimizer = fast.adam(arguments.learning_rate)
     # Several steps before Keras is back in Python: 13 times 18 is an epoch of 60,000 images.
     vae.compile(optimizer, steps_per_execution=18)
     settings = {"epochs": arguments.epochs, "steps_per_epoch": steps, "verbose": 0}
@@ -64,7 +64,7 @@ def train_default(epochs, images):
     """
     training.VAE_BATCH = 128
     start = time.perf_counter()
-    vae = models.build_vae(20, seed=1, spread=training.side_by_side)
+    vae = training.new_vae(20, len(images), seed=1, most_sharpness=1.0)
     training.train_vae(vae, images, epochs, 6e-3, seed=1)
     print(f"epoch {epochs}: {time.perf_counter() - start:.2f} s")
     return vae

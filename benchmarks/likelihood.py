@@ -50,7 +50,7 @@ def main():
     demo.import_tensorflow()
     training = demo.training
     training.make_reproducible(given.seed)
-    vae = demo.models.build_vae(given.latent_dim, seed=given.seed, spread=training.side_by_side)
+    vae = training.new_vae(given.latent_dim, len(data.x_train), given.seed, most_sharpness=1.0)
     training.train_vae(vae, data.x_train, given.epochs, given.learning_rate, given.seed)
     mixture = priors.fit_mixture(*training.encode(vae, data.x_train), data.y_train, given.seed)
     every_tenth = data.x_test[:: len(data.x_test) // IMAGES]  # the first half of MNIST is easier

@@ -48,7 +48,7 @@ def main():
     sets = datasets.split(data, "shared", given.seed)
     judge = partial(demo.referee.judge, demo.referee.bundled_referee(data.name))
     training.make_reproducible(given.seed)
-    classifier = demo.models.build_classifier(data.classes)
+    classifier = training.new_classifier(data.classes)
     training.train_classifier(classifier, *sets.classifier, given.seed)
     logits_of = partial(training.predict, classifier)
     _, held_out_features = judge(sets.held_out.images)
@@ -62,7 +62,7 @@ def main():
     ):
         start, rng = time.perf_counter(), np.random.default_rng(given.seed)
         training.make_reproducible(given.seed)
-        vae = demo.models.build_vae(latent_dim, sharpest, given.seed, demo.training.side_by_side)
+        vae = training.new_vae(latent_dim, len(sets.vae.images), given.seed, sharpest)
         training.train_vae(vae, sets.vae.images, epochs, rate, given.seed, verbose=0)
         trained = time.perf_counter() - start
         codes = training.encode(vae, sets.vae.images)

@@ -4,16 +4,16 @@ import pytest
 import tensorflow as tf
 
 import models
-from trust import training
+from trust import fast
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((12, 28, 28, 1), np.float32)
 
 
-def small_vae(most_sharpness=1.0, seed=7):
+def small_vae(most_sharpness=1.0, seed=7, kind=models.VAE):
     keras.utils.set_random_seed(seed)
     encoder, decoder = models.build_encoder(3, (16,)), models.build_decoder(3, (16,))
-    return models.VAE(encoder, decoder, most_sharpness, seed)
+    return kind(encoder, decoder, most_sharpness, seed)
 
 
 def assert_mean(values, expected):
@@ -179,14 +179,11 @@ def test_sharpness_of_coins_is_one_and_never_less():
 
 @pytest.mark.parametrize("most_sharpness", [1.0, 100.0])
 @pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("spread, parts", [(models.call_on_all, 1), (training.side_by_side, 2)])
-def test_train_step_follows_the_gradient_of_the_weighted_loss(
-    most_sharpness, compiled, spread, parts
-):
+@pytest.mark.parametrize("kind, parts", [(models.VAE, 1), (fast.SideBySideVAE, 2)])
+def test_train_step_follows_the_gradient_of_the_objective(most_sharpness, compiled, kind, parts):
     """One step of plain gradient descent against a loss written down anew, the sharpness in it a
     constant from NumPy.  Images are not far from what the VAE draws, so that it is above 1."""
-    vae = small_vae(most_sharpness)
-    vae.spread = spread
+    vae = small_vae(most_sharpness, kind=kind)
     images = (vae(IMAGES).numpy() + IMAGES) / 2
     before = [weight.numpy() for weight in vae.trainable_weights]
     with tf.GradientTape() as tape:
@@ -209,7 +206,9 @@ def test_train_step_follows_the_gradient_of_the_weighted_loss(
     assert logs["sharpness"] == pytest.approx([weight], rel=1e-4)
     assert logs["reconstruction_loss"] == pytest.approx([np.mean(reconstruction)], rel=1e-5)
     assert logs["kl_loss"] == pytest.approx([np.mean(kl)], rel=1e-4)
-    assert logs["loss"] == pytest.approx([float(loss)], rel=1e-4)
+    assert logs["objective"] == pytest.approx([float(loss)], rel=1e-4)
+    elbo = np.mean(reconstruction) + np.mean(kl)  # whatever the weight
+    assert logs["loss"] == pytest.approx([elbo], rel=1e-5)
     for variable, old, gradient in zip(vae.trainable_weights, before, gradients, strict=True):
         size = np.abs(gradient).max()
         assert size > 0
@@ -217,9 +216,10 @@ def test_train_step_follows_the_gradient_of_the_weighted_loss(
         np.testing.assert_allclose(step, gradient, atol=1e-3 * size + 2e-3 * np.abs(old).max())
 
 
+@pytest.mark.parametrize("kind", [models.VAE, fast.SideBySideVAE])
 @pytest.mark.parametrize("most_sharpness", [1.0, 50.0])
-def test_evaluation_is_the_negative_elbo_whatever_the_sharpness(most_sharpness):
-    vae = small_vae(most_sharpness)
+def test_evaluation_is_the_negative_elbo_whatever_the_sharpness(most_sharpness, kind):
+    vae = small_vae(most_sharpness, kind=kind)
     vae.compile()
     before = [weight.numpy() for weight in vae.trainable_weights]
     images = tf.data.Dataset.from_tensor_slices(IMAGES).batch(6)

@@ -3,7 +3,6 @@ import itertools
 import math
 import subprocess
 import sys
-import threading
 
 import keras
 import numpy as np
@@ -12,7 +11,7 @@ import tensorflow as tf
 from conftest import ROOT
 
 import models
-from trust import priors, training
+from trust import priors, training, useful
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (100, 28, 28), dtype=np.uint8)
 LABELS = np.arange(100) % 7
@@ -92,6 +91,15 @@ def test_steps_in_an_epoch():
     assert steps == [100, 100, 100, 110, 240]
 
 
+@pytest.mark.parametrize("devices", [2, 5, 8])
+def test_several_devices_see_as_many_images_in_an_epoch_as_one(devices):
+    for count in (1, 5000, 60_000):
+        images = np.zeros(count)
+        many = training.steps_in_epoch(images, 256, devices) * devices
+        one = training.steps_in_epoch(images, 256)
+        assert one <= many < one + devices
+
+
 def shifted(images, passes=1, seed=3):
     """What a classifier sees of images (n, 28, 28) float32, in whole batches of 40, while it
     trains: (passes, n, 28, 28)."""
@@ -137,51 +145,6 @@ def test_shifts_differ_from_pass_to_pass_and_repeat_with_the_seed():
     assert np.array_equal(first, again)
     for a, b in itertools.combinations([*first, *other], 2):
         assert not np.any(np.all(a == b, axis=(1, 2)))
-
-
-# The optimizer
-
-
-def test_fused_adam_takes_the_steps_of_adam():
-    """Against keras.optimizers.Adam, and one step by hand: of the learning rate's own length."""
-    rng = np.random.default_rng(0)
-    start = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 4), (5,))]
-    gradients = [[rng.normal(size=x.shape).astype(np.float32) for x in start] for _ in range(50)]
-
-    def steps(kind):
-        variables = [keras.Variable(x) for x in start]
-        optimizer = kind(training.OneCycle(0.1, 50))
-        optimizer.build(variables)
-        for each in gradients:
-            optimizer.apply([tf.constant(x) for x in each], variables)
-        assert optimizer.iterations.numpy() == 50
-        return [variable.numpy() for variable in variables]
-
-    for found, expected, x in zip(
-        steps(training.FusedAdam), steps(keras.optimizers.Adam), start, strict=True
-    ):
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-        assert np.abs(found - x).min() > 1e-3
-
-    variable = keras.Variable([1.0, 1.0])
-    optimizer = training.FusedAdam(0.25)
-    optimizer.build([variable])
-    optimizer.apply([tf.constant([5.0, -0.01])], [variable])
-    np.testing.assert_allclose(variable, [0.75, 1.25], rtol=1e-4)
-
-
-@pytest.mark.parametrize("count", [1, 2, 7, 12])
-def test_side_by_side_is_the_function_of_the_whole_batch(count):
-    sizes, rows = [], np.random.default_rng(0).normal(size=(count, 3))
-
-    def both(batch):
-        sizes.append(len(batch))
-        return 2 * batch, tf.reduce_sum(batch, axis=1)
-
-    doubled, sums = training.side_by_side(both, tf.constant(rows))
-    np.testing.assert_array_equal(doubled, 2 * rows)
-    np.testing.assert_allclose(sums, rows.sum(axis=1))
-    assert sizes == [count // 2, count - count // 2]
 
 
 # The learning rate
@@ -285,6 +248,52 @@ def test_a_loss_that_is_no_number_stops_the_training_with_a_sentence(few_steps):
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("name", ["loss", "objective"])
+def test_both_the_loss_and_the_objective_are_watched(name):
+    watch = training.StopOnBadNumbers()
+    watch.set_model(models.build_classifier(2, (4,)))
+    watch.on_epoch_end(0, {"loss": 1.0})
+    watch.on_epoch_end(0, {"loss": 1.0, "objective": 2.0})
+    with pytest.raises(training.TrainingError, match=f"the {name} of .* nan in epoch 3"):
+        watch.on_epoch_end(2, {"loss": 1.0, "objective": 2.0} | {name: math.nan})
+
+
+def test_the_loss_in_the_history_is_the_negative_elbo_without_the_weight(few_steps, monkeypatch):
+    monkeypatch.setattr(training, "COLLAPSED_NATS", 0)
+    training.make_reproducible(0)
+    history = training.train_vae(small_vae(most_sharpness=9.0), blobs(600), 5, 0.02, seed=0)
+    found = {name: np.array(values) for name, values in history.items()}
+    elbo = found["reconstruction_loss"] + found["kl_loss"]
+    np.testing.assert_allclose(found["loss"], elbo, rtol=1e-5)
+    assert found["sharpness"][-1] > 1.5 and np.all(found["objective"] > 1.05 * elbo)
+
+
+LOGGED = """
+import numpy as np
+from trust import cli
+with cli.quiet_tensorflow():
+    from trust import referee, training
+training.make_reproducible(0)
+training.LEAST_STEPS, training.COLLAPSED_NATS = 20, 0
+images = np.random.default_rng(0).integers(0, 256, (200, 28, 28), dtype=np.uint8)
+training.train_vae(training.new_vae(2, 200, 0), images, 3, 0.001, 0, images)
+network = referee.build_referee(2)
+referee.train_referee(network, images, np.arange(200) % 2, 2, 0)
+"""
+
+
+def test_a_log_gets_one_line_of_losses_an_epoch_without_control_codes():
+    done = subprocess.run([sys.executable, "-c", LOGGED], cwd=ROOT, check=True, capture_output=True)
+    assert not set(b"\x08\r\x1b") & set(done.stdout)
+    lines = [line for line in done.stdout.splitlines() if b"loss: " in line]
+    assert len(lines) == 3 + 2 and all(line.count(b" loss: ") == 1 for line in lines)
+
+
+def test_a_terminal_gets_a_moving_bar(monkeypatch):
+    monkeypatch.setattr("sys.stdout", type("Terminal", (), {"isatty": lambda self: True})())
+    assert training.progress() == 1
+
+
 def test_collapsed_latents_stop_the_training_with_a_sentence(few_steps):
     """Images that are all the same leave the latents nothing to say."""
     training.make_reproducible(0)
@@ -341,18 +350,6 @@ def test_batches_are_joined_in_order(batch_size):
     np.testing.assert_array_equal(same, array)
     np.testing.assert_array_equal(sums, array.sum(axis=1))
     assert max(sizes) == min(batch_size, 23) and sum(sizes) == 23
-
-
-def test_two_batches_are_computed_at_the_same_time():
-    """Each waits for the other: one after the other, neither would come to its end."""
-    both = threading.Barrier(2)
-
-    def meet(batch):
-        both.wait(timeout=30)
-        return tf.constant(batch)
-
-    array = np.arange(8)
-    np.testing.assert_array_equal(training.in_batches(meet, array, 2), array)
 
 
 def test_what_goes_wrong_in_a_batch_is_said():
@@ -473,7 +470,29 @@ def test_negative_elbo_is_the_integral_over_the_code(kind):
     assert found > -log_likelihood
 
 
+# Usefulness
+
+
+def test_usefulness_is_the_accuracy_of_what_was_learned(few_steps):
+    images = blobs(1024)
+    labels = (images.sum(axis=1).argmax(axis=1) > 13).astype(int)
+    test = images[:300], labels[:300]
+    right = useful.accuracy_after_training(images, labels, test, 2, seed=0)
+    soft = np.eye(2, dtype=np.float32)[labels]
+    assert right > 0.8 and useful.accuracy_after_training(images, soft, test, 2, seed=0) > 0.8
+    assert useful.accuracy_after_training(images, 1 - labels, test, 2, seed=0) < 0.2
+    assert math.isnan(useful.accuracy_after_training(images, 0 * labels, test, 2, seed=0))
+
+
 # Several devices
+
+
+def test_the_devices_are_told_in_words(monkeypatch):
+    monkeypatch.setattr(training, "cores", lambda: 2)
+    assert training.devices() == "2 cores, no GPU"
+    for count, words in ((1, "1 GPU"), (2, "2 GPUs")):
+        monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind, n=count: [kind] * n)
+        assert training.devices() == words
 
 
 def test_one_device_needs_no_strategy():
@@ -493,7 +512,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 import keras
 import models
-from trust import training
+from trust import fast, referee, training
 
 
 def listed(kind=None):
@@ -517,8 +536,7 @@ strategy, tf.distribute.MirroredStrategy = tf.distribute.MirroredStrategy, mirro
 training.shuffled_batches = in_order
 training.LEAST_STEPS = 6
 # Unlike Adam, gradient descent sees how long gradients are.
-optimizer = {"SGD": keras.optimizers.SGD, "Adam": training.FusedAdam}[sys.argv[3]]
-training.FusedAdam = optimizer
+fast.adam = {"SGD": keras.optimizers.SGD, "Adam": fast.FusedAdam}[sys.argv[3]]
 for count in (1, 2):
     training.VAE_BATCH = training.CLASSIFIER_BATCH = 64 // count
     training.make_reproducible(3)
@@ -553,8 +571,20 @@ for count in (1, 2):
         **{f"start {i}": weight for i, weight in enumerate(start)},
     )
     keras.layers.RandomTranslation.call = translate  # random, so no two runs are alike
+    training.CLASSIFIER_BATCH, training.LEAST_STEPS = 32, 20
     loss = training.train_classifier(classifier, images, labels, 3, 2)["loss"]
     assert np.all(np.isfinite(loss))
+    assert int(classifier.optimizer.iterations.numpy()) * count == 40  # the same passes
+
+    built = training.new_vae(2, 400, 3), training.new_classifier(5)
+    with training.every_device():
+        judge = referee.build_referee(3)
+    for model in (*built, judge):
+        assert model.distribute_strategy.num_replicas_in_sync == count
+    start = judge.get_weights()
+    referee.train_referee(judge, images, labels % 3, 2, seed=3)
+    weights = judge.get_weights()
+    assert all(np.any(a != b) and np.all(np.isfinite(b)) for a, b in zip(start, weights))
 """
 
 

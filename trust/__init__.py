@@ -1,1 +1,1 @@
-"""What the two scripts stand on, one room per idea; no room imports a script or models.py."""
+"""What the two scripts stand on, one room per idea; no room imports a script."""

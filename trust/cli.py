@@ -9,6 +9,9 @@ import signal
 import sys
 import time
 
+# The switch that turns off what trust/fast.py does; here, as it is needed before TensorFlow.
+PLAIN = os.environ.get("TRUST_PLAIN", "0") not in ("", "0")
+
 
 class UserError(Exception):
     """Something only the user can put right; the message is one sentence saying what."""
@@ -105,13 +108,14 @@ def cores():
 @contextlib.contextmanager
 def quiet_tensorflow():
     """Import TensorFlow inside this block: each of its operations gets half of the cores, for the
-    sake of training.side_by_side and in_batches, and its start-up notes are not seen.
+    sake of trust/fast.py (the plain way: all of them), and its start-up notes are not seen.
 
     The notes are written by C++ code, some of it before any setting can silence it, so standard
     error leads nowhere for as long as the import takes.  Python's exceptions pass.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(cores() // 2, 1)))
+    if not PLAIN:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(cores() // 2, 1)))
     kept = os.dup(2)
     try:
         with open(os.devnull, "wb") as nowhere:

@@ -15,17 +15,19 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from trust import cli, datasets, outputs, saving
+from trust import cli, datasets, fast, outputs, saving
 from trust.training import (
     OneCycle,
     as_pixels,
+    every_device,
     in_batches,
     make_reproducible,
-    without_autotune,
+    progress,
 )
 
 MIRRORED = {"fashion_mnist"}  # bundled sets whose images mean the same in a mirror
-BATCH = 128  # a quarter of it for a small set, which otherwise has too few steps
+# On all devices together; a quarter of it for a small set, which otherwise has too few steps.
+BATCH = 128
 SMALL_SET = 10_000
 PEAK_RATE = 0.1  # of Nesterov's momentum, He et al. 2016
 WEIGHT_DECAY = 5e-4
@@ -35,12 +37,17 @@ SHIFT = 2.0  # pixels
 
 def build_referee(classes):
     """Residual network from images (n, 28, 28, 1) float32 in [0, 1] to logits (n, classes) and the
-    features behind them (n, 128): float32."""
+    features behind them (n, 128): float32.
+
+    Built under training.every_device() it is trained on every device.
+    """
+    # Of a device's part of a batch alone, the statistics would be poor.
+    synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
 
     def convolution(x, filters, strides=1, activation="relu"):
         x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
         # The default momentum of 0.99 needs more steps than a small data set has.
-        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.BatchNormalization(momentum=0.9, synchronized=synchronized)(x)
         return layers.Activation(activation)(x)
 
     images = keras.Input((28, 28, 1))
@@ -106,18 +113,20 @@ def train_referee(network, images, labels, epochs, seed, mirror=False):
 
     augmented = tf.data.Dataset.zip(batches, seeds).map(prepare, num_parallel_calls=2)
     # A model of the same layers has the optimizer, which then is not saved with the weights.
-    trainee = keras.Model(network.inputs, network.outputs[0], name=network.name)
-    trainee.compile(
-        keras.optimizers.SGD(
-            OneCycle(PEAK_RATE * (size / BATCH) ** 0.5, epochs * len(batches), warmup=0.1),
-            momentum=0.9,
-            nesterov=True,
-            weight_decay=WEIGHT_DECAY,
-        ),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
-    trainee.fit(without_autotune(augmented.prefetch(2)), epochs=epochs, shuffle=False)
+    with network.distribute_strategy.scope():
+        trainee = keras.Model(network.inputs, network.outputs[0], name=network.name)
+        trainee.compile(
+            keras.optimizers.SGD(
+                OneCycle(PEAK_RATE * (size / BATCH) ** 0.5, epochs * len(batches), warmup=0.1),
+                momentum=0.9,
+                nesterov=True,
+                weight_decay=WEIGHT_DECAY,
+            ),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+    batches = fast.without_autotune(augmented.prefetch(2))
+    trainee.fit(batches, epochs=epochs, shuffle=False, verbose=progress())
 
 
 def epochs_for(count):
@@ -166,7 +175,8 @@ def main():
     data = datasets.load_dataset(arguments.dataset)
     mirror = data.name in MIRRORED
     make_reproducible(arguments.seed)
-    network = build_referee(data.classes)
+    with every_device():
+        network = build_referee(data.classes)
     train_referee(network, data.x_train, data.y_train, arguments.epochs, arguments.seed, mirror)
     accuracy = float(np.mean(judge(network, data.x_test)[0] == data.y_test))
     with tempfile.TemporaryDirectory() as folder:  # Keras writes to a path of its own

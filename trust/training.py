@@ -3,18 +3,21 @@ the same bits for the same seed."""
 
 import contextlib
 import math
-from concurrent.futures import ThreadPoolExecutor
+import sys
 from functools import partial
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from trust.cli import UserError
+import models
+from trust import fast
+from trust.cli import UserError, cores
 
 VAE_BATCH, CLASSIFIER_BATCH = 512, 256  # on each device
-STEPS_TOGETHER = 10  # in one call of TensorFlow; one by one, the whole job takes a twelfth longer
-LEAST_STEPS = 100  # in an epoch, so that fewer than 51,200 images are seen more often by the VAE
+# In an epoch on one device, so that fewer than 51,200 images are seen more often by the VAE.
+LEAST_STEPS = 100
+WHOLE_STEPS = 10  # an epoch on one device has a multiple of them, for fast.STEPS_TOGETHER
 IMAGES_PER_SHARPNESS = 5000
 COLLAPSED_NATS = 0.5  # per image; a VAE of MNIST with a single latent keeps about 4
 
@@ -24,14 +27,16 @@ class TrainingError(UserError):
 
 
 class StopOnBadNumbers(keras.callbacks.Callback):
-    """Raises TrainingError as soon as the loss is not a finite number."""
+    """Raises TrainingError as soon as the loss, or the objective that a VAE follows instead, is not
+    a finite number."""
 
     def on_epoch_end(self, epoch, logs=None):
-        if not math.isfinite(logs["loss"]):
-            raise TrainingError(
-                f"the loss of the {self.model.name} became {logs['loss']} in epoch {epoch + 1}: "
-                "try a smaller --learning-rate or another --seed"
-            )
+        for name in ("loss", "objective"):
+            if not math.isfinite(logs.get(name, 0.0)):
+                raise TrainingError(
+                    f"the {name} of the {self.model.name} became {logs[name]} in epoch "
+                    f"{epoch + 1}: try a smaller --learning-rate or another --seed"
+                )
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
@@ -54,51 +59,6 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "steps": self.steps, "warmup": self.warmup}
 
 
-class FusedAdam(keras.optimizers.Optimizer):
-    """keras.optimizers.Adam in TensorFlow's own kernel: the same numbers, but for rounding.
-
-    Keras's goes over memory a dozen times, this once; with Keras's the whole job takes a twelfth
-    longer.  Kingma & Ba 2015.
-    """
-
-    beta_1, beta_2, epsilon = 0.9, 0.999, 1e-7
-
-    def __init__(self, learning_rate):
-        super().__init__(learning_rate)
-
-    def build(self, variables):
-        if self.built:
-            return
-        super().build(variables)
-        self.momentums, self.velocities = (
-            [self.add_variable_from_reference(variable, name) for variable in variables]
-            for name in ("momentum", "velocity")
-        )
-
-    def apply(self, grads, trainable_variables):
-        """One step.  Several devices add their gradients up, as with all of Keras's optimizers."""
-        self.build(trainable_variables)
-        grads = tf.distribute.get_replica_context().all_reduce("sum", list(grads))
-        step = tf.cast(self.iterations + 1, tf.float32)
-        settings = {
-            "lr": self.learning_rate,
-            "beta1": self.beta_1,
-            "beta2": self.beta_2,
-            "epsilon": self.epsilon,
-            "beta1_power": self.beta_1**step,
-            "beta2_power": self.beta_2**step,
-        }
-        for grad, *variables in zip(
-            grads, trainable_variables, self.momentums, self.velocities, strict=True
-        ):
-            var, m, v = (variable.value.handle for variable in variables)
-            tf.raw_ops.ResourceApplyAdam(var=var, m=m, v=v, grad=grad, **settings)
-        self.iterations.assign_add(1)
-
-    def save_own_variables(self, store):
-        """Nothing: Keras would keep them with a network's weights, three times as many bytes."""
-
-
 def make_reproducible(seed):
     """Seeds Python, NumPy and TensorFlow and makes every kernel deterministic."""
     keras.utils.set_random_seed(seed)
@@ -112,24 +72,43 @@ def every_device():
     return contextlib.nullcontext()
 
 
+def devices() -> str:
+    """What the networks are trained on: "2 cores, no GPU", or "1 GPU"."""
+    if count := len(tf.config.list_logical_devices("GPU")):
+        return f"{count} GPU{'s' * (count > 1)}"
+    return f"{cores()} core{'s' * (cores() > 1)}, no GPU"
+
+
+def progress() -> int:
+    """Keras's verbose: a moving bar on a terminal (1), else a line an epoch, as for a log (2)."""
+    return 1 if sys.stdout.isatty() else 2
+
+
+def new_vae(
+    latent_dim: int, n_images: int, seed: int, most_sharpness: float | None = None
+) -> models.VAE:
+    """An untrained VAE on every device there is, to be trained on n_images.
+
+    most_sharpness: what that many images allow, if left out; 1 trains on the negative ELBO.
+    """
+    bound = sharpness_bound(n_images) if most_sharpness is None else most_sharpness
+    with every_device():
+        encoder, decoder = models.build_encoder(latent_dim), models.build_decoder(latent_dim)
+        return fast.VAE(encoder, decoder, bound, seed, name="vae")
+
+
+def new_classifier(classes: int) -> keras.Model:
+    """An untrained classifier on every device there is."""
+    with every_device():
+        return models.build_classifier(classes)
+
+
 def sharpness_bound(n):
     """The most that the reconstruction may weigh in a VAE trained on n images: a float.
 
     Sharper images need codes that carry more, and fewer codes teach the mixture less about them.
     """
     return 1.0 + n / IMAGES_PER_SHARPNESS
-
-
-def side_by_side(function, batch):
-    """function(batch), computed for two halves of the batch that do not wait for each other.
-
-    The plain way is function(batch).  There, on a CPU, all cores wait for each other after every
-    operation, and the whole job takes a sixth longer.
-    batch: (n, ...).  function: gives a tuple of tensors (n, ...).  Returns such a tuple.
-    """
-    half = tf.shape(batch)[0] // 2
-    parts = function(batch[:half]), function(batch[half:])
-    return tuple(tf.concat(halves, axis=0) for halves in zip(*parts, strict=True))
 
 
 def shuffled_batches(images, *others, batch_size, seed):
@@ -147,30 +126,19 @@ def shuffled_batches(images, *others, batch_size, seed):
 
     # To shuffle the row numbers and not the images moves a thousand times fewer bytes.
     rows = tf.data.Dataset.range(len(images)).shuffle(len(images), seed=seed).repeat()
-    return without_autotune(rows.batch(batch_size, drop_remainder=True).map(gather).prefetch(4))
+    batches = rows.batch(batch_size, drop_remainder=True).map(gather)
+    return fast.without_autotune(batches.prefetch(4))
 
 
 def shifted(batches, seed):
     """The same batches (images, targets), each image moved by up to one pixel: worth a third of a
     dense classifier's errors on MNIST.
 
-    As the network's first layer it would not run beside the training: the whole job would take a
-    twelfth longer.
+    Not the network's first layer, as there it would not run beside the training.
     """
     shift = keras.layers.RandomTranslation(1 / 28, 1 / 28, fill_mode="constant", seed=seed)
     moved = batches.map(lambda images, targets: (shift(images, training=True), targets))
-    return without_autotune(moved.prefetch(4))
-
-
-def without_autotune(batches):
-    """The same tf.data.Dataset, its buffers as they were set.
-
-    To end autotuning after a fit takes 15 s now and then, half of the VAE's training, and there is
-    nothing to gain: the data are in memory.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return batches.with_options(options)
+    return fast.without_autotune(moved.prefetch(4))
 
 
 def as_pixels(images):
@@ -179,14 +147,19 @@ def as_pixels(images):
     return tf.cast(images, tf.float32)[..., None] / scale
 
 
-def steps_in_epoch(images, batch_size):
-    """Batches for a pass over the images and LEAST_STEPS at least, a multiple of STEPS_TOGETHER."""
+def steps_in_epoch(images, batch_size, devices=1):
+    """Steps for a pass over the images, and for as many images as LEAST_STEPS see on one device.
+
+    batch_size: on each of the devices.  However many there are, they see as many images.
+    """
     steps = max(math.ceil(len(images) / batch_size), LEAST_STEPS)
-    return math.ceil(steps / STEPS_TOGETHER) * STEPS_TOGETHER
+    return math.ceil(math.ceil(steps / WHOLE_STEPS) * WHOLE_STEPS / devices)
 
 
-def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None, verbose="auto"):
+def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None, verbose=None):
     """Trains the VAE on images (n, 28, 28) uint8; returns Keras's history of losses in nats.
+
+    verbose: Keras's; what suits standard output if left out.
 
     Raises TrainingError where the loss stops being a number, and where the latents collapse:
     then every image is the same blur, whatever is drawn.
@@ -199,7 +172,7 @@ def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None, 
         learning_rate,
         seed,
         validation_data=None if validation_images is None else batches_in_order(validation_images),
-        verbose=verbose,
+        verbose=progress() if verbose is None else verbose,
     )
     if history["kl_loss"][-1] < COLLAPSED_NATS:
         raise TrainingError(
@@ -241,15 +214,14 @@ def _fit(
     batch_size: on each device.  prepare: what is done to the batches first.
     """
     devices = model.distribute_strategy.num_replicas_in_sync
-    batch_size *= devices
-    steps = steps_in_epoch(arrays[0], batch_size)
+    steps = steps_in_epoch(arrays[0], batch_size, devices)
     # TensorFlow cannot loop over steps that several devices share (Keras's issue 19246).
-    together = STEPS_TOGETHER if devices == 1 else 1
+    together = fast.STEPS_TOGETHER if devices == 1 else 1
     with model.distribute_strategy.scope():
-        optimizer = FusedAdam(OneCycle(learning_rate, epochs * steps))
+        optimizer = fast.adam(OneCycle(learning_rate, epochs * steps))
         model.compile(optimizer, loss, steps_per_execution=together)
     history = model.fit(
-        prepare(shuffled_batches(*arrays, batch_size=batch_size, seed=seed)),
+        prepare(shuffled_batches(*arrays, batch_size=batch_size * devices, seed=seed)),
         epochs=epochs,
         steps_per_epoch=steps,
         shuffle=False,
@@ -262,23 +234,19 @@ def _fit(
 def batches_in_order(images, batch_size=500):
     """Each of the images (n, 28, 28) uint8 once, as (500, 28, 28, 1) float32 in [0, 1]."""
     batches = tf.data.Dataset.from_tensor_slices(images).batch(batch_size)
-    return without_autotune(batches.map(as_pixels))
+    return fast.without_autotune(batches.map(as_pixels))
 
 
 def in_batches(function, array, batch_size=1000):
     """function(batch) of all batches of the array, joined: a NumPy array, or a tuple of them where
     the function gives several tensors.
-
-    Two batches at a time.  The plain way is one after the other; as one operation has half of the
-    cores (cli.quiet_tensorflow), the whole job would take a sixth longer.
     """
     if not len(array):  # Keras cannot convolve an empty batch
         blank = in_batches(function, np.zeros((1, *array.shape[1:]), array.dtype))
         return tf.nest.map_structure(lambda values: values[:0], blank)
     starts = range(0, len(array), batch_size)
     batches = (array[start : start + batch_size] for start in starts)
-    with ThreadPoolExecutor(2) as pool:
-        parts = list(pool.map(function, batches))
+    parts = fast.map_two(function, batches)
     return tf.nest.map_structure(lambda *same: np.concatenate([*map(np.asarray, same)]), *parts)
 
 

@@ -1,0 +1,116 @@
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT
+
+import models
+from trust import fast, training
+
+
+def test_fused_adam_takes_the_steps_of_adam():
+    """Against keras.optimizers.Adam, and one step by hand: of the learning rate's own length."""
+    rng = np.random.default_rng(0)
+    start = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 4), (5,))]
+    gradients = [[rng.normal(size=x.shape).astype(np.float32) for x in start] for _ in range(50)]
+
+    def steps(kind):
+        variables = [keras.Variable(x) for x in start]
+        optimizer = kind(training.OneCycle(0.1, 50))
+        optimizer.build(variables)
+        for each in gradients:
+            optimizer.apply([tf.constant(x) for x in each], variables)
+        assert optimizer.iterations.numpy() == 50
+        return [variable.numpy() for variable in variables]
+
+    for found, expected, x in zip(
+        steps(fast.FusedAdam), steps(keras.optimizers.Adam), start, strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+        assert np.abs(found - x).min() > 1e-3
+
+    variable = keras.Variable([1.0, 1.0])
+    optimizer = fast.FusedAdam(0.25)
+    optimizer.build([variable])
+    optimizer.apply([tf.constant([5.0, -0.01])], [variable])
+    np.testing.assert_allclose(variable, [0.75, 1.25], rtol=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 12])
+def test_side_by_side_is_forward_of_the_whole_batch(count):
+    """Without noise, which the halves would draw each for itself."""
+    keras.utils.set_random_seed(0)
+    networks = models.build_encoder(3, (16,)), models.build_decoder(3, (16,))
+    images = np.random.default_rng(0).random((count, 28, 28, 1), np.float32)
+    found, expected = (kind(*networks) for kind in (fast.SideBySideVAE, models.VAE))
+    for vae in (found, expected):
+        vae.sampling = lambda moments: moments[0]
+    for a, b in zip(found.forward(images), expected.forward(images), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_two_batches_are_computed_at_the_same_time():
+    """Each waits for the other: one after the other, neither would come to its end."""
+    both = threading.Barrier(2)
+
+    def meet(batch):
+        both.wait(timeout=30)
+        return 2 * batch
+
+    assert fast.map_two(meet, range(4)) == [0, 2, 4, 6]
+
+
+TRAINED = """
+import json
+import os
+import numpy as np
+from trust import cli
+with cli.quiet_tensorflow():
+    import keras
+    import models
+    from trust import fast, training
+rng = np.random.default_rng(0)
+x, y = rng.uniform(6, 22, (2, 640, 1, 1))
+grid = np.arange(28)
+images = 255 * np.exp(-((grid - x) ** 2 + (grid[:, None] - y) ** 2) / 20)
+images = images.astype(np.uint8)
+training.LEAST_STEPS, training.VAE_BATCH, training.COLLAPSED_NATS = 1, 64, 0
+training.make_reproducible(0)
+# Halves of a batch draw noise of their own: without any, only rounding is left.
+vae = fast.VAE(models.build_encoder(2, (16,)), models.build_decoder(2, (16,)), 3.0, 0)
+vae.sampling = lambda moments: moments[0]
+history = training.train_vae(vae, images, 3, 0.005, 0, verbose=0)
+classifier = training.new_classifier(2)
+classified = training.train_classifier(classifier, images, (x > 14).ravel().astype(int), 0)
+history["classifier"] = classified["loss"]
+history["codes"] = np.ravel(training.encode(vae, images)[0][:50]).tolist()
+used = [fast.PLAIN, fast.STEPS_TOGETHER, type(vae).__name__, type(vae.optimizer).__name__]
+print(json.dumps([history, [*used, os.environ.get("TF_NUM_INTRAOP_THREADS")]]))
+"""
+
+
+def test_the_switch_changes_how_it_is_done_and_not_what_comes_out():
+    environment = {name: os.environ[name] for name in os.environ if "INTRAOP" not in name}
+    found = []
+    for plain in "01":
+        done = subprocess.run(
+            [sys.executable, "-c", TRAINED],
+            cwd=ROOT,
+            env=environment | {"TRUST_PLAIN": plain},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    (quick, how_quick), (plain, how_plain) = found
+    assert how_quick[:4] == [False, 10, "SideBySideVAE", "FusedAdam"] and how_quick[4]
+    assert how_plain == [True, 1, "VAE", "Adam", None]
+    assert quick.keys() == plain.keys() and plain["loss"][-1] < plain["loss"][0] - 5
+    for name in plain:
+        np.testing.assert_allclose(quick[name], plain[name], rtol=1e-3, atol=1e-3, err_msg=name)
