@@ -135,8 +135,7 @@ def build_networks(arguments, data, sets):
     if data.bundled:
         judge = referee.bundled_referee(data.name)
     else:
-        with training.every_device():
-            judge = referee.build_referee(data.classes)
+        judge = referee.build_referee(data.classes)
     return {"vae": vae, "classifier": classifier, "referee": judge}
 
 

@@ -512,7 +512,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 import keras
 import models
-from trust import fast, referee, training
+from trust import fast, training
 
 
 def listed(kind=None):
@@ -577,14 +577,7 @@ for count in (1, 2):
     assert int(classifier.optimizer.iterations.numpy()) * count == 40  # the same passes
 
     built = training.new_vae(2, 400, 3), training.new_classifier(5)
-    with training.every_device():
-        judge = referee.build_referee(3)
-    for model in (*built, judge):
-        assert model.distribute_strategy.num_replicas_in_sync == count
-    start = judge.get_weights()
-    referee.train_referee(judge, images, labels % 3, 2, seed=3)
-    weights = judge.get_weights()
-    assert all(np.any(a != b) and np.all(np.isfinite(b)) for a, b in zip(start, weights))
+    assert all(model.distribute_strategy.num_replicas_in_sync == count for model in built)
 """
 
 

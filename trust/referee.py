@@ -19,14 +19,13 @@ from trust import cli, datasets, fast, outputs, saving
 from trust.training import (
     OneCycle,
     as_pixels,
-    every_device,
     in_batches,
     make_reproducible,
     progress,
 )
 
 MIRRORED = {"fashion_mnist"}  # bundled sets whose images mean the same in a mirror
-# On all devices together; a quarter of it for a small set, which otherwise has too few steps.
+# A quarter of it for a small set, which otherwise has too few steps.
 BATCH = 128
 SMALL_SET = 10_000
 PEAK_RATE = 0.1  # of Nesterov's momentum, He et al. 2016
@@ -39,15 +38,13 @@ def build_referee(classes):
     """Residual network from images (n, 28, 28, 1) float32 in [0, 1] to logits (n, classes) and the
     features behind them (n, 128): float32.
 
-    Built under training.every_device() it is trained on every device.
+    Trained on one device: on several, TensorFlow aborts with a mismatch of shapes between them.
     """
-    # Of a device's part of a batch alone, the statistics would be poor.
-    synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
 
     def convolution(x, filters, strides=1, activation="relu"):
         x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
         # The default momentum of 0.99 needs more steps than a small data set has.
-        x = layers.BatchNormalization(momentum=0.9, synchronized=synchronized)(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)
         return layers.Activation(activation)(x)
 
     images = keras.Input((28, 28, 1))
@@ -175,8 +172,7 @@ def main():
     data = datasets.load_dataset(arguments.dataset)
     mirror = data.name in MIRRORED
     make_reproducible(arguments.seed)
-    with every_device():
-        network = build_referee(data.classes)
+    network = build_referee(data.classes)
     train_referee(network, data.x_train, data.y_train, arguments.epochs, arguments.seed, mirror)
     accuracy = float(np.mean(judge(network, data.x_test)[0] == data.y_test))
     with tempfile.TemporaryDirectory() as folder:  # Keras writes to a path of its own
