@@ -5,7 +5,6 @@ python demo_dnn_vae.py
 """
 
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,14 +12,7 @@ import numpy as np
 from trust import cli, datasets, evaluation, outputs, priors, report, saving, selection
 from trust.neighbours import nearest_of_class
 
-# Settled when the models are trained; --load takes them from the folder it is given.
-TRAINING = {
-    "epochs": 16,
-    "latent_dim": 24,
-    "learning_rate": 1e-2,
-    "seed": 0,
-    "split": "shared",
-}
+TRAINING = saving.DEFAULTS  # what --load settles
 CLOUD = 2000  # latents that prior.png shows of each kind
 
 
@@ -49,10 +41,11 @@ def parse_arguments(words=None):
         description="Generate images with a VAE, keep those that a classifier is sure of, and "
         "examine whether they are right, balanced, varied, new and useful."
     )
-    cli.add_shared_arguments(parser, dataset="mnist", **TRAINING)
+    told = TRAINING | {"out": "imgs, or imgs/NAME for other data than mnist"}
+    cli.add_shared_arguments(parser, told, dataset="mnist")
     add = parser.add_argument
-    halves = "one set for VAE and classifier, or halves"
-    add("--split", choices=["shared", "disjoint"], action=cli.Given, help=halves)
+    halves = f"one set for VAE and classifier, or halves (default: {TRAINING['split']})"
+    add("--split", choices=saving.SPLITS, help=halves)
     drawn = "what the latents are drawn from"
     add("--prior", choices=["mixture", "normal"], default="mixture", help=drawn)
     add("--threshold", metavar="X", type=cli.fraction, default=0.95, help="strong from here on")
@@ -74,51 +67,28 @@ def parse_arguments(words=None):
     add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")
     add("--save-images", metavar="FILE", type=cli.path, help="the balanced strong images as .npz")
     add = parser.add_mutually_exclusive_group().add_argument
-    add("--save", metavar="DIR", type=cli.path, help="keep the trained models")
-    add("--load", metavar="DIR", type=cli.path, help="use models that --save kept, train none")
+    add("--save", metavar="FILE", type=cli.path, help="keep the trained models")
+    add("--load", metavar="FILE", type=cli.path, help="use models that --save kept, train none")
     return parser.parse_args(words)
 
 
 def check_before_training(arguments, data):
-    """The settings of the models that --load names, or else of those that will be trained.
+    """The settings of the models, and what --load names as a saving.Saved, or None.
 
     Raises UserError now rather than after minutes of training.
     """
     datasets.check_enough(data, minimum=1000)
-    files = arguments.report, arguments.save_images
-    folders = filter(None, (arguments.load, arguments.save))
-    inputs = [data.path, *(Path(folder) / saving.SETTINGS for folder in folders)]
-    outputs.check_outputs(arguments.out, files, inputs)
-    if arguments.save:
-        saving.check_save_folder(arguments.save)
-    if arguments.load:
-        return take_saved_settings(arguments, data)
-    identity = {"dataset": data.name, "fingerprint": data.fingerprint}
-    return identity | {name: getattr(arguments, name) for name in TRAINING}
-
-
-def take_saved_settings(arguments, data):
-    """The settings of the models that --load names, which become the arguments.
-
-    Raises UserError where they do not suit the data or a flag that was given beside them.
-    """
-    folder = arguments.load
-    settings = saving.read_settings(folder, {"dataset": "", "fingerprint": ""} | TRAINING)
-    if settings["fingerprint"] != data.fingerprint:
-        raise cli.UserError(
-            f"--load {folder}: these models were trained on other data ({settings['dataset']}): "
-            "name the same --dataset"
-        )
+    arguments.out = outputs.figures_folder(arguments.out, data.name)
+    files = arguments.report, arguments.save_images, arguments.save
+    outputs.check_outputs(arguments.out, files, [data.path, arguments.load])
+    saved = saving.read_save(arguments.load) if arguments.load else None
+    trained = saved.settings if saved else None
+    settings = saving.settle(vars(arguments), data, trained, arguments.load)
     for name in TRAINING:
-        given, trained = getattr(arguments, name), settings[name]
-        if name in arguments.given and given != trained:
-            flag = "--" + name.replace("_", "-")
-            raise cli.UserError(
-                f"{flag} {given}: the models in {folder} were trained with {trained}: "
-                f"leave {flag} or --load out"
-            )
-        setattr(arguments, name, trained)
-    return settings
+        setattr(arguments, name, getattr(settings, name))
+    if arguments.save and (warning := saving.check_save(arguments.save, settings)):
+        print(warning)
+    return settings, saved
 
 
 def import_tensorflow():
@@ -139,15 +109,15 @@ def build_networks(arguments, data, sets):
     return {"vae": vae, "classifier": classifier, "referee": judge}
 
 
-def bring_models(arguments, data, sets, networks, settings, clock):
+def bring_models(arguments, data, sets, networks, settings, saved, clock):
     """Loads or trains the networks; returns the mixture.
 
     A referee of the user's own data comes last, when --save has kept the others.
     """
-    needs_referee = not data.bundled and "referee" not in settings.get("files", {})
+    needs_referee = not data.bundled and not (saved and "referee" in saved.weights)
     ready = {name: networks[name] for name in networks if name != "referee" or not needs_referee}
-    if arguments.load:
-        mixture = saving.load_models(arguments.load, settings, ready)
+    if saved:
+        mixture = load(saved, ready)
     else:
         mixture = train(arguments, sets, networks, clock)
     if arguments.save:
@@ -160,6 +130,13 @@ def bring_models(arguments, data, sets, networks, settings, clock):
         if arguments.save:
             saving.save_models(arguments.save, settings, networks, mixture)
     return mixture
+
+
+def load(saved, networks):
+    """Fills the networks from a saving.Saved; returns the mixture."""
+    for name, network in networks.items():
+        saving.fill(network, saved.weights.get(name, []))
+    return saved.mixture
 
 
 def train(arguments, sets, networks, clock):
@@ -409,7 +386,7 @@ def draw_priors(draw, arguments, sets, vae, mixture, filtered, run):
 def main():
     arguments = parse_arguments()
     data = datasets.load_dataset(arguments.dataset)
-    settings = check_before_training(arguments, data)
+    settings, saved = check_before_training(arguments, data)
     clock = cli.Clock()
     with clock("importing TensorFlow"):
         import_tensorflow()
@@ -418,7 +395,7 @@ def main():
 
     sets = datasets.split(data, arguments.split, arguments.seed)
     networks = build_networks(arguments, data, sets)
-    mixture = bring_models(arguments, data, sets, networks, settings, clock)
+    mixture = bring_models(arguments, data, sets, networks, settings, saved, clock)
     vae = networks["vae"]
 
     with clock("calibrating"):
@@ -458,7 +435,7 @@ def main():
     if arguments.save_images:
         outputs.write_images(arguments.save_images, *filtered.accepted[:4])
     if arguments.report:
-        outputs.write_json(arguments.report, report.origin(arguments, settings) | values)
+        outputs.write_json(arguments.report, report.origin(arguments, vars(settings)) | values)
     print(f"\nThe figures are in {arguments.out}")
 
 

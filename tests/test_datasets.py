@@ -281,3 +281,9 @@ def test_some_of_the_images_keep_their_labels():
         images, labels = every.take(rows)
         assert sorted(labels) == [10, 30]
         np.testing.assert_array_equal(numbers(images) * 10, labels)
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "Fashion_MNIST"])
+def test_a_name_that_is_nearly_right_gets_a_hint(name):
+    with pytest.raises(datasets.DataError, match=r"did you mean fashion_mnist\?"):
+        datasets.load_dataset(name)

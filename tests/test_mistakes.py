@@ -1,7 +1,5 @@
 """Every mistake, through the real command line: one sentence, status 2, nothing written."""
 
-import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -11,8 +9,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-import demo_dnn_vae
-from trust import cli, datasets
+from trust import datasets, priors, saving
 
 
 def arrays(n_train=1500, n_test=20, **changed):
@@ -95,36 +92,16 @@ def linked(name, target):
     return make
 
 
-def models(settings):
-    """A folder with these settings in it, and nothing else."""
-
-    def make(folder):
-        (folder / "models").mkdir()
-        (folder / "models" / "settings.json").write_text(settings)
-
-    return make
-
-
-FILES = {
-    "vae": "vae-01234567.weights.h5",
-    "classifier": "classifier-01234567.weights.h5",
-    "referee": "referee-01234567.weights.h5",
-    "mixture": "mixture-01234567.npz",
-}
-
-
-def models_of_good_data(lost=None, **changed):
-    """A folder as --save keeps it after a run on good.npz, but no file holds a model; one may be
-    lost, and settings changed."""
+def models_of_good_data(**changed):
+    """A file as --save keeps it after a run on good.npz, but it holds no network."""
 
     def make(folder):
         np.savez(folder / "good.npz", **arrays())
-        fingerprint = datasets.load_dataset(folder / "good.npz").fingerprint
-        origin = {"dataset": "good", "fingerprint": fingerprint, "files": FILES}
-        models(json.dumps(demo_dnn_vae.TRAINING | origin | changed))(folder)
-        for name, file in FILES.items():
-            if name != lost:
-                (folder / "models" / file).write_bytes(b"no model")
+        data = datasets.load_dataset(folder / "good.npz")
+        given = {"latent_dim": 2} | changed
+        one = np.ones(1), np.zeros((1, 2)), np.eye(2)[None], np.zeros(1, int)
+        settings = saving.settle(given, data)
+        saving.save_models(folder / "models", settings, {}, priors.GaussianMixture(*one))
 
     return make
 
@@ -190,7 +167,7 @@ BAD_FLAGS = {
     "epochs fractional": ("--epochs 1.5", "--epochs"),
     "epochs without a value": ("--epochs", "--epochs"),
     "latents 0": ("--latent-dim 0", "--latent-dim"),
-    "latents vast": ("--latent-dim 1000000000", "--latent-dim"),
+    "latents vast": ("--latent-dim 257", "--latent-dim"),
     "learning rate 0": ("--learning-rate 0", "--learning-rate"),
     "per class 0": ("--per-class 0", "--per-class"),
     "per class negative": ("--per-class -5", "--per-class"),
@@ -203,6 +180,7 @@ BAD_FLAGS = {
     "abbreviated flag": ("--epoch 3", "--epoch"),
     "stray word": ("mnist", "mnist"),
     "unknown data set": ("--dataset cifar10", "cifar10"),
+    "misspelt data set": ("--dataset Fashion-MNIST", "did you mean fashion_mnist?"),
     "device for data": ("--dataset /dev/null", "not a regular file"),
     "data set without a name": ("--dataset=", "--dataset"),
     "out without a name": ("--out=", "--out"),
@@ -240,27 +218,19 @@ BAD_PLACES = {
         "link",
     ),
     "report is the folder of figures": (nothing, "--report imgs", "imgs"),
-    "report is the folder of models": (nothing, "--report m --save m", "'m'"),
-    "report is the models' settings": (nothing, "--report m/settings.json --save m", "settings"),
-    "save over a file": (text("taken"), "--save taken", "is a file"),
-    "save over other work": (folder_with("taken", "x"), "--save taken", "holds other files"),
-    "save over somebody's settings": (models('{"theme": 1}'), "--save models", "other files"),
+    "report is the models": (nothing, "--report m --save m", "'m'"),
+    "report is the loaded models": (models_of_good_data(), "--report models --load models", "over"),
+    "save over a folder": (folder_with("taken", "x"), "--save taken", "is a folder"),
+    "save over other work": (text("taken"), "--save taken", "another's file"),
+    "save over the data": (data(), "--dataset bad.npz --save bad.npz", "over 'bad.npz'"),
     "load nothing": (nothing, "--load models", "holds no models"),
-    "load a file": (text("models"), "--load models", "holds no models"),
-    "load other files": (folder_with("models", "x"), "--load models", "holds no models"),
-    "load foreign settings": (models("{}"), "--load models", "settings"),
-    "load settings of no sense": (models("[]"), "--load models", "settings"),
-    "load settings that are no JSON": (models("{"), "--load models", "settings"),
-    "load settings without a file": (
-        models_of_good_data(lost="vae"),
-        "--dataset good.npz --load models",
-        "vae-01234567.weights.h5",
-    ),
+    "load another's file": (text("models"), "--load models", "none that --save wrote"),
+    "load a folder": (folder_with("models", "x"), "--load models", "holds no models"),
     "load models of other data": (models_of_good_data(), "--load models", "other data (good)"),
-    "load damaged weights": (
+    "load no networks": (
         models_of_good_data(),
         "--dataset good.npz --load models",
-        "vae-01234567.weights.h5",
+        "do not fit the network",
     ),
     "load with another number of epochs": (
         models_of_good_data(epochs=3),
@@ -331,19 +301,6 @@ def test_mistake(tmp_path, small_npz, script, make, arguments, word):
     assert found(tmp_path) == before
 
 
-@pytest.mark.parametrize("script", ["demo_dnn_vae.py", "vae_demo.py"])
-def test_full_disk(tmp_path, small_npz, script):
-    """A limit on file sizes stands for the disk: what it stops is write(), as a full disk does."""
-
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-
-    arguments = ["--dataset", str(small_npz), "--out", "imgs"]
-    done = run(ROOT / script, tmp_path, *arguments, preexec_fn=limit)
-    assert_one_sentence(done, "cannot write")
-    assert found(tmp_path) == {}
-
-
 def copy_of_the_repo(folder):
     """A checkout in which the data can be damaged; the large files are links."""
     for module in ROOT.glob("*.py"):
@@ -384,64 +341,3 @@ def test_damaged_referee(tmp_path, damage, dataset):
     assert_one_sentence(done, "referee_mnist.weights.h5")
     assert "training" not in done.stdout
     assert found(tmp_path) == before
-
-
-# Flags beside --load
-
-
-def settled(folder, monkeypatch, flags):
-    """The arguments and settings with which the main script would go on, in `folder`."""
-    command = ["demo_dnn_vae.py", "--dataset", "good.npz", "--load", "models", *flags.split()]
-    monkeypatch.setattr(sys, "argv", command)
-    monkeypatch.chdir(folder)
-    arguments = demo_dnn_vae.parse_arguments()
-    data = datasets.load_dataset(arguments.dataset)
-    return arguments, demo_dnn_vae.check_before_training(arguments, data)
-
-
-TRAINED = {
-    "epochs": 3,
-    "latent_dim": 7,
-    "learning_rate": 1e-3,
-    "seed": 5,
-    "split": "disjoint",
-}
-
-
-def test_loaded_models_settle_the_flags_that_were_not_given(tmp_path, monkeypatch):
-    models_of_good_data(**TRAINED)(tmp_path)
-    arguments, settings = settled(tmp_path, monkeypatch, "--threshold 0.5")
-    assert {name: getattr(arguments, name) for name in TRAINED} == TRAINED
-    assert {name: settings[name] for name in TRAINED} == TRAINED
-    assert settings["files"] == FILES and arguments.threshold == 0.5
-    assert not (tmp_path / "imgs").exists()
-
-
-def test_flags_that_agree_with_the_loaded_models_are_accepted(tmp_path, monkeypatch):
-    models_of_good_data(**TRAINED)(tmp_path)
-    flags = "--epochs 3 --latent-dim 7 --learning-rate 0.001 --seed 5 --split disjoint"
-    arguments, _ = settled(tmp_path, monkeypatch, flags)
-    assert {name: getattr(arguments, name) for name in TRAINED} == TRAINED
-
-
-@pytest.mark.parametrize("name", demo_dnn_vae.TRAINING)
-def test_flags_that_contradict_the_loaded_models_are_refused(tmp_path, monkeypatch, name):
-    """Also where they equal the default: else the report would name what was not done."""
-    models_of_good_data(**TRAINED)(tmp_path)
-    flag = "--" + name.replace("_", "-")
-    default = demo_dnn_vae.TRAINING[name]
-    assert default != TRAINED[name]
-    with pytest.raises(cli.UserError) as refusal:
-        settled(tmp_path, monkeypatch, f"{flag} {default}")
-    said = f"{flag} {default}: the models in models were trained with {TRAINED[name]}"
-    assert str(refusal.value).startswith(said)
-
-
-@pytest.mark.parametrize("name", demo_dnn_vae.TRAINING)
-@pytest.mark.parametrize("value", [None, [], {}, "\n"])
-def test_settings_of_another_type_are_refused(tmp_path, monkeypatch, name, value):
-    if name == "split" and isinstance(value, str):
-        value = 3
-    models_of_good_data(**(TRAINED | {name: value}))(tmp_path)
-    with pytest.raises(cli.UserError, match="settings"):
-        settled(tmp_path, monkeypatch, "")

@@ -20,6 +20,7 @@ KNOWN = priors.GaussianMixture(
             [[1.0, -0.8, 0.0], [-0.8, 1.0, 0.0], [0.0, 0.0, 1.0]],
         ]
     ),
+    np.array([0, 1, 1]),
 )
 
 
@@ -54,7 +55,7 @@ def naive_round(fitted, z_mean, variance, shrinkage):
         (count * c + shrinkage * pooled) / (count + shrinkage)
         for count, c in zip(counts, covariances, strict=True)
     ]
-    return priors.GaussianMixture(weights, np.array(means), np.array(shrunk))
+    return priors.GaussianMixture(weights, np.array(means), np.array(shrunk), KNOWN.labels)
 
 
 def points(z):
@@ -81,7 +82,10 @@ def in_known_order(fitted):
     nearest = [np.linalg.norm(fitted.means - mean, axis=1).argmin() for mean in KNOWN.means]
     assert sorted(nearest) == [0, 1, 2]
     return priors.GaussianMixture(
-        fitted.weights[nearest], fitted.means[nearest], fitted.covariances[nearest]
+        fitted.weights[nearest],
+        fitted.means[nearest],
+        fitted.covariances[nearest],
+        fitted.labels[nearest],
     )
 
 
@@ -128,7 +132,10 @@ def test_density_far_from_all_components_neither_overflows_nor_vanishes():
 
 def test_density_in_one_dimension_integrates_to_one():
     one = priors.GaussianMixture(
-        np.array([0.25, 0.75]), np.array([[-2.0], [3.0]]), np.array([[[0.5]], [[2.0]]])
+        np.array([0.25, 0.75]),
+        np.array([[-2.0], [3.0]]),
+        np.array([[[0.5]], [[2.0]]]),
+        np.zeros(2, int),
     )
     z = np.linspace(-20, 20, 4001)
     expected = 0.25 * stats.norm(-2, 0.5**0.5).pdf(z) + 0.75 * stats.norm(3, 2**0.5).pdf(z)
@@ -163,6 +170,7 @@ def test_a_narrowed_mixture_has_its_components_where_they_were():
     offset = z - KNOWN.means[component]
     np.testing.assert_allclose(near - KNOWN.means[component], offset / 2, atol=1e-5)
     assert np.array_equal(narrow.weights, KNOWN.weights)
+    assert np.array_equal(narrow.labels, KNOWN.labels)
     assert_close(KNOWN.narrowed(1), KNOWN, 0)
 
 
@@ -212,7 +220,9 @@ def test_rounds_on_points_are_sklearns(seed):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it has not converged, nor should it
         theirs.fit(z.astype(float))
-    expected = priors.GaussianMixture(theirs.weights_, theirs.means_, theirs.covariances_)
+    expected = priors.GaussianMixture(
+        theirs.weights_, theirs.means_, theirs.covariances_, first.labels
+    )
     assert_close(last, expected, 5e-3)
     assert last.log_prob(z).mean() == pytest.approx(theirs.score(z.astype(float)), abs=1e-4)
 

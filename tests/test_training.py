@@ -446,7 +446,10 @@ def test_negative_elbo_is_the_integral_over_the_code(kind):
     z = np.linspace(-12, 12, 4001)
     width = z[1] - z[0]
     mixture = priors.GaussianMixture(
-        np.array([0.3, 0.7]), np.array([[-1.0], [0.8]]), np.array([[[0.5]], [[0.2]]])
+        np.array([0.3, 0.7]),
+        np.array([[-1.0], [0.8]]),
+        np.array([[[0.5]], [[0.2]]]),
+        np.zeros(2, int),
     )
     prior = {"normal": priors.StandardNormal(1), "mixture": mixture}[kind]
 

@@ -1,4 +1,4 @@
-"""What the two scripts share on the command line: flags, one-sentence errors, a quiet start."""
+"""What the scripts share on the command line: flags, one-sentence errors, a quiet start."""
 
 import argparse
 import contextlib
@@ -8,6 +8,9 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from glob import glob
 
 # The switch that turns off what trust/fast.py does; here, as it is needed before TensorFlow.
 PLAIN = os.environ.get("TRUST_PLAIN", "0") not in ("", "0")
@@ -24,26 +27,17 @@ class Help(argparse.ArgumentDefaultsHelpFormatter):
         return action.help if action.default is None else super()._get_help_string(action)
 
 
-class Given(argparse.Action):
-    """Stores the value, and that the user gave it: `namespace.given` holds the names."""
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        setattr(namespace, self.dest, values)
-        namespace.given = getattr(namespace, "given", frozenset()) | {self.dest}
-
-
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that knows no abbreviations and answers a mistake in one line."""
 
     def __init__(self, **settings):
         super().__init__(allow_abbrev=False, formatter_class=Help, **settings)
-        self.set_defaults(given=frozenset())
 
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {_one_line(message)}\n")
 
 
-def whole_number(low, high):
+def whole_number(low: int, high: int) -> Callable[[str], int]:
     """An argument type: an int from low to high, both included."""
 
     def parse(text):
@@ -55,50 +49,52 @@ def whole_number(low, high):
     return parse
 
 
-positive_int = whole_number(1, 10**9)
-seed = whole_number(0, 2**31 - 1)
-
-
-def fraction(text):
-    """An argument type: a float above 0, at most 1."""
+def positive_float(text: str, highest: float = sys.float_info.max) -> float:
+    """An argument type: a finite float above 0, at most `highest`."""
     with contextlib.suppress(ValueError):
-        if 0 < float(text) <= 1:
+        if 0 < float(text) <= highest:
             return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and at most 1")
+    most = f" and at most {highest}" if highest < sys.float_info.max else ""
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0{most}")
 
 
-def positive_float(text):
-    """An argument type: a finite float above 0."""
-    with contextlib.suppress(ValueError):
-        if 0 < float(text) < math.inf:
-            return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-
-
-def path(text):
+def path(text: str) -> str:
     """An argument type: a path that is not empty."""
     if not text.strip():
         raise argparse.ArgumentTypeError("a name is missing")
     return text
 
 
-def add_shared_arguments(parser, **defaults):
-    """The flags that both scripts have; `defaults` are the script's own."""
-    add = parser.add_argument
+positive_int = whole_number(1, 10**9)
+seed = whole_number(0, 2**31 - 1)
+fraction = partial(positive_float, highest=1)
+latent_dim = whole_number(1, 256)  # the mixture's covariances grow with its square
+
+
+def add_shared_arguments(parser: Parser, told: dict | None = None, **defaults) -> None:
+    """The flags that both scripts have; `defaults` are the script's own.
+
+    told: {name: default} of flags that stay None where they are not given, because what the
+    script learns later settles them; their help tells this default.
+    """
+
+    def add(flag, kind, text, **settings):
+        name = flag[2:].replace("-", "_")
+        if name in (told or {}):
+            text, defaults[name] = f"{text} (default: {told[name]})", None
+        parser.add_argument(flag, type=kind, help=text, **settings)
+
     named = "mnist, fashion_mnist, or an .npz with x_train, y_train, x_test, y_test"
-    add("--dataset", metavar="NAME", type=path, help=named)
-    add("--epochs", metavar="N", type=positive_int, action=Given, help="the VAE's passes")
-    dimension = whole_number(1, 784)
-    add("--latent-dim", metavar="N", type=dimension, action=Given, help="size of the VAE's code")
-    peak = "the VAE's, at its peak"
-    add("--learning-rate", metavar="X", type=positive_float, action=Given, help=peak)
-    same = "same seed, same machine, same result"
-    add("--seed", metavar="N", type=seed, default=0, action=Given, help=same)
-    add("--out", metavar="DIR", type=path, default="imgs", help="folder for the figures")
+    add("--dataset", path, named, metavar="NAME")
+    add("--epochs", positive_int, "the VAE's passes", metavar="N")
+    add("--latent-dim", latent_dim, "size of the VAE's code, up to 256", metavar="N")
+    add("--learning-rate", positive_float, "the VAE's, at its peak", metavar="X")
+    add("--seed", seed, "same seed, same machine, same result", metavar="N", default=0)
+    add("--out", path, "folder for the figures", metavar="DIR", default="imgs")
     parser.set_defaults(**defaults)
 
 
-def cores():
+def cores() -> int:
     """How many this process may use."""
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
@@ -106,20 +102,22 @@ def cores():
 
 
 @contextlib.contextmanager
-def quiet_tensorflow():
+def quiet_tensorflow() -> Iterator[None]:
     """Import TensorFlow inside this block: each of its operations gets half of the cores, for the
     sake of trust/fast.py (the plain way: all of them), and its start-up notes are not seen.
 
-    The notes are written by C++ code, some of it before any setting can silence it, so standard
-    error leads nowhere for as long as the import takes.  Python's exceptions pass.
+    Some come from C++ code before any setting can silence it, so standard error leads nowhere
+    meanwhile; Python's exceptions pass.  Where there is a GPU, the notes say why it is not used.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not PLAIN:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(cores() // 2, 1)))
+    if glob("/dev/nvidia*"):
+        yield
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     kept = os.dup(2)
     try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+        _lead_nowhere(2)
         yield
     finally:
         os.dup2(kept, 2)
@@ -136,20 +134,20 @@ class Clock:
         self.seconds, self._start = {}, time.perf_counter()
 
     @contextlib.contextmanager
-    def __call__(self, stage):
+    def __call__(self, stage: str) -> Iterator[None]:
         print(f"\n{stage} ...", flush=True)
         start = time.perf_counter()
         yield
         self.seconds[stage] = time.perf_counter() - start
         print(f"{stage}: {self.seconds[stage]:.1f} s", flush=True)
 
-    def resources(self):
+    def resources(self) -> dict:
         """Seconds of every stage and of all, and the most memory so far, for a report."""
         total = {"total": time.perf_counter() - self._start}
         return {"seconds": self.seconds | total, "peak_memory_gb": peak_memory()}
 
 
-def every_few_seconds(say, seconds=5.0):
+def every_few_seconds(say: Callable[[], str], seconds: float = 5.0) -> Callable[[], None]:
     """A function without arguments that prints say(), but not more often than that."""
     last = time.perf_counter()
 
@@ -162,7 +160,7 @@ def every_few_seconds(say, seconds=5.0):
     return print_sometimes
 
 
-def peak_memory():
+def peak_memory() -> float:
     """The most memory this process has held so far, in GB; NaN where the system does not say."""
     try:
         import resource
@@ -176,72 +174,77 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, raised where Ctrl-C would be, so that both clean up in the same way."""
 
 
-def run(main):
-    """Calls main() and turns what a user can expect to happen into one line and an exit status.
+def run(main: Callable[[], None]) -> None:
+    """Calls main() and ends the process; what a user can expect to happen is one line and a status.
 
     2: a mistake in the arguments, the data or the outputs.  130: Ctrl-C.  143: SIGTERM.
     141: whoever read standard output has gone, as `| head` does.
     Anything else is a bug and keeps its traceback.
     """
-    _open_closed_streams()
+    _prepare_streams()
     signal.signal(signal.SIGTERM, _raise_terminated)
+    status, sentence = 0, ""
     try:
         main()
         sys.stdout.flush()
-        _ignore_signals()
     except UserError as error:
-        _leave(2, f"error: {error}")
-    except Terminated:
-        _leave(143, "stopped by SIGTERM; files written earlier are whole")
-    except KeyboardInterrupt:
-        _leave(130, "stopped; files written earlier are whole")
+        status, sentence = 2, f"error: {error}"
+    except KeyboardInterrupt as stop:
+        status = 143 if isinstance(stop, Terminated) else 130
+        sentence = "stopped; files written earlier are whole"
     except SystemExit as leaving:  # argparse has said what it had to
-        _leave(leaving.code)
+        status = leaving.code
     except BrokenPipeError:
-        _leave(141)
+        status = 141
     except Exception as error:
+        status = 2
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            _leave(2, f"error: cannot write: {error.strerror}")
+            sentence = f"error: cannot write: {error.strerror}"
         # TensorFlow's own error may not have been imported.
-        if type(error).__name__ not in ("MemoryError", "ResourceExhaustedError"):
+        elif type(error).__name__ in ("MemoryError", "ResourceExhaustedError"):
+            sentence = "error: there is not enough memory: try a smaller data set or fewer images"
+        else:
             raise
-        _leave(2, "error: there is not enough memory: try a smaller data set or fewer images")
-
-
-def _open_closed_streams():
-    """A standard stream that was closed before the start (`2>&-`) leads nowhere instead: else the
-    next file that is opened would take its number."""
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-            setattr(sys, name, open(number, "w", closefd=False))
+    _leave(status, sentence)
 
 
 def _raise_terminated(number, frame):
     raise Terminated
 
 
-def _ignore_signals():
-    """Nothing is left to stop: a signal would only interrupt Python's own clearing up."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+def _lead_nowhere(number):
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if nowhere != number:
+        os.dup2(nowhere, number)
+        os.close(nowhere)
 
 
-def _leave(status, sentence=None):
+def _prepare_streams():
+    """A standard stream that was closed before the start (`2>&-`) leads nowhere: else the next file
+    that is opened takes its number.  What a terminal cannot show becomes a question mark."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            _lead_nowhere(number)
+            setattr(sys, name, open(number, "w", closefd=False))
+        getattr(sys, name).reconfigure(errors="replace")
+
+
+def _leave(status, sentence):
     """Ends the process; what a stream does not take, because its reader has gone, is dropped."""
-    _ignore_signals()
+    for number in (signal.SIGINT, signal.SIGTERM):  # would only interrupt Python's clearing up
+        signal.signal(number, signal.SIG_IGN)
     if sentence:
         # A progress bar may have left the cursor in the middle of a line.
         start = "\n" if sys.stderr.isatty() else ""
         sentence = f"{start}{os.path.basename(sys.argv[0])}: {_one_line(sentence)}\n"
-    for number, stream, text in ((1, sys.stdout, ""), (2, sys.stderr, sentence or "")):
+    for number, stream, text in ((1, sys.stdout, ""), (2, sys.stderr, sentence)):
         try:
             stream.write(text)
             stream.flush()
         except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            _lead_nowhere(number)
     sys.exit(status)
 
 

@@ -85,9 +85,10 @@ def load_dataset(name_or_path):
         raise DataError(f"{path!r} is missing: git checkout brings it back")
     if not os.path.isfile(path):
         problem = "is not a regular file" if os.path.exists(path) else "does not exist"
-        raise DataError(
-            f"{path!r} {problem}: a data set is mnist, fashion_mnist or the path of an .npz file"
-        )
+        meant = str(name_or_path).lower().replace("-", "_")
+        hint = f"did you mean {meant}? " if meant in BUNDLED else ""
+        known = "a data set is mnist, fashion_mnist or the path of an .npz file"
+        raise DataError(f"{path!r} {problem}: {hint}{known}")
     try:
         with open(path, "rb") as file:
             arrays = _read_arrays(file)

@@ -35,10 +35,12 @@ class GaussianMixture:
     """p(z) = sum_k weights_k N(means_k, covariances_k), full covariances.
 
     weights: (k,), sum to 1.  means: (k, d).  covariances: (k, d, d).  All float64.
+    labels: (k,) int, the class of each component.
     """
 
-    def __init__(self, weights, means, covariances):
+    def __init__(self, weights, means, covariances, labels):
         self.weights, self.means, self.covariances = weights, means, covariances
+        self.labels = labels
 
     @property
     def latent_dim(self):
@@ -61,7 +63,7 @@ class GaussianMixture:
     def narrowed(self, share):
         """The mixture whose covariances are `share` times these: fewer of its draws fall between
         the codes.  What Kingma & Dhariwal 2018 call a reduced temperature."""
-        return GaussianMixture(self.weights, self.means, share * self.covariances)
+        return GaussianMixture(self.weights, self.means, share * self.covariances, self.labels)
 
     def log_prob(self, z):
         """log p(z) in nats, (n,) float64, of z (n, d)."""
@@ -113,7 +115,7 @@ def fit_mixture(z_mean, z_log_var, labels, seed, components=None, rounds=ROUNDS,
                 sums[own] += responsibilities.T @ statistics
         mixture = _maximise(sums, owners, d, shrinkage)
     weights, means, covariances = mixture
-    return GaussianMixture(weights, means + centre, covariances)
+    return GaussianMixture(weights, means + centre, covariances, owners)
 
 
 def _start(labels, k, rng):

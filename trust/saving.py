@@ -1,140 +1,158 @@
-"""Trained models on disk: Keras's weight files, the mixture as .npz, and one settings file.
+"""Trained models on disk: one .npz of weights, the mixture and the settings; nothing in it runs."""
 
-The settings name the other files and are replaced in one step, last of all: a run that is killed
-leaves the old save or the new one, whole.  Networks are built by code; nothing in a file runs.
-"""
-
-import contextlib
 import json
 import os
-import re
-import secrets
 import warnings
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from trust.cli import UserError
-from trust.outputs import OutputError, check_output_folder, replacing, write_json
+from trust.cli import UserError, latent_dim, seed
+from trust.outputs import OutputError, replacing
 from trust.priors import GaussianMixture
 
-SETTINGS = "settings.json"
-OURS = re.compile(r"\w+-[0-9a-f]{8}\.(weights\.h5|npz)")  # what save_models names its files
-
-UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)  # bad settings
+SPLITS = ("shared", "disjoint")
+MIXTURE = ("weights", "means", "covariances", "labels")
 
 
 class SavedModelsError(UserError):
-    """A folder with saved models cannot be read; one sentence for the user."""
+    """Saved models cannot be read; one sentence for the user."""
 
 
-def check_save_folder(path):
-    """Raises OutputError where models cannot be saved in `path`, or other files live there."""
-    check_output_folder(path)
-    path = Path(path)
-    foreign = path.exists() and any(not OURS.fullmatch(entry.name) for entry in path.iterdir())
-    if foreign and _named_files(path) is None:
-        raise OutputError(f"{str(path)!r} holds other files, but must be new, empty or from --save")
+@dataclass(frozen=True)
+class Settings:
+    """What is settled when the models are trained."""
+
+    dataset: str  # The name of the data set they were trained on.
+    fingerprint: str  # Its SHA-256, by which other data under the same name are noticed.
+    class_names: tuple[str, ...]  # What its classes are called, in the order of their labels.
+    epochs: int = 16  # How often the VAE sees every image.
+    latent_dim: int = 24  # How many numbers the VAE's code of an image has.
+    learning_rate: float = 1e-2  # The VAE's, at its peak.
+    seed: int = 0  # What all random numbers start from.
+    split: str = "shared"  # Whether VAE and classifier learn from one set, or disjoint halves.
 
 
-def save_models(path, settings, networks, mixture):
-    """Keeps the networks {name: keras.Model}, the GaussianMixture and the settings, a flat dict."""
-    path = Path(path)
-    token = secrets.token_hex(4)
-    files = {name: f"{name}-{token}.weights.h5" for name in networks}
-    files["mixture"] = f"mixture-{token}.npz"
-    try:
-        for name, network in networks.items():
-            _save_weights(network, path / files[name])
-        with replacing(path / files["mixture"]) as file:
-            np.savez(
-                file,
-                weights=mixture.weights,
-                means=mixture.means,
-                covariances=mixture.covariances,
+DEFAULTS = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
+
+
+class Saved(NamedTuple):
+    """What one file holds.  weights: {network: its arrays, in Keras's order}."""
+
+    settings: Settings
+    weights: dict[str, list[np.ndarray]]
+    mixture: GaussianMixture
+
+
+def settle(options: dict, data, saved: Settings | None = None, path: str = "") -> Settings:
+    """The settings of models to be trained on `data`, a Dataset, or of those `saved` in `path`.
+
+    options: what was given, of the names in DEFAULTS; None or absent is what was not.
+    Raises UserError where the saved models are of other data or contradict what was given.
+    """
+    given = {name: options[name] for name in DEFAULTS if options.get(name) is not None}
+    if saved is None:
+        return Settings(data.name, data.fingerprint, tuple(data.class_names), **given)
+    if saved.fingerprint != data.fingerprint:
+        raise UserError(
+            f"--load {path}: these models were trained on other data ({saved.dataset}): "
+            "name the same --dataset"
+        )
+    for name, value in given.items():
+        if value != (trained := getattr(saved, name)):
+            flag = "--" + name.replace("_", "-")
+            raise UserError(
+                f"{flag} {value}: the models in {path} were trained with {trained}: "
+                f"leave {flag} or --load out"
             )
-        write_json(path / SETTINGS, settings | {"files": files})
-    finally:
-        _tidy(path)
+    return saved
 
 
-def _save_weights(network, file):
-    """Keras's weight file, whole and on the disk.
+def check_save(path: str | Path, settings: Settings) -> str | None:
+    """A sentence where a save would replace other models than those of `settings`, else None.
 
-    HDF5 makes the process crash when a disk is full, so zeros are written first: more than enough.
+    Raises OutputError where the file is not one that --save wrote.
     """
-    with replacing(file) as room:
-        room.write(bytes(sum(10_000 + weights.nbytes for weights in network.get_weights())))
-    try:
-        network.save_weights(file)
-        with open(file, "rb+") as written:
-            os.fsync(written.fileno())
-    except OSError as error:
-        raise OutputError(f"cannot write {str(file)!r}: {error.strerror or error}") from error
-
-
-def _named_files(path):
-    """The names of the files that the settings in the folder `path` name; None without settings."""
-    try:
-        return set(json.loads((path / SETTINGS).read_text())["files"].values())
-    except (OSError, *UNREADABLE):
+    if not os.path.lexists(path):
         return None
-
-
-def _tidy(path):
-    """Removes what an earlier save, or one that was stopped, has left: files of ours that the
-    settings do not name.  Files of the user's stay."""
-    with contextlib.suppress(OSError):
-        for entry in path.iterdir():
-            if OURS.fullmatch(entry.name) and entry.name not in (_named_files(path) or ()):
-                entry.unlink()
-
-
-def read_settings(path, required):
-    """The settings that save_models kept in the folder `path`, with the names of its files.
-
-    required: {name: a value of its type}.
-    Raises SavedModelsError where there are none, one that is required is not among them or of
-    another type, or a file that they name is missing.
-    """
-    file = Path(path) / SETTINGS
     try:
-        settings = json.loads(file.read_text())
-        for name, example in required.items():
-            if type(settings[name]) is not type(example):
-                raise TypeError(name)
-        missing = [name for name in settings["files"].values() if not (Path(path) / name).is_file()]
-    except OSError as error:
-        raise SavedModelsError(f"{str(path)!r} holds no models that --save kept") from error
-    except UNREADABLE as error:
-        raise SavedModelsError(f"{str(file)!r} is not one that --save wrote") from error
-    if missing:
-        raise SavedModelsError(f"{os.fspath(Path(path) / missing[0])!r} is missing: save again")
+        old = read_save(path).settings
+    except SavedModelsError as error:
+        raise OutputError(f"--save would replace another's file: {error}") from error
+    same = old == settings
+    return None if same else f"{path} replaces the models of {old.dataset}, seed {old.seed}"
+
+
+def save_models(path: str | Path, settings: Settings, networks: dict, mixture) -> None:
+    """Keeps the networks {name: keras.Model}, the GaussianMixture and the settings in one file."""
+    arrays = {f"mixture/{name}": getattr(mixture, name) for name in MIXTURE}
+    for name, network in networks.items():
+        arrays |= {f"{name}/{i}": weights for i, weights in enumerate(network.get_weights())}
+    with replacing(path) as file:
+        np.savez(file, settings=json.dumps(asdict(settings)), **arrays)
+
+
+def read_save(path: str | Path) -> Saved:
+    """What save_models kept.  Raises SavedModelsError where anything in the file is not so."""
+    if not os.path.isfile(path):
+        raise SavedModelsError(f"{str(path)!r} holds no models that --save kept")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        settings = _settings(json.loads(str(arrays.pop("settings"))))
+        weights = {}
+        for key, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise ValueError(key)
+            weights.setdefault(key.rpartition("/")[0], {})[key.rpartition("/")[2]] = array
+        mixture = _mixture(settings, weights.pop("mixture"))
+        weights = {name: [own[str(i)] for i in range(len(own))] for name, own in weights.items()}
+        return Saved(settings, weights, mixture)
+    except Exception as error:  # a damaged file can make the reader raise almost anything
+        raise SavedModelsError(f"{str(path)!r} is damaged or none that --save wrote") from error
+
+
+def _settings(values):
+    """Settings of a dict read from JSON; raises whatever it likes where they make no sense."""
+    settings = Settings(**values | {"class_names": tuple(values["class_names"])})
+    for name, kind in Settings.__annotations__.items():
+        if name not in values or (name != "class_names" and type(values[name]) is not kind):
+            raise TypeError(name)
+    latent_dim(str(settings.latent_dim)), seed(str(settings.seed))
+    if {*map(type, settings.class_names)} != {str} or settings.split not in SPLITS:
+        raise ValueError(values)
     return settings
 
 
-def load_models(path, settings, networks):
-    """Loads the networks' weights {name: keras.Model} and returns the GaussianMixture."""
-    path = Path(path)
-    for name in (*networks, "mixture"):
-        if name not in settings["files"]:
-            raise SavedModelsError(f"{str(path / SETTINGS)!r} names no {name}: save again")
-    for name, network in networks.items():
-        load_weights(network, path / settings["files"][name])
-    try:
-        with np.load(path / settings["files"]["mixture"], allow_pickle=False) as arrays:
-            return GaussianMixture(**arrays)
-    except Exception as error:  # a damaged file can make the reader raise almost anything
-        raise SavedModelsError(f"--load {path}: the mixture cannot be read: save again") from error
+def _mixture(settings, arrays):
+    """The GaussianMixture of {name: array}; raises whatever it likes where it is none."""
+    k, d = len(arrays["weights"]), settings.latent_dim
+    shapes = {name: array.shape for name, array in arrays.items()}
+    labels = arrays["labels"]
+    if shapes != {"weights": (k,), "means": (k, d), "covariances": (k, d, d), "labels": (k,)}:
+        raise ValueError(shapes)
+    if labels.dtype.kind not in "iu" or not set(labels) <= set(range(len(settings.class_names))):
+        raise ValueError(labels)
+    mixture = GaussianMixture(**arrays)
+    mixture.sample(1, np.random.default_rng(0))  # which notices what is no density
+    return mixture
 
 
-def load_weights(network, file):
+def fill(network, arrays: list[np.ndarray]) -> None:
+    """Gives the keras.Model these weights; raises SavedModelsError where they are another's."""
+    if [array.shape for array in arrays] != [own.shape for own in network.get_weights()]:
+        raise SavedModelsError(f"the saved weights do not fit the network {network.name!r}")
+    network.set_weights(arrays)
+
+
+def load_weights(network, file: str | Path) -> None:
     """Fills the network with the weights in a Keras .weights.h5 file; raises SavedModelsError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras remarks on what it then refuses
             network.load_weights(file)
     except Exception as error:  # a damaged file can make the loader raise almost anything
-        raise SavedModelsError(
-            f"{os.fspath(file)!r} is missing, damaged or of another network"
-        ) from error
+        message = f"{os.fspath(file)!r} is missing, damaged or of another network"
+        raise SavedModelsError(message) from error
