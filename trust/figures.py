@@ -9,13 +9,12 @@ NaN is not drawn.
 
 import sys
 from contextlib import contextmanager
-from itertools import pairwise, product
 
 import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.textpath import text_to_path
 
 DPI = 144  # two pixels a point
@@ -38,21 +37,14 @@ STYLE = {
     "text.parse_math": False,  # a class may be called "$"
     "axes.titlelocation": "left",
     "axes.titlesize": 12,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": MUTED,
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "grid.color": FAINT,
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
     "legend.frameon": False,
     "legend.fontsize": 11,
-    "legend.columnspacing": 1.2,
-    "legend.handletextpad": 0.5,
-    "hatch.linewidth": 0.8,
+    **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), MUTED),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 10),
 }
 
 
@@ -132,33 +124,27 @@ def _as_bytes(images):
     return np.rint(255 * np.clip(np.nan_to_num(images), 0, 1)).astype(np.uint8)
 
 
-def _draw_grid(page, images, left, top, columns, scale, gap=(1, 1)):
-    """Draw (n, h, w) images row by row, `scale` points a pixel, `gap` (down, across) in pixels."""
+def _draw_grid(page, images, left, top, columns, scale, gap, captions=()):
+    """Draw (n, h, w) images row by row, `scale` points a pixel, `gap` (down, across) in pixels.
+
+    The gap is below each image, or above it where the captions stand.
+    """
     n, height, width = images.shape
     if n == 0:
         return
-    rows = -(-n // columns)
+    rows, above = -(-n // columns), gap[0] if captions else 0
     cells = np.full((rows * columns, height + gap[0], width + gap[1]), 255, np.uint8)
-    cells[:n, :height, :width] = _as_bytes(images)
+    cells[:n, above : above + height, :width] = _as_bytes(images)
     # One picture for the whole grid: hundreds of axes would take seconds.
+    down, across = np.multiply(cells.shape[1:], scale)
     picture = cells.reshape(rows, columns, *cells.shape[1:]).swapaxes(1, 2)
     picture = picture.reshape(rows * cells.shape[1], columns * cells.shape[2])
-    right, bottom = left + scale * picture.shape[1], top + scale * picture.shape[0]
     rgb = np.repeat(picture[..., None], 3, axis=2)  # as they are: a colour map rounds
-    extent = (left, right, bottom, top)
+    extent = (left, left + columns * across, top + rows * down, top)
     page.imshow(rgb, interpolation="nearest", aspect="auto", extent=extent)
-
-
-def _draw_captioned(page, images, captions, left, top, columns, scale, gap):
-    """A grid with a caption above each image; `gap` (down, across) in pixels leaves room for it."""
-    top = top + gap[0] * scale
-    _draw_grid(page, images, left, top, columns, scale, gap)
-    down, across = (images.shape[1] + gap[0]) * scale, (images.shape[2] + gap[1]) * scale
     for i, caption in enumerate(captions):
-        # Line by line: Matplotlib would space the lines by their tallest letters.
-        for above, line in enumerate(reversed(caption.split("\n"))):
-            x, y = left + i % columns * across, top + i // columns * down
-            page.text(x, y - 5 - 13 * above, line, size=11)
+        x, y = left + i % columns * across, top + i // columns * down + above * scale - 5
+        page.text(x, y, caption, size=11, va="baseline", linespacing=1)
 
 
 # What a VAE has learned
@@ -200,13 +186,13 @@ def draw_demo(
         places.append((y, scale))
         y += -(-len(images) // columns) * (images.shape[1] + gap[0]) * scale + 46
 
-    height = max(y - 30, 640)
+    height = max(y - 30, 740)
     with _page(file, height, title) as page:
         for (heading, images, columns, gap), (top, scale) in zip(grids, places, strict=True):
             page.text(MARGIN, top - 12, heading, size=13)
             _draw_grid(page, images, MARGIN, top, columns, scale, gap)
         left, ratios = WIDTH - MARGIN - COLUMN, {"height_ratios": (5, 3, 2)}
-        charts = _charts(page, 56, height - MARGIN, 3, left=left, gridspec_kw=ratios)[:, 0]
+        charts = _charts(page, 56, height - MARGIN, 3, left=left, **ratios)[:, 0]
         charts[0].set_title(which, size=13)
         _draw_codes(charts[0], codes, code_labels, class_names)
         _draw_losses(*charts[1:], history)
@@ -251,45 +237,50 @@ def _draw_losses(upper, lower, history):
 
 def draw_diagram(file):
     """The way from training images to trusted ones, and what is asked of these."""
-    middle = 142
+    middle, centre = 142, {"ha": "center", "va": "center"}
     with _page(file, 430) as page:
-        _draw_panel(page, 146, 66, 336, 176, "#e6f1f8")
-        page.text(314, 88, "variational autoencoder", color=GENERATED, weight="bold", ha="center")
-        for start, end in ((112, 164), (232, 264), (364, 396), (464, 516), (615, 640)):
-            _draw_arrow(page, (start, middle), (end, middle))
-        _draw_tiles(page, 16, middle, "504192131", "normal")
-        _draw_tiles(page, 518, middle, "728306945", "italic")
-        for x, left, right, name in ((166, 48, 22, "encoder"), (396, 22, 48, "decoder")):
-            edge = middle + np.array([-left, -right, right, left])
-            page.fill([x, x + 66, x + 66, x], edge, color=GENERATED)
-            page.text(x + 33, middle, name, color="white", ha="center", va="center")
+        steps = (112, 164), (238, 264), (364, 396), (468, 516), (615, 655)
+        arrows = [((start, middle), (end, middle), MUTED) for start, end in steps]
+        arrows += [((730, middle), (796, y), INK) for y in (90, middle, 194)]
+        arrows += [((692, 42), (692, 88), MUTED), ((857, 214), (857, 280), STRONG)]
+        page.plot((64, 64, 692), (90, 42, 42), color=MUTED, linewidth=1)
+        for start, end, colour in arrows:
+            arrow = {"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 0}
+            page.annotate("", end, start, arrowprops={**arrow, "mutation_scale": 14})
+        for place, *size, colour in (
+            ((146, 66), 336, 176, "#e6f1f8"),
+            ((16, 282), 898, 132, "#e5f5f0"),
+        ):
+            page.add_patch(Rectangle(place, *size, facecolor=colour, zorder=0))
+        for x, edge, name, colour in (
+            (166, (94, 120, 164, 190), "encoder", GENERATED),
+            (396, (120, 94, 190, 164), "decoder", GENERATED),
+            (657, (94, 120, 164, 190), "classifier", INK),
+        ):
+            page.fill((x, x + 70, x + 70, x), edge, color=colour)
+            page.text(x + 35, middle, name, color="white", **centre)
         for size in (620, 260, 60):  # the Gaussians, each darker towards its mean
             x, y = (288, 322, 346, 290, 326), (122, 114, 142, 164, 170)
             page.scatter(x, y, size, CLASSES[:5], alpha=0.35, linewidths=0)
-        _draw_layers(page, ((652, 5), (692, 4), (732, 3)), middle)
-        for x, text in (
-            (64, "training\nimages"),
-            (314, "latents z,\nGaussian mixture"),
-            (566, "generated\nimages"),
-            (692, "dense classifier,\ncalibrated confidence"),
+        for x, y, text, colour, size in (
+            (64, middle, "5 0 4\n1 9 2\n1 3 1", "black", 22),
+            (566, middle, "7 2 8\n3 0 6\n9 4 5", "black", 22),
+            (857, 90, "    weak    ", WEAK, 15),
+            (857, middle, "in between", BETWEEN, 15),
+            (857, 194, "   strong   ", STRONG, 15),
         ):
-            page.text(x, 208, text, ha="center", va="top")
-        for y, text, colour in (
-            (-52, "weak", WEAK),
-            (0, "in between", BETWEEN),
-            (52, "strong", STRONG),
+            box = {"boxstyle": "round,pad=0.5", "facecolor": colour, "edgecolor": "none"}
+            page.text(x, y, text, color="white", size=size, bbox=box, **centre)
+        for x, y, text, colour in (
+            (314, 84, "variational autoencoder", GENERATED),
+            (64, 216, "training\nimages", INK),
+            (314, 216, "latents z,\nGaussian mixture", INK),
+            (566, 216, "generated\nimages", INK),
+            (692, 216, "dense classifier,\ncalibrated confidence", INK),
+            (378, 30, "the classifier learns from labelled images", MUTED),
+            (128, 304, "Are the strong images ...", STRONG),
         ):
-            _draw_arrow(page, (746, middle), (796, middle + y), colour)
-            _draw_panel(page, 800, middle + y - 18, 114, 36, colour)
-            style = {"color": "white", "size": 14, "weight": "bold", "ha": "center"}
-            page.text(857, middle + y, text, va="center", **style)
-        page.plot((64, 64, 692), (90, 42, 42), color=MUTED, linewidth=1.6)
-        _draw_arrow(page, (692, 42), (692, 88))
-        page.text(378, 34, "the classifier learns from labelled images", color=MUTED, ha="center")
-        _draw_arrow(page, (857, 214), (857, 280), STRONG)
-
-        _draw_panel(page, 16, 282, 898, 132, "#e5f5f0")
-        page.text(34, 308, "Are the strong images ...", color=STRONG, weight="bold")
+            page.text(x, y, text, color=colour, **centre)
         for x, question, answer in (
             (34, "✓ right?", "a stronger classifier\nof another kind agrees"),
             (205, "= balanced?", "as many images\nof every class"),
@@ -301,50 +292,18 @@ def draw_diagram(file):
             page.text(x, 352, answer, va="top")
 
 
-def _draw_panel(page, x, y, width, height, colour):
-    style = "round,pad=0,rounding_size=10"
-    box = FancyBboxPatch((x, y), width, height, style, facecolor=colour, edgecolor="none")
-    page.add_patch(box)
-
-
-def _draw_arrow(page, start, end, colour=MUTED):
-    style = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.6, "mutation_scale": 14}
-    page.annotate("", end, start, arrowprops={**style, "shrinkA": 0, "shrinkB": 0})
-
-
-def _draw_tiles(page, x, middle, digits, style):
-    for i, digit in enumerate(digits):
-        left, top = x + i % 3 * 33, middle - 48 + i // 3 * 33
-        page.add_patch(Rectangle((left, top), 30, 30, facecolor="black"))
-        centre = {"ha": "center", "va": "center"}
-        page.text(left + 15, top + 15, digit, color="white", size=19, style=style, **centre)
-
-
-def _draw_layers(page, layers, middle):
-    """A dense network; layers: ((x, units), ...)."""
-    nodes = [[(x, middle + 22 * (i - (n - 1) / 2)) for i in range(n)] for x, n in layers]
-    for before, after in pairwise(nodes):
-        for ends in product(before, after):
-            page.plot(*zip(*ends, strict=True), color="#c4c4c4", linewidth=0.8)
-    for layer in nodes:
-        page.plot(*zip(*layer, strict=True), "o", color=INK, markersize=14)
-
-
 # Strong and weak images
 
 
 def draw_strong(file, images, labels, confidence, class_names, threshold, *, dataset: str):
-    """The first ten strong images of each class in a row, label and confidence above each.
+    """The first ten strong images of each class in a row, the confidence above each.
 
     images: (n, 28, 28), all of confidence >= `threshold`.  labels: (n,) integer.
     confidence: (n,) float in [0, 1].  threshold: float in [0, 1].
     """
     limit, names = f"{100 * threshold:g}", _fitting_names(class_names, 88)
-    short = max(map(len, names)) <= 2  # enough to share a line with a number
-    left, down, separator = (56, 9, " · ") if short else (112, 13, "\n")
-    scale = 2.5  # with the gap, each image a whole number of dots
-    gap = (down, int((WIDTH - MARGIN - left) / 10 / scale) - 28)
-    top, row = 48, (28 + down) * scale
+    left, top, scale, gap = 112, 48, 2.5, (9, 4)
+    row = (28 + gap[0]) * scale
     height = top + row * min(len(names), MOST_CLASSES) + MARGIN if len(images) else 96
     title = f"strong images, the classifier is at least {limit} % sure"
     with _page(file, height, title, dataset) as page:
@@ -358,8 +317,8 @@ def draw_strong(file, images, labels, confidence, class_names, threshold, *, dat
             chosen = np.flatnonzero(labels == label)[:10]
             if len(chosen) == 0:
                 page.text(left, middle, "no strong image", color=MUTED, size=14, va="center")
-            captions = [f"{name}{separator}{_percent(confidence[i])}" for i in chosen]
-            _draw_captioned(page, images[chosen], captions, left, y, 10, scale, gap)
+            captions = [_percent(share) for share in confidence[chosen]]
+            _draw_grid(page, images[chosen], left, y, 10, scale, gap, captions)
 
 
 def draw_weak(
@@ -399,7 +358,7 @@ def draw_weak(
         for pair, confidences in zip(top_two[:32], top_two_confidence[:32], strict=True):
             both = zip(pair, confidences, strict=True)
             captions.append("\n".join(f"{names[k]} · {_percent(share, 0)}" for k, share in both))
-        _draw_captioned(page, images, captions, MARGIN, 64, columns, scale, gap)
+        _draw_grid(page, images, MARGIN, 64, columns, scale, gap, captions)
         if len(halfway):
             title = "Half-way between two classes: a control the filter should reject"
             page.text(MARGIN, below, title, size=17, weight="bold")
@@ -427,33 +386,36 @@ def draw_confidence(file, generated, real, threshold, weak, *, dataset: str):
     generated: (n,), real: (m,) confidence, float in [0, 1].
     Strong is `threshold` and more, weak is below `weak`, both floats in [0, 1].
     """
-    zones = ("weak", -np.inf, weak), ("in between", weak, threshold), ("strong", threshold, np.inf)
-    kinds = f"the first {len(generated):,} generated images", f"{len(real):,} real held-out images"
+    zones = {
+        "weak": (-np.inf, weak),
+        "in between": (weak, threshold),
+        "strong": (threshold, np.inf),
+    }
+    first, others = f"the first {len(generated):,} generated", f"{len(real):,} real held-out"
     with _page(file, 450, "how sure the classifier is", dataset) as page:
-        ((axes,),) = _charts(page, 100, 440, subplot_kw={"xlim": (0, 1), "yscale": "log"})
-        bins, keys = np.linspace(0, 1, 41), []
-        for kind, values, style in zip(
-            kinds, (generated, real), (FILLED, {"color": REAL}), strict=True
-        ):
-            _draw_histogram(axes, _finite(values), bins, **style)
-            shares = "   ".join(
-                f"{name} {_percent(np.mean((values >= low) & (values < high)))}"
-                for name, low, high in zones
-                if len(values)
-            )
-            keys.append(Patch(color=style["color"], label=f"{kind}:   {shares or 'none'}"))
+        ((axes,),) = _charts(page, 100, 440)
+        keys = []
+        for kind, sure, style in (first, generated, FILLED), (others, real, {"color": REAL}):
+            _draw_histogram(axes, _finite(sure), np.linspace(0, 1, 41), **style)
+            inside = {name: (sure >= low) & (sure < high) for name, (low, high) in zones.items()}
+            shares = [
+                f"{name} {_percent(each.mean())}" for name, each in inside.items() if len(sure)
+            ]
+            text = f"{kind} images:   {'   '.join(shares) or 'none'}"
+            keys.append(Patch(color=style["color"], label=text))
         _draw_legend(page, 46, keys, 1)
-        axes.set_ylim(0.5 / max(len(generated), len(real), 100), 1.5)
+        lowest = 0.5 / max(len(generated), len(real), 100)
+        axes.set(xlabel="confidence", ylabel="share of images", yscale="log")
+        axes.set(xlim=(0, 1), ylim=(lowest, 1.5))
         axes.minorticks_off()
         _show_percents(axes.xaxis)
-        axes.set(xlabel="confidence", ylabel="share of images")
+        _show_percents(axes.yaxis)
         for x, end, name, colour in (
             (weak, weak, f"weak, below {100 * weak:g} %", WEAK),
             (threshold, 1, f"strong, {100 * threshold:g} % and more", STRONG),
         ):
             axes.axvline(x, color=colour, linestyle="--", linewidth=1.5)
-            style = {"color": colour, "weight": "bold", "ha": "right", "va": "bottom"}
-            axes.text(end, 1.7, name, **style)
+            axes.text(end, 1.7, name, color=colour, weight="bold", ha="right", va="bottom")
 
 
 def draw_calibration(file, panels, *, dataset: str):
@@ -473,23 +435,19 @@ def draw_calibration(file, panels, *, dataset: str):
         keys += [Patch(edgecolor=WEAK, label="gap to the confidence: too sure", **gap)]
         keys += [Patch(edgecolor=INK, label="gap: not sure enough", **gap)]
         _draw_legend(page, 50, keys, 3)
-        ratios = {"height_ratios": (4, 1) * rows}
-        charts = _charts(
-            page, 82, 72 + 340 * rows, 2 * rows, columns, sharey="row", gridspec_kw=ratios
-        )
-        for unused in charts.reshape(rows, 2, columns)[
-            -1, :, len(panels) - (rows - 1) * columns :
-        ].flat:
-            unused.axis("off")
-        for i, (title, reliability) in enumerate(panels):
+        shared = {"sharey": "row", "height_ratios": (4, 1) * rows}
+        charts = _charts(page, 82, 72 + 340 * rows, 2 * rows, columns, **shared)
+        for i in range(rows * columns):
             upper, lower = charts[i // columns * 2 :, i % columns][:2]
-            which, _, how = title.partition(", ")
+            if i >= len(panels):
+                upper.axis("off"), lower.axis("off")
+                continue
+            (which, _, how), reliability = panels[i][0].partition(", "), panels[i][1]
             upper.set(title=f"{which}\n{how}, ECE {reliability['ece']:.4f}", ylim=(0, 1))
             lower.set(yscale="log", ylim=(0.7, 2 * most))
             _draw_reliability(upper, lower, reliability)
-            if i % columns == 0:
-                upper.set_ylabel("accuracy")
-                lower.set_ylabel("images")
+            upper.set_ylabel("" if i % columns else "accuracy")
+            lower.set_ylabel("" if i % columns else "images")
 
 
 def _draw_reliability(upper, lower, reliability):
@@ -531,12 +489,10 @@ def draw_class_balance(file, generated, accepted, balanced, class_names, *, data
     with _page(file, bottom + MARGIN, "how many images of each class", dataset) as page:
         names = _first_classes(page, _fitting_names(class_names, 140))
         (charts,) = _charts(page, 44, bottom, columns=3, sharex=True, sharey=True)
-        titles, colours = ("generated", "accepted", "balanced"), (GENERATED, STRONG, CLASSES[8])
-        for axes, title, n, numbers, colour in zip(
-            charts, titles, counts.sum(axis=1), shown, colours, strict=True
-        ):
-            axes.set_title(f"as {title}\n{n:,} images")
-            _draw_bars(axes, numbers, [f"{number:,}" for number in numbers], colour)
+        for i, title in enumerate(("generated", "accepted", "balanced")):
+            charts[i].set_title(f"as {title}\n{counts[i].sum():,} images")
+            texts, colour = [f"{n:,}" for n in shown[i]], (GENERATED, STRONG, CLASSES[8])[i]
+            _draw_bars(charts[i], shown[i], texts, colour)
         # Room for a count behind the longest bar.
         charts[0].set(xlim=(0, 1.3 * max(shown.max(), 1)), yticks=range(len(names)))
         charts[0].set_yticklabels(names)
@@ -573,7 +529,7 @@ def draw_copies(file, distances, pairs, class_names, *, dataset: str):
         for row, (image, twin, _) in zip(both, shown.values(), strict=True):
             row[:, :28], row[:, 29:] = _as_bytes(image), _as_bytes(twin)
         captions = [f"{names[label]} · {distance:.2f}" for label, (*_, distance) in shown.items()]
-        _draw_captioned(page, both, captions, MARGIN, below, columns, scale, gap)
+        _draw_grid(page, both, MARGIN, below, columns, scale, gap, captions)
 
 
 def _draw_distances(histogram, closest, distances):
@@ -612,7 +568,7 @@ def draw_prior(file, draws, strong_rates, clouds, *, dataset: str):
         for x, (name, images) in zip((MARGIN, WIDTH - MARGIN - COLUMN), draws.items(), strict=True):
             heading = f"{name}: {_percent(strong_rates[name])} pass the filter"
             page.text(x, 70, heading, size=13, weight="bold")
-            _draw_grid(page, images[:60], x, 84, 10, 1.5)
+            _draw_grid(page, images[:60], x, 84, 10, 1.5, (1, 1))
         heading = "Latents, on the two axes along which the classes lie furthest apart"
         page.text(MARGIN, below - 20, heading, size=13, weight="bold")
         (charts,) = _charts(page, below - 8, below + 320, columns=3, sharex=True, sharey=True)
