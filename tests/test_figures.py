@@ -270,14 +270,6 @@ def test_same_input_same_bytes(drawing, tmp_path):
     assert dict(matplotlib.rcParams) == before
 
 
-def test_other_input_other_bytes():
-    images, *others = strong(NAMES["two"])
-    assert (
-        Drawing(figures.draw_strong, images, *others).png
-        != Drawing(figures.draw_strong, 255 - images, *others).png
-    )
-
-
 def test_import_leaves_pyplot_alone():
     code = "import sys; from trust import figures; print('matplotlib.pyplot' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
@@ -310,9 +302,6 @@ def test_names_are_shown_as_they_are_and_cut_where_they_are_too_long():
     assert result.says("$x^2$")
     (cut,) = [text for text, _ in result.texts if text.endswith("…")]
     assert len(cut) > 10 and names[2].startswith(cut[:-1])
-
-
-# Demo
 
 
 def test_demo_shows_each_image_above_its_reconstruction():
@@ -378,9 +367,6 @@ def test_demo_draws_every_loss_of_every_epoch(epochs):
     lines = [line for axes in result.charts for line in axes.lines if len(line.get_xdata())]
     assert [list(line.get_xdata()) for line in lines] == [list(range(1, epochs + 1))] * 4
     assert sorted(list(line.get_ydata()) for line in lines) == sorted(history.values())
-
-
-# Strong and weak
 
 
 @pytest.mark.parametrize("names", ["digits", "clothes"])
@@ -479,9 +465,6 @@ def test_nothing_weak_is_said():
     assert not result.says("Half-way")
 
 
-# Charts
-
-
 def test_confidence_shares_and_bars():
     generated = np.array([0.2, 0.5, 0.6, 0.95, 0.99, 0.99, 0.99, 0.99])
     real = np.array([0.96, 0.49999, 1.0, 1.0])
@@ -555,10 +538,7 @@ def test_class_balance_bars_are_as_long_as_the_counts():
         assert all(result.says(f"{number:,}") for number in numbers)
     rows = {text: box.y0 for text, box in result.texts}
     assert [rows[name] for name in names] == sorted((rows[name] for name in names), reverse=True)
-    assert max(box.x1 for _, box in result.texts) > 0.9 * result.colours.shape[1]
-
-
-# The examination
+    assert result.charts[-1].get_window_extent().x1 > 0.9 * result.colours.shape[1]
 
 
 def test_copies_stand_beside_their_training_images():
@@ -651,12 +631,9 @@ def test_usefulness_not_measured_is_said():
     assert result.says("not measured") and result.says("95.7 %")
 
 
-# The diagram
-
-
 def test_diagram_names_every_step_in_order():
     result = Drawing(figures.draw_diagram)
-    left = {text.replace("\n", " "): box.x0 for text, box in result.texts}
+    left = {text.strip().replace("\n", " "): box.x0 for text, box in result.texts}
     steps = ["training images", "encoder", "latents z, Gaussian mixture", "decoder"]
     steps += ["generated images", "dense classifier, calibrated confidence", "strong"]
     assert [left[step] for step in steps] == sorted(left[step] for step in steps)

@@ -147,9 +147,6 @@ def _draw_grid(page, images, left, top, columns, scale, gap, captions=()):
         page.text(x, y, caption, size=11, va="baseline", linespacing=1)
 
 
-# What a VAE has learned
-
-
 def draw_demo(
     file,
     title,
@@ -232,9 +229,6 @@ def _draw_losses(upper, lower, history):
     lower.set_xlabel("epoch")
 
 
-# The diagram
-
-
 def draw_diagram(file):
     """The way from training images to trusted ones, and what is asked of these."""
     middle, centre = 142, {"ha": "center", "va": "center"}
@@ -278,7 +272,7 @@ def draw_diagram(file):
             (566, 216, "generated\nimages", INK),
             (692, 216, "dense classifier,\ncalibrated confidence", INK),
             (378, 30, "the classifier learns from labelled images", MUTED),
-            (128, 304, "Are the strong images ...", STRONG),
+            (109, 304, "Are the strong images ...", STRONG),
         ):
             page.text(x, y, text, color=colour, **centre)
         for x, question, answer in (
@@ -292,9 +286,6 @@ def draw_diagram(file):
             page.text(x, 352, answer, va="top")
 
 
-# Strong and weak images
-
-
 def draw_strong(file, images, labels, confidence, class_names, threshold, *, dataset: str):
     """The first ten strong images of each class in a row, the confidence above each.
 
@@ -302,7 +293,7 @@ def draw_strong(file, images, labels, confidence, class_names, threshold, *, dat
     confidence: (n,) float in [0, 1].  threshold: float in [0, 1].
     """
     limit, names = f"{100 * threshold:g}", _fitting_names(class_names, 88)
-    left, top, scale, gap = 112, 48, 2.5, (9, 4)
+    left, top, scale, gap = MARGIN + 12 + max(map(_text_width, names)), 48, 2.5, (9, 4)
     row = (28 + gap[0]) * scale
     height = top + row * min(len(names), MOST_CLASSES) + MARGIN if len(images) else 96
     title = f"strong images, the classifier is at least {limit} % sure"
