@@ -415,8 +415,10 @@ def main():
         run[f"strong_rate_{arguments.prior}"] = metrics["generated"]["strong_rate"]
         run[f"strong_rate_{other}"] = filtered.other_prior.rates(arguments.threshold)["strong_rate"]
     with clock("drawing"):
-        draw = partial(outputs.draw, arguments.out)
-        draw("diagram", figures.draw_diagram)
+
+        def draw(name, function, *values):
+            outputs.draw(arguments.out, name, partial(function, dataset=data.name), *values)
+
         draw_filter(draw, arguments, data, filtered, quota, metrics)
         draw_calibration(
             draw, data, filtered, referee_labels, temperatures["temperature_real_images"]
