@@ -17,7 +17,7 @@ table: .venv/installed  ## all results tables, three seeds: ten minutes
 	run=".venv/bin/python demo_dnn_vae.py --out results/imgs"; \
 	for seed in $(SEEDS); do \
 	  for data in mnist fashion_mnist; do \
-	    models=results/models-$$data-$$seed; \
+	    models=results/models-$$data-$$seed.npz; \
 	    $$run --dataset $$data --seed $$seed --save $$models \
 	      --report $(REPORTS)/$$data-this-$$seed.json || exit 1; \
 	    $$run --dataset $$data --load $$models --soft-labels \
@@ -29,10 +29,10 @@ table: .venv/installed  ## all results tables, three seeds: ten minutes
 	$(MAKE) page
 
 naive: .venv/installed  ## reports on the naive method for them: ten minutes
-	.venv/bin/python demo_dnn_vae.py --out results/imgs --save results/models
+	.venv/bin/python demo_dnn_vae.py --out results/imgs --save results/models.npz
 	for seed in $(SEEDS); do \
 	  .venv/bin/python benchmarks/naive.py --seed $$seed --out results/naive.npz || exit 1; \
-	  PYTHONPATH=. .venv/bin/python benchmarks/examine.py results/naive.npz --load results/models \
+	  PYTHONPATH=. .venv/bin/python benchmarks/examine.py results/naive.npz --load results/models.npz \
 	    --report $(REPORTS)/mnist-naive-$$seed.json || exit 1; \
 	done
 	$(MAKE) page

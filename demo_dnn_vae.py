@@ -383,13 +383,15 @@ def draw_priors(draw, arguments, sets, vae, mixture, filtered, run):
     draw("prior", figures.draw_prior, draws, rates, clouds)
 
 
-def main():
-    arguments = parse_arguments()
+def main(words=None):
+    """The whole job, with the flags of the command line or the list of words given."""
+    arguments = parse_arguments(words)
     data = datasets.load_dataset(arguments.dataset)
     settings, saved = check_before_training(arguments, data)
     clock = cli.Clock()
     with clock("importing TensorFlow"):
         import_tensorflow()
+    print(f"training on {training.devices()}")
     training.make_reproducible(arguments.seed)
     rng = np.random.default_rng(arguments.seed)
 
@@ -433,11 +435,11 @@ def main():
         "class_counts_examined": np.bincount(accepted.labels, minlength=data.classes),
     }
     values = report.flatten(metrics, run | temperatures) | counts | clock.resources()
-    report.print_report(values, data.class_names)
     if arguments.save_images:
         outputs.write_images(arguments.save_images, *filtered.accepted[:4])
     if arguments.report:
         outputs.write_json(arguments.report, report.origin(arguments, vars(settings)) | values)
+    report.print_report(values, data.class_names)
     print(f"\nThe figures are in {arguments.out}")
 
 

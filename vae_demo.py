@@ -14,10 +14,10 @@ MANIFOLD_SIDE = 20
 SHOWN = 20  # two rows of a figure that is ten images wide
 
 
-def parse_arguments():
+def parse_arguments(words=None):
     parser = cli.Parser(description="Train a VAE on each data set and draw what it learned.")
     cli.add_shared_arguments(parser, epochs=10, latent_dim=2, learning_rate=1.5e-2)
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def latent_grid(side):
@@ -28,8 +28,9 @@ def latent_grid(side):
     return np.stack([first.ravel(), second.ravel()], axis=1).astype("float32")
 
 
-def main():
-    arguments = parse_arguments()
+def main(words=None):
+    """The whole job, with the flags of the command line or the list of words given."""
+    arguments = parse_arguments(words)
     outputs.check_outputs(arguments.out)
     names = [arguments.dataset] if arguments.dataset else list(datasets.BUNDLED)
     loaded = [datasets.load_dataset(name) for name in names]
@@ -39,6 +40,7 @@ def main():
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
         from trust import figures, training
 
+    print(f"training on {training.devices()}")
     latent_dim, seed = arguments.latent_dim, arguments.seed
     for data in loaded:
         with clock(f"{data.name}: training a VAE with {latent_dim} latents"):

@@ -1,8 +1,8 @@
 """Ask of any images what demo_dnn_vae.py asks of its own, with its referee and its filter's rivals.
 
-python demo_dnn_vae.py --save models
+python demo_dnn_vae.py --save models.npz
 python benchmarks/naive.py --out naive.npz
-PYTHONPATH=. python benchmarks/examine.py naive.npz --load models --report naive.json
+PYTHONPATH=. python benchmarks/examine.py naive.npz --load models.npz --report naive.json
 
 FILE: an .npz with images (n, 28, 28) float32 in [0, 1], labels (n,), confidence (n,), and drawn,
 how many images they were selected from.
@@ -11,7 +11,7 @@ how many images they were selected from.
 import numpy as np
 
 import demo_dnn_vae as demo
-from trust import cli, datasets, outputs, report, saving, selection
+from trust import cli, datasets, outputs, report, selection
 
 
 def main():
@@ -20,7 +20,7 @@ def main():
         "file", type=cli.path, help="the images, as benchmarks/naive.py writes them"
     )
     parser.add_argument("--dataset", type=cli.path, default="mnist")
-    parser.add_argument("--load", metavar="DIR", type=cli.path, required=True)
+    parser.add_argument("--load", metavar="FILE", type=cli.path, required=True)
     parser.add_argument("--report", metavar="FILE", type=cli.path)
     given = parser.parse_args()
     with np.load(given.file) as file:
@@ -30,13 +30,13 @@ def main():
     arguments = demo.parse_arguments(["--dataset", given.dataset, "--load", given.load])
     arguments.per_class = 1
     data = datasets.load_dataset(arguments.dataset)
-    settings = demo.check_before_training(arguments, data)
+    settings, saved = demo.check_before_training(arguments, data)
     clock = cli.Clock()
     demo.import_tensorflow()
     rng = np.random.default_rng(arguments.seed)
     sets = datasets.split(data, arguments.split, arguments.seed)
     networks = demo.build_networks(arguments, data, sets)
-    mixture = saving.load_models(arguments.load, settings, networks)
+    mixture = demo.load(saved, networks)
     temperature = demo.fit_temperatures(arguments, sets, networks, rng)["temperature"]
     _, filtered = demo.generate(arguments, data, sets, networks, mixture, temperature, rng)
 
@@ -58,7 +58,7 @@ def main():
     for row in report.ROWS:
         print(f"{row.title:44}{report.show(values.get(row.key), row.form):>14}")
     if given.report:
-        origin = report.origin(arguments, settings)
+        origin = report.origin(arguments, vars(settings))
         flags = {"file": given.file, "load": given.load, "seed": int(seed)}
         outputs.write_json(given.report, origin | {"flags": flags} | values)
 

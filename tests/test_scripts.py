@@ -18,7 +18,7 @@ from models import build_classifier, build_vae
 from trust import datasets, priors, referee, report, saving, training
 
 FIGURES = {
-    *("calibration.png", "class-balance.png", "copies.png", "diagram.png", "dnn-vae-strong.png"),
+    *("calibration.png", "class-balance.png", "copies.png", "dnn-vae-strong.png"),
     *("dnn-vae-weak.png", "pred-dist.png", "prior.png", "usefulness.png"),
 }
 OF_A_SET = """
