@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trust import cli, datasets, evaluation, outputs, priors, report, saving, selection
-from trust.neighbours import nearest_of_class
+from trust import cli, datasets, new, outputs, priors, report, right, saving, selection
 
 TRAINING = saving.DEFAULTS  # what --load settles
 CLOUD = 2000  # latents that prior.png shows of each kind
@@ -93,9 +92,9 @@ def check_before_training(arguments, data):
 
 def import_tensorflow():
     """Imports what takes seconds, once the arguments are known to be good."""
-    global figures, referee, training, useful
+    global examination, figures, referee, training, useful
     with cli.quiet_tensorflow():
-        from trust import figures, referee, training, useful
+        from trust import examination, figures, referee, training, useful
 
 
 def build_networks(arguments, data, sets):
@@ -217,55 +216,53 @@ def generate(arguments, data, sets, networks, mixture, temperature, rng):
     )
 
 
-def measure_yardstick(arguments, data, sets, filtered, network):
-    """What every set is measured against: the referee, test images and their reconstructions."""
-    judge, nearest = partial(referee.judge, network), []
-    for images in (filtered.test, filtered.held_out_reconstructed):
-        strong = images.strong(arguments.threshold)
-        _, distance = nearest_of_class(strong.images, strong.labels, *sets.vae)
-        nearest.append((distance, strong.labels))
-    test, learn = (data.x_test, data.y_test), useful.accuracy_after_training
-    score = partial(learn, test=test, classes=data.classes, seed=arguments.seed)
-    return evaluation.Yardstick(judge, score, sets.vae, *judge(data.x_test), *nearest)
-
-
-def examine_sets(arguments, sets, filtered, yardstick):
-    """The metrics {set: {key: number}} of accepted images, of real ones and of the controls, and
-    the nearest training images (index, distance) of each set."""
+def examine_sets(arguments, sets, filtered, reference):
+    """What is Examined {set: Examined} of accepted images and of real ones, as many of each class;
+    what the controls alone are asked, {set: (numbers, new.Nearest)}; and the accepted ones so
+    cut."""
     real = filtered.held_out.strong(arguments.threshold)
     accepted, real, unfiltered = selection.cut_alike(filtered.accepted, real, sets.held_out)
+    examined = {
+        name: examination.examine(*images[:2], targets(arguments, images), reference)
+        for name, images in (("generated", accepted), ("real", real))
+    }
     reconstructed = filtered.reconstructed.strong(arguments.threshold)
     rng = np.random.default_rng(arguments.seed)
-    planted = evaluation.plant_copies(*accepted[:2], *sets.vae, rng)
-    examined = {
-        "generated": evaluation.examine(*accepted[:2], targets(arguments, accepted), yardstick),
-        "real": evaluation.examine(*real[:2], targets(arguments, real), yardstick),
-        "reconstructed": evaluation.closeness(*reconstructed[:2], yardstick),
-        "planted": evaluation.closeness(planted, accepted.labels, yardstick),
+    planted = new.plant_copies(*accepted[:2], *sets.vae, rng)
+    controls = {
+        "reconstructed": examination.examine_newness(*reconstructed[:2], reference),
+        "planted": examination.examine_newness(planted, accepted.labels, reference),
     }
-    metrics = {name: metrics for name, (metrics, _) in examined.items()}
-    metrics["unfiltered"] = {"usefulness_accuracy": yardstick.score(*unfiltered)}
-    return accepted, metrics, {name: nearest for name, (_, nearest) in examined.items()}
+    metrics = {name: each.numbers() for name, each in examined.items()}
+    metrics |= {name: numbers for name, (numbers, _) in controls.items()}
+    accuracy = useful.accuracy_after_training(
+        *unfiltered, reference.test, reference.classes, reference.seed
+    )
+    metrics["unfiltered"] = {"usefulness_accuracy": accuracy}
+    nearest = {name: each.nearest for name, each in examined.items()}
+    nearest |= {name: found for name, (_, found) in controls.items()}
+    return accepted, metrics, nearest
 
 
-def examine_filter(arguments, data, filtered, accepted, quota, yardstick, temperatures):
+def examine_filter(arguments, data, filtered, accepted, quota, reference, temperatures):
     """The metrics {set: {key: number}} for which unaccepted images or true labels are needed.
 
     Also returns the referee's labels of the sample, (n,) integer.
     """
     threshold, sample = arguments.threshold, filtered.sample
     both = temperatures["temperature"], temperatures["temperature_real_images"]
-    referee_labels, _ = yardstick.judge(sample.images)
-    balanced_labels, _ = yardstick.judge(filtered.accepted.images)
-    reconstructed_labels, _ = yardstick.judge(filtered.reconstructed.images)
+    judge = partial(referee.judge, reference.referee)
+    referee_labels, _ = judge(sample.images)
+    balanced_labels, _ = judge(filtered.accepted.images)
+    reconstructed_labels, _ = judge(filtered.reconstructed.images)
     weak = sample.confidence < selection.WEAK
     metrics = {
         "generated": quota.rates()
-        | evaluation.calibration(sample.logits, referee_labels, *both)
+        | right.calibration(sample.logits, referee_labels, *both)
         | {
-            "agreement": evaluation.agreement(sample.labels, referee_labels),
-            "weak_agreement": evaluation.agreement(sample.labels[weak], referee_labels[weak]),
-            "balanced_agreement": evaluation.agreement(filtered.accepted.labels, balanced_labels),
+            "agreement": right.agreement(sample.labels, referee_labels),
+            "weak_agreement": right.agreement(sample.labels[weak], referee_labels[weak]),
+            "balanced_agreement": right.agreement(filtered.accepted.labels, balanced_labels),
         },
         "real": filtered.held_out.rates(threshold),
         "reconstructed": filtered.reconstructed.rates(threshold),
@@ -273,17 +270,17 @@ def examine_filter(arguments, data, filtered, accepted, quota, yardstick, temper
     }
     counts = np.bincount(accepted.labels, minlength=data.classes)
     for name, images, judged in (
-        ("real", filtered.test, yardstick.test_labels),
+        ("real", filtered.test, reference.test_labels),
         ("reconstructed", filtered.reconstructed, reconstructed_labels),
     ):
         rows = np.flatnonzero(images.confidence >= threshold)
         rows = rows[selection.first_of_each_class(images.labels[rows], counts)]
-        metrics[name] |= evaluation.calibration(images.logits, data.y_test, *both)
-        metrics[name] |= evaluation.errors(images.labels[rows], data.y_test[rows])
-        agreement = evaluation.agreement(images.labels[rows], judged[rows])
+        metrics[name] |= right.calibration(images.logits, data.y_test, *both)
+        metrics[name] |= right.errors(images.labels[rows], data.y_test[rows])
+        agreement = right.agreement(images.labels[rows], judged[rows])
         metrics[name]["strong_agreement"] = agreement
     halfway = filtered.halfway.strong(threshold)
-    agreement = evaluation.agreement(halfway.labels, yardstick.judge(halfway.images)[0])
+    agreement = right.agreement(halfway.labels, judge(halfway.images)[0])
     metrics["halfway"]["strong_agreement"] = agreement
     return metrics, referee_labels
 
@@ -296,8 +293,8 @@ def describe_models(arguments, data, vae, mixture, filtered, referee_labels):
     rng = np.random.default_rng(arguments.seed)
     normal = priors.StandardNormal(mixture.latent_dim)
     return {
-        "classifier_test_accuracy": evaluation.agreement(filtered.test.labels, data.y_test),
-        "referee_test_accuracy": evaluation.agreement(referee_labels, data.y_test),
+        "classifier_test_accuracy": right.agreement(filtered.test.labels, data.y_test),
+        "referee_test_accuracy": right.agreement(referee_labels, data.y_test),
         "sharpness": training.mean_sharpness(vae, data.x_test),
         "negative_elbo_normal": training.negative_elbo(vae, normal, data.x_test, rng),
         "negative_elbo_mixture": training.negative_elbo(vae, mixture, data.x_test, rng),
@@ -331,7 +328,7 @@ def draw_calibration(draw, data, filtered, referee_labels, temperature_real_imag
         ("generated against referee, T of real images", real_temperature, referee_labels),
     ]
     panels = [
-        (title, evaluation.reliability(p.max(axis=1), p.argmax(axis=1) == truth))
+        (title, right.reliability(p.max(axis=1), p.argmax(axis=1) == truth))
         for title, p, truth in panels
     ]
     draw("calibration", figures.draw_calibration, panels)
@@ -342,7 +339,7 @@ def draw_new_and_useful(draw, data, sets, accepted, nearest, metrics):
     index, distance = nearest["generated"]
     pairs = {
         label: (accepted.images[row], sets.vae.images[index[row]], distance[row])
-        for label, row in evaluation.closest_of_each_class(accepted.labels, distance).items()
+        for label, row in new.closest_of_each_class(accepted.labels, distance).items()
     }
     titles = {
         "generated": "generated",
@@ -371,7 +368,7 @@ def draw_priors(draw, arguments, sets, vae, mixture, filtered, run):
     centres = np.stack([codes[labels == label].mean(axis=0) for label in np.unique(labels)])
     normal = priors.StandardNormal(mixture.latent_dim)
     clouds = codes[:CLOUD], mixture.sample(CLOUD, rng), normal.sample(CLOUD, rng)
-    _, *clouds = evaluation.principal_axes(centres, *clouds)
+    _, *clouds = priors.principal_axes(centres, *clouds)
     names = ("codes of images", "Gaussian mixture", "N(0, I)")
     clouds = dict(zip(names, clouds, strict=True))
     this, other = filtered.sample.images, filtered.other_prior.images
@@ -406,13 +403,19 @@ def main(words=None):
         temperature = temperatures["temperature"]
         quota, filtered = generate(arguments, data, sets, networks, mixture, temperature, rng)
     with clock("examining"):
-        yardstick = measure_yardstick(arguments, data, sets, filtered, networks["referee"])
-        accepted, metrics, nearest = examine_sets(arguments, sets, filtered, yardstick)
+        strong = (
+            images.strong(arguments.threshold)
+            for images in (filtered.test, filtered.held_out_reconstructed)
+        )
+        reference = examination.build_reference(
+            data, sets.vae, networks["referee"], *strong, arguments.seed
+        )
+        accepted, metrics, nearest = examine_sets(arguments, sets, filtered, reference)
         more, referee_labels = examine_filter(
-            arguments, data, filtered, accepted, quota, yardstick, temperatures
+            arguments, data, filtered, accepted, quota, reference, temperatures
         )
         metrics = report.merge(metrics, more)
-        run = describe_models(arguments, data, vae, mixture, filtered, yardstick.test_labels)
+        run = describe_models(arguments, data, vae, mixture, filtered, reference.test_labels)
         other = {"mixture": "normal", "normal": "mixture"}[arguments.prior]
         run[f"strong_rate_{arguments.prior}"] = metrics["generated"]["strong_rate"]
         run[f"strong_rate_{other}"] = filtered.other_prior.rates(arguments.threshold)["strong_rate"]

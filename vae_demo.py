@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from trust import cli, datasets, evaluation, outputs, priors
+from trust import cli, datasets, outputs, priors
 
 MANIFOLD_SIDE = 20
 SHOWN = 20  # two rows of a figure that is ten images wide
@@ -58,7 +58,7 @@ def main(words=None):
                 manifold = manifold.reshape(MANIFOLD_SIDE, MANIFOLD_SIDE, 28, 28)
                 axes = codes
             else:
-                (axes,) = evaluation.principal_axes(codes)
+                (axes,) = priors.principal_axes(codes)
             outputs.draw(
                 arguments.out,
                 f"demo_{data.name}",

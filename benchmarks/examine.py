@@ -44,8 +44,14 @@ def main():
         none = np.empty((len(labels), 0))
         theirs = selection.Classified(images, labels, confidence, none, none)
         filtered = filtered._replace(accepted=theirs)
-        yardstick = demo.measure_yardstick(arguments, data, sets, filtered, networks["referee"])
-        _, metrics, _ = demo.examine_sets(arguments, sets, filtered, yardstick)
+        strong = (
+            images.strong(arguments.threshold)
+            for images in (filtered.test, filtered.held_out_reconstructed)
+        )
+        reference = demo.examination.build_reference(
+            data, sets.vae, networks["referee"], *strong, arguments.seed
+        )
+        _, metrics, _ = demo.examine_sets(arguments, sets, filtered, reference)
         counts = np.bincount(labels, minlength=data.classes)
         metrics["generated"] |= {
             "strong_rate": len(labels) / int(drawn),

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 import demo_dnn_vae as demo
-from trust import cli, datasets, evaluation, priors, selection
+from trust import cli, datasets, priors, right, selection, varied
 
 GENERATED = 20_000
 
@@ -22,9 +22,9 @@ def describe(every, strong, judge, held_out_features):
     labels, features = judge(strong.images)
     answers = {
         "strong": every.rates(0.95)["strong_rate"],
-        "agreement": evaluation.agreement(strong.labels, labels),
-        "frechet": evaluation.frechet_distance(features, held_out_features),
-        **evaluation.variety(features[::2], held_out_features[1::2]),
+        "agreement": right.agreement(strong.labels, labels),
+        "frechet": varied.frechet_distance(features, held_out_features),
+        **varied.variety(features[::2], held_out_features[1::2]),
     }
     return ", ".join(f"{key} {value:.4f}" for key, value in answers.items())
 

@@ -197,3 +197,14 @@ def _softmax(values):
     """Over the last axis, without overflow."""
     exponentials = np.exp(values - values.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def principal_axes(points, *others):
+    """The points (n, d), and others (m, d), on the two axes along which the points vary most:
+    (n, 2) and (m, 2) each.  With d < 2 the missing axis is 0."""
+    padding = [(0, 0), (0, max(0, 2 - points.shape[1]))]
+    centre = points.mean(axis=0)
+    points, *others = (np.pad(each - centre, padding) for each in (points, *others))
+    _, vectors = np.linalg.eigh(points.T @ points)
+    axes = vectors[:, :-3:-1]
+    return [each @ axes for each in (points, *others)]

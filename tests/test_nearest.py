@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from trust import neighbours
+from trust import new
 
 RNG = np.random.default_rng
 
@@ -23,7 +23,7 @@ def brute_force(images, labels, training_images, training_labels):
 
 
 def assert_nearest(images, labels, training_images, training_labels):
-    index, distance = neighbours.nearest_of_class(images, labels, training_images, training_labels)
+    index, distance = new.nearest_of_class(images, labels, training_images, training_labels)
     assert index.dtype.kind == "i" and distance.dtype == np.float64
     squares = brute_force(images, labels, training_images, training_labels)
     expected = np.sqrt(squares.min(axis=1)) / 255
@@ -78,9 +78,7 @@ def test_a_copy_is_found_at_distance_zero(real):
     rows = np.arange(0, 2000, 19)
     copies, labels = training_images[rows], training_labels[rows]
     for images in (copies, copies.astype(np.float32) / np.float32(255)):
-        index, distance = neighbours.nearest_of_class(
-            images, labels, training_images, training_labels
-        )
+        index, distance = new.nearest_of_class(images, labels, training_images, training_labels)
         np.testing.assert_array_equal(distance, 0)
         np.testing.assert_array_equal(training_images[index], copies)
 
@@ -120,14 +118,14 @@ def test_by_hand():
     training_labels = np.array([5, 5, 5, 2])
     images = np.zeros((3, 28, 28), np.uint8)
     images[:, 0, :2] = [[5, 7], [0, 0], [0, 0]]
-    index, distance = neighbours.nearest_of_class(
+    index, distance = new.nearest_of_class(
         images, np.array([5, 2, 5]), training_images, training_labels
     )
     np.testing.assert_array_equal(index, [2, 3, 0])
     np.testing.assert_allclose(distance, np.array([2**0.5, 5, 0]) / 255, rtol=1e-6)
     # a tie: one of the two
     images[0, 0, :2] = [3, 0]
-    index, distance = neighbours.nearest_of_class(
+    index, distance = new.nearest_of_class(
         images[:1], np.array([5]), training_images, training_labels
     )
     assert index[0] == 0 and distance[0] == pytest.approx(3 / 255)
@@ -146,17 +144,17 @@ def test_more_images_than_a_block(monkeypatch):
     rng = RNG(4)
     training_images = rng.integers(0, 256, (50, 28, 28), dtype=np.uint8)
     training_labels = np.arange(50) % 3
-    images = rng.random((neighbours.BLOCK + 300, 28, 28), np.float32)
+    images = rng.random((new.BLOCK + 300, 28, 28), np.float32)
     labels = np.zeros(len(images), int)
     labels[::100] = 1
     assert_nearest(images, labels, training_images, training_labels)
     for block in (1, 7, 13):  # blocks that end in the middle, and with the last image
-        monkeypatch.setattr(neighbours, "BLOCK", block)
+        monkeypatch.setattr(new, "BLOCK", block)
         assert_nearest(images[:91], labels[:91], training_images, training_labels)
 
 
 def test_nearest_of_nothing():
     training = RNG(5).integers(0, 256, (10, 28, 28), dtype=np.uint8), np.zeros(10, int)
     nothing = np.empty((0, 28, 28), np.float32), np.empty(0, int)
-    index, distance = neighbours.nearest_of_class(*nothing, *training)
+    index, distance = new.nearest_of_class(*nothing, *training)
     assert index.shape == distance.shape == (0,)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from scipy import linalg, stats
 from sklearn.decomposition import PCA
 
-from trust import evaluation, report, selection
-from trust.neighbours import nearest_of_class
+from trust import examination, new, priors, report, right, selection, varied
+from trust.datasets import Labelled
+from trust.new import nearest_of_class
 
 RNG = np.random.default_rng
 
@@ -20,7 +21,7 @@ RNG = np.random.default_rng
 def test_reliability_by_hand():
     confidence = np.array([0.0, 0.2, 0.25, 0.4, 0.9, 1.0])
     correct = np.array([False, True, False, True, True, True])
-    diagram = evaluation.reliability(confidence, correct, bins=5)
+    diagram = right.reliability(confidence, correct, bins=5)
     np.testing.assert_allclose(diagram["edges"], [0, 0.2, 0.4, 0.6, 0.8, 1])
     # closed on the right: 0.2 is in the first bin, 0.4 in the second, 1 in the last
     np.testing.assert_array_equal(diagram["count"], [2, 2, 0, 0, 2])
@@ -30,7 +31,7 @@ def test_reliability_by_hand():
 
 
 def test_reliability_of_nothing():
-    diagram = evaluation.reliability(np.empty(0), np.empty(0, dtype=bool))
+    diagram = right.reliability(np.empty(0), np.empty(0, dtype=bool))
     assert math.isnan(diagram["ece"])
     assert diagram["count"].sum() == 0
     assert np.isnan(diagram["accuracy"]).all()
@@ -47,7 +48,7 @@ def test_calibration_error_is_the_weighted_gap(pairs):
         if i == 0:
             inside |= confidence == 0
         gap += abs(correct[inside].sum() - confidence[inside].sum())
-    diagram = evaluation.reliability(confidence, correct)
+    diagram = right.reliability(confidence, correct)
     assert diagram["ece"] == pytest.approx(gap / len(pairs), abs=1e-12)
     assert diagram["count"].sum() == len(pairs)
 
@@ -56,23 +57,23 @@ def test_calibration_error_by_hand():
     probabilities = np.array([[0.8, 0.1, 0.1], [0.2, 0.8, 0.0], [0.3, 0.3, 0.4], [0.0, 0.0, 1.0]])
     labels = np.array([0, 0, 1, 2])
     # 0.8 is right once of twice; 0.4 wrong; 1.0 right
-    error = evaluation.expected_calibration_error(probabilities, labels)
+    error = right.expected_calibration_error(probabilities, labels)
     assert error == pytest.approx((2 * 0.3 + 0.4 + 0) / 4)
 
 
 def test_calibration_error_ends():
     certain = np.eye(4)
-    assert evaluation.expected_calibration_error(certain, np.arange(4)) == 0
-    assert evaluation.expected_calibration_error(certain, (np.arange(4) + 1) % 4) == 1
+    assert right.expected_calibration_error(certain, np.arange(4)) == 0
+    assert right.expected_calibration_error(certain, (np.arange(4) + 1) % 4) == 1
 
 
 def test_calibrated_predictions_have_a_small_error():
     rng = RNG(0)
     confidence = rng.random(200_000)
     correct = rng.random(200_000) < confidence
-    assert evaluation.reliability(confidence, correct)["ece"] < 0.01
+    assert right.reliability(confidence, correct)["ece"] < 0.01
     overconfident = rng.random(200_000) < confidence - 0.1 * (confidence > 0.5)
-    assert evaluation.reliability(confidence, overconfident)["ece"] == pytest.approx(0.05, abs=0.01)
+    assert right.reliability(confidence, overconfident)["ece"] == pytest.approx(0.05, abs=0.01)
 
 
 def test_calibration_with_either_temperature():
@@ -80,14 +81,14 @@ def test_calibration_with_either_temperature():
     logits = rng.normal(0, 3, (20_000, 5))
     shares = selection.softmax(logits, 2.0)
     labels = (shares.cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)
-    errors = evaluation.calibration(logits, labels, 2.0, 0.7)
+    errors = right.calibration(logits, labels, 2.0, 0.7)
     # by hand: 15 bins of the largest probability
     top = np.exp(logits / 0.7 - np.logaddexp.reduce(logits / 0.7, axis=1)[:, None])
     gap, place = 0, np.ceil(top.max(axis=1) * 15)
     for each in np.unique(place):
         here = place == each
-        right = (logits[here].argmax(axis=1) == labels[here]).mean()
-        gap += here.mean() * abs(right - top[here].max(axis=1).mean())
+        hits = (logits[here].argmax(axis=1) == labels[here]).mean()
+        gap += here.mean() * abs(hits - top[here].max(axis=1).mean())
     assert errors["ece"] < 0.02
     assert errors["ece_real_temperature"] == pytest.approx(gap)
     assert errors["ece_real_temperature"] > 0.1
@@ -97,8 +98,8 @@ def test_calibration_with_either_temperature():
 
 
 def test_agreement():
-    assert evaluation.agreement(np.array([1, 2, 3, 4]), np.array([1, 2, 0, 4])) == 0.75
-    assert math.isnan(evaluation.agreement(np.empty(0, int), np.empty(0, int)))
+    assert right.agreement(np.array([1, 2, 3, 4]), np.array([1, 2, 0, 4])) == 0.75
+    assert math.isnan(right.agreement(np.empty(0, int), np.empty(0, int)))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 59, 300, 2000, 20_000])
@@ -106,7 +107,7 @@ def test_the_bound_is_clopper_pearsons(n):
     for errors in sorted({0, 1, 2, 7, n // 100, n // 10, n // 2, n - 1} & set(range(n))):
         for confidence in (0.95, 0.99):
             expected = stats.beta.ppf(confidence, errors + 1, n - errors)
-            bound = evaluation.error_bound(errors, n, confidence)
+            bound = right.error_bound(errors, n, confidence)
             assert bound == pytest.approx(expected, rel=1e-6), errors
 
 
@@ -114,7 +115,7 @@ def test_the_bound_is_clopper_pearsons(n):
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_at_the_bound_so_few_errors_have_a_chance_of_5_percent(case):
     errors, n = case
-    bound = evaluation.error_bound(errors, n)
+    bound = right.error_bound(errors, n)
     assert errors / n <= bound <= 1
     if errors < n:
         assert stats.binom.cdf(errors, n, bound) == pytest.approx(0.05, rel=1e-6)
@@ -122,25 +123,25 @@ def test_at_the_bound_so_few_errors_have_a_chance_of_5_percent(case):
 
 def test_the_bound_by_hand():
     # no error in n: (1 - p)^n = 0.05, about 3 / n
-    assert evaluation.error_bound(0, 1) == pytest.approx(0.95)
-    assert evaluation.error_bound(0, 10_000) == pytest.approx(1 - 0.05**1e-4, rel=1e-9)
-    assert evaluation.error_bound(0, 10_000) == pytest.approx(3e-4, rel=0.01)
+    assert right.error_bound(0, 1) == pytest.approx(0.95)
+    assert right.error_bound(0, 10_000) == pytest.approx(1 - 0.05**1e-4, rel=1e-9)
+    assert right.error_bound(0, 10_000) == pytest.approx(3e-4, rel=0.01)
     # one right of two: p^2 = 0.95
-    assert evaluation.error_bound(1, 2) == pytest.approx(0.95**0.5)
-    assert evaluation.error_bound(5, 5) == evaluation.error_bound(0, 0) == 1
+    assert right.error_bound(1, 2) == pytest.approx(0.95**0.5)
+    assert right.error_bound(5, 5) == right.error_bound(0, 0) == 1
 
 
 def test_the_bound_holds_19_times_in_20():
     wrong = RNG(2).binomial(400, 0.01, 4000)
-    bounds = {errors: evaluation.error_bound(errors, 400) for errors in np.unique(wrong)}
+    bounds = {errors: right.error_bound(errors, 400) for errors in np.unique(wrong)}
     assert np.mean([bounds[errors] >= 0.01 for errors in wrong]) > 0.945
 
 
 def test_errors_and_their_bound():
-    result = evaluation.errors(np.array([1, 2, 3, 4, 5]), np.array([1, 2, 0, 4, 5]))
+    result = right.errors(np.array([1, 2, 3, 4, 5]), np.array([1, 2, 0, 4, 5]))
     expected = {"strong_error": 0.2, "strong_error_bound": stats.beta.ppf(0.95, 2, 4)}
     assert result == pytest.approx(expected)
-    nothing = evaluation.errors(np.empty(0, int), np.empty(0, int))
+    nothing = right.errors(np.empty(0, int), np.empty(0, int))
     assert list(nothing) == list(expected) and all(map(math.isnan, nothing.values()))
 
 
@@ -162,32 +163,32 @@ def test_frechet_distance_is_the_formula_with_a_matrix_root(n, m, d):
     shaky = 1e-9 * np.eye(d)
     root = linalg.sqrtm((first + shaky) @ (second + shaky)).real
     expected = gap @ gap + np.trace(first + second - 2 * root)
-    assert evaluation.frechet_distance(a, b) == pytest.approx(expected, rel=1e-3)
+    assert varied.frechet_distance(a, b) == pytest.approx(expected, rel=1e-3)
 
 
 def test_frechet_distance_in_closed_form():
     a = gaussian(5, 300)
     shift = np.array([1, -2, 0, 0.5, 3, 0], np.float32)
-    assert evaluation.frechet_distance(a, a) == pytest.approx(0, abs=1e-3)
-    assert evaluation.frechet_distance(a + shift, a) == pytest.approx(14.25, rel=1e-4)
+    assert varied.frechet_distance(a, a) == pytest.approx(0, abs=1e-3)
+    assert varied.frechet_distance(a + shift, a) == pytest.approx(14.25, rel=1e-4)
     # twice as wide about the same mean: the trace of (2 - 1)^2 of the covariance
     wide = a.mean(axis=0) + 2 * (a - a.mean(axis=0))
     expected = np.trace(np.cov(a.T))
-    assert evaluation.frechet_distance(wide, a) == pytest.approx(expected, rel=1e-4)
-    assert evaluation.frechet_distance(a, wide) == pytest.approx(expected, rel=1e-4)
+    assert varied.frechet_distance(wide, a) == pytest.approx(expected, rel=1e-4)
+    assert varied.frechet_distance(a, wide) == pytest.approx(expected, rel=1e-4)
 
 
 def test_frechet_distance_without_a_covariance():
     a = gaussian(6, 50)
-    assert math.isnan(evaluation.frechet_distance(a[:0], a))
-    assert math.isnan(evaluation.frechet_distance(a[:1], a))
-    assert math.isfinite(evaluation.frechet_distance(a[:2], a))
+    assert math.isnan(varied.frechet_distance(a[:0], a))
+    assert math.isnan(varied.frechet_distance(a[:1], a))
+    assert math.isfinite(varied.frechet_distance(a[:2], a))
 
 
 @pytest.mark.parametrize("references", [0, 1])
 def test_frechet_distance_to_too_few_test_images(references):
     a = gaussian(6, 50)
-    assert math.isnan(evaluation.frechet_distance(a, a[:references]))
+    assert math.isnan(varied.frechet_distance(a, a[:references]))
 
 
 def naive_variety(features, reference, k):
@@ -220,7 +221,7 @@ def naive_variety(features, reference, k):
 @pytest.mark.parametrize(("n", "m", "k"), [(60, 45, 5), (6, 50, 5), (40, 40, 1), (30, 70, 3)])
 def test_variety_by_two_loops(n, m, k):
     a, b = gaussian(7, n, 3, scale=0.8, shift=0.4), gaussian(8, m, 3)
-    result = evaluation.variety(a, b, k)
+    result = varied.variety(a, b, k)
     assert result == pytest.approx(naive_variety(a, b, k), abs=1e-9)
     assert 0 < result["recall"] < 1 and all(isinstance(value, float) for value in result.values())
 
@@ -230,7 +231,7 @@ def test_variety_by_hand():
     # [0, 1] and [0, 1] about 0.5 - 0.5 and 0.5 + 0.5, and [-19, 21] about 20's nearest, 1
     reference = np.array([[0.0], [1.0], [10.0], [12.0]])
     images = np.array([[0.25], [0.75], [20.0]])
-    result = evaluation.variety(images, reference, k=1)
+    result = varied.variety(images, reference, k=1)
     # 0.25 and 0.75 are in two balls each, 20 in none; 0 and 1 are 0.25 from an image whose ball
     # reaches 0.5; the ball of 20 reaches 19.25, to all but 0
     expected = {"precision": 2 / 3, "recall": 1, "density": 4 / 3, "coverage": 1 / 2}
@@ -240,8 +241,7 @@ def test_variety_by_hand():
 def test_variety_of_real_images_is_what_theory_expects():
     k, n = 5, 1500
     results = [
-        evaluation.variety(gaussian(10 + 2 * i, n, 4), gaussian(11 + 2 * i, n, 4), k)
-        for i in range(3)
+        varied.variety(gaussian(10 + 2 * i, n, 4), gaussian(11 + 2 * i, n, 4), k) for i in range(3)
     ]
     mean = {key: np.mean([result[key] for result in results]) for key in results[0]}
     # Naeem et al. 2020, sec. 3.3: where both sets are of one kind
@@ -254,23 +254,23 @@ def test_variety_of_real_images_is_what_theory_expects():
 def test_variety_of_a_collapsed_and_of_a_scattered_set():
     reference = gaussian(20, 800)
     collapsed = reference[:1] + 0.01 * RNG(21).normal(size=(800, 6)).astype(np.float32)
-    result = evaluation.variety(collapsed, reference)
+    result = varied.variety(collapsed, reference)
     assert result["precision"] == 1 and result["density"] > 1
     assert result["recall"] < 0.01 and result["coverage"] < 0.05
     # half of the classes are missing
     half = gaussian(22, 800)
     half = half[half[:, 0] > 0]
-    result = evaluation.variety(half, reference)
+    result = varied.variety(half, reference)
     assert result["precision"] > 0.85
     assert 0.4 < result["recall"] < 0.75 and 0.4 < result["coverage"] < 0.7
-    far = evaluation.variety(gaussian(23, 800, scale=20), reference)
+    far = varied.variety(gaussian(23, 800, scale=20), reference)
     assert far["precision"] < 0.2 and far["recall"] > 0.8 and far["density"] < 0.2
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])
 def test_variety_of_too_few_images(n):
     few, many = gaussian(24, n), gaussian(25, 50)
-    for result in (evaluation.variety(few, many), evaluation.variety(many, few)):
+    for result in (varied.variety(few, many), varied.variety(many, few)):
         assert list(result) == ["precision", "recall", "density", "coverage"]
         assert all(math.isnan(value) for value in result.values())
 
@@ -290,7 +290,7 @@ def simulate(rng, n, m, classes=5):
 @pytest.mark.parametrize(("n", "m"), [(1000, 1000), (300, 99), (200, 20), (40, 450), (30, 3)])
 def test_images_of_the_reference_kind_are_close_at_the_stated_rate(n, m):
     rng, runs = RNG(26), 1200
-    rates, scores = np.array([evaluation.closest_rate(*simulate(rng, n, m)) for _ in range(runs)]).T
+    rates, scores = np.array([new.closest_rate(*simulate(rng, n, m)) for _ in range(runs)]).T
     assert rates.mean() == pytest.approx(0.01, abs=4 * rates.std() / runs**0.5)
     assert scores.mean() == pytest.approx(0, abs=4 / runs**0.5)
     # exact for many reference images, and on the safe side for few
@@ -304,7 +304,7 @@ def test_copies_raise_rate_and_z_in_whatever_class_they_are():
         distance, labels, reference, reference_labels = simulate(rng, 1000, 1000)
         here = np.flatnonzero(labels == label)[:50]  # 1 % of all images
         distance[here] = 0.1
-        rate, z = evaluation.closest_rate(distance, labels, reference, reference_labels)
+        rate, z = new.closest_rate(distance, labels, reference, reference_labels)
         assert rate == pytest.approx(0.02, abs=0.004)
         assert z > 3
 
@@ -315,18 +315,18 @@ def test_closest_rate_by_hand():
     reference_labels = np.repeat([0, 1], 199)
     distance = np.array([1.5, 2.0, 50, 3, 1001.5, 1000, 1100, 1])
     labels = np.array([0, 0, 0, 0, 1, 1, 1, 2])  # no reference image is of class 2
-    rate, z = evaluation.closest_rate(distance, labels, reference, reference_labels)
+    rate, z = new.closest_rate(distance, labels, reference, reference_labels)
     assert rate == pytest.approx(3 / 7)
     variance = 0.01 * 0.99 * (4 * (1 + 4 / 199) + 3 * (1 + 3 / 199))
     assert z == pytest.approx((3 - 0.07) / math.sqrt(variance))
     # of 9 reference images the 1st is the limit, 10 % of its kind, scaled to 1 %
-    rate, _ = evaluation.closest_rate(np.array([0.5, 5, 5, 5]), labels[:4], reference[:9], 0 * [1])
+    rate, _ = new.closest_rate(np.array([0.5, 5, 5, 5]), labels[:4], reference[:9], 0 * [1])
     assert math.isnan(rate)
-    rate, _ = evaluation.closest_rate(
+    rate, _ = new.closest_rate(
         np.array([0.5, 5, 5, 5]), labels[:4], reference[:9], reference_labels[:9]
     )
     assert rate == pytest.approx(0.01 * (1 / 4) / 0.1)
-    rate, _ = evaluation.closest_rate(
+    rate, _ = new.closest_rate(
         np.array([2.5, 5, 5, 5]), labels[:4], reference[:9], reference_labels[:9], quantile=0.3
     )
     assert rate == pytest.approx(1 / 4)
@@ -340,7 +340,7 @@ def test_closest_rate_without_images_of_one_class():
         (distance, labels, *nothing),
         (distance, labels, reference, reference_labels + 5),
     ):
-        assert all(math.isnan(value) for value in evaluation.closest_rate(*arguments))
+        assert all(math.isnan(value) for value in new.closest_rate(*arguments))
 
 
 def soft(images):
@@ -363,7 +363,7 @@ def mnist():
 def test_planted_copies_are_one_in_twenty_and_of_the_same_label(mnist):
     training_images, training_labels, images, labels = mnist
     images, before = soft(images), soft(images)
-    planted = evaluation.plant_copies(images, labels, training_images, training_labels, RNG(0))
+    planted = new.plant_copies(images, labels, training_images, training_labels, RNG(0))
     np.testing.assert_array_equal(images, before)
     assert planted.shape == images.shape and planted.dtype == np.float32
     assert planted.min() >= 0 and planted.max() <= 1
@@ -380,7 +380,7 @@ def test_planted_copies_are_one_in_twenty_and_of_the_same_label(mnist):
     noise = (planted[changed] - twin)[(twin > 0.2) & (twin < 0.8)]
     assert noise.mean() == pytest.approx(0, abs=0.003)
     assert noise.std() == pytest.approx(0.05, rel=0.05)
-    again = evaluation.plant_copies(images, labels, training_images, training_labels, RNG(0))
+    again = new.plant_copies(images, labels, training_images, training_labels, RNG(0))
     np.testing.assert_array_equal(planted, again)
 
 
@@ -388,7 +388,7 @@ def test_planted_copies_are_one_in_twenty_and_of_the_same_label(mnist):
 def test_how_many_copies_are_planted(n, share, expected):
     images, labels = np.full((n, 28, 28), 0.5, np.float32), np.zeros(n, int)
     training = np.zeros((3, 28, 28), np.uint8), np.array([1, 0, 1])
-    planted = evaluation.plant_copies(images, labels, *training, RNG(0), share, noise=0)
+    planted = new.plant_copies(images, labels, *training, RNG(0), share, noise=0)
     assert planted.shape == (n, 28, 28)
     assert (planted == 0).all(axis=(1, 2)).sum() == expected
 
@@ -400,20 +400,18 @@ def test_the_copying_test_finds_planted_copies_among_blurred_images(mnist):
     reference, images = soft(images[::2]), soft(images[1::2])
     reference_labels, labels = labels[::2], labels[1::2]
     blurred = nearest_of_class(reference, reference_labels, *training)[1], reference_labels
-    planted = evaluation.plant_copies(images, labels, *training, RNG(1))
-    _, z = evaluation.closest_rate(nearest_of_class(images, labels, *training)[1], labels, *blurred)
+    planted = new.plant_copies(images, labels, *training, RNG(1))
+    _, z = new.closest_rate(nearest_of_class(images, labels, *training)[1], labels, *blurred)
     assert abs(z) < 3
-    rate, z = evaluation.closest_rate(
-        nearest_of_class(planted, labels, *training)[1], labels, *blurred
-    )
+    rate, z = new.closest_rate(nearest_of_class(planted, labels, *training)[1], labels, *blurred)
     assert rate > 0.03 and z > 6
 
 
 def test_closest_of_each_class():
     labels = np.array([3, 0, 3, 0, 3, 7])
     distance = np.array([2.0, 1.0, 0.5, 1.5, 0.5, 9.0])
-    assert evaluation.closest_of_each_class(labels, distance) == {0: 1, 3: 2, 7: 5}
-    assert evaluation.closest_of_each_class(labels[:0], distance[:0]) == {}
+    assert new.closest_of_each_class(labels, distance) == {0: 1, 3: 2, 7: 5}
+    assert new.closest_of_each_class(labels[:0], distance[:0]) == {}
 
 
 # All questions of one set
@@ -433,23 +431,40 @@ def made_up(seed, n, classes=3):
     return images, labels
 
 
-def yardstick(seed=30, n=120):
-    training, (test_images, test_labels) = made_up(seed, n), made_up(seed + 1, n)
-    distance = nearest_of_class(test_images, test_labels, *training)[1]
-    return evaluation.Yardstick(
-        judge=judge,
-        score=lambda images, targets: len(images) / 1000,
-        training=training,
-        test_labels=judge(test_images)[0],
-        test_features=judge(test_images)[1],
-        test_nearest=(distance, test_labels),
-        reconstructed_nearest=(distance + 0.1, test_labels),
+@pytest.fixture(autouse=True)
+def stand_ins(monkeypatch):
+    """A referee and a learner whose answers are known; returns what the learner was told."""
+    told = []
+
+    def learn(images, targets, test, classes, seed):
+        told.append(targets)
+        return len(images) / 1000
+
+    monkeypatch.setattr(examination, "judge", lambda referee, images: judge(images))
+    monkeypatch.setattr(examination, "accuracy_after_training", learn)
+    return told
+
+
+def reference(seed=30, n=120):
+    seen, test = Labelled(*made_up(seed, n)), Labelled(*made_up(seed + 1, n))
+    distance = nearest_of_class(*test, *seen).distance
+    return examination.Reference(
+        seen=seen,
+        test=test,
+        referee=None,
+        test_labels=judge(test.images)[0],
+        test_features=judge(test.images)[1],
+        real=new.Distances(distance, test.labels),
+        blurred=new.Distances(distance + 0.1, test.labels),
+        classes=3,
+        seed=0,
     )
 
 
 def test_every_question_is_asked_and_is_a_row_of_the_report():
     images, labels = made_up(32, 90)
-    metrics, (index, distance) = evaluation.examine(images, labels, labels, yardstick())
+    examined = examination.examine(images, labels, labels, reference())
+    metrics, (index, distance) = examined.numbers(), examined.nearest
     rows = {row.key for row in report.ROWS}
     assert set(metrics) <= rows
     # the others are about the filter
@@ -462,43 +477,45 @@ def test_every_question_is_asked_and_is_a_row_of_the_report():
     assert index.shape == distance.shape == (90,)
 
 
-def test_the_answers_are_those_of_the_questions_one_by_one():
+def test_the_answers_are_those_of_the_questions_one_by_one(stand_ins):
     images, labels = made_up(33, 90)
     labels[:9] = (labels[:9] + 1) % 3  # of which the judge says otherwise
-    stick = yardstick()
-    told = []
-    stick = stick._replace(score=lambda images, targets: told.append(targets) or 0.5)
+    stick = reference()
     targets = np.full((90, 3), 1 / 3, np.float32)
-    metrics, (index, distance) = evaluation.examine(images, labels, targets, stick)
-    assert len(told) == 1 and told[0] is targets and metrics["usefulness_accuracy"] == 0.5
+    examined = examination.examine(images, labels, targets, stick)
+    metrics, (index, distance) = examined.numbers(), examined.nearest
+    assert len(stand_ins) == 1 and stand_ins[0] is targets
+    assert metrics["usefulness_accuracy"] == 0.09
+    np.testing.assert_array_equal(examined.referee_labels, judge(images)[0])
     assert metrics["strong_agreement"] == 0.9 and metrics["strong_error"] == pytest.approx(0.1)
-    assert metrics["strong_error_bound"] == evaluation.error_bound(9, 90)
+    assert metrics["strong_error_bound"] == right.error_bound(9, 90)
     features = images.reshape(90, 784)[:, 1:7]
-    expected = evaluation.frechet_distance(features, stick.test_features)
+    expected = varied.frechet_distance(features, stick.test_features)
     assert metrics["frechet"] == pytest.approx(expected)
     expected = naive_variety(features, stick.test_features, 5)
     assert {key: metrics[key] for key in expected} == pytest.approx(expected)
-    pixels, others = (x.reshape(len(x), 784).astype(float) for x in (images, stick.training[0]))
+    pixels, others = (x.reshape(len(x), 784).astype(float) for x in (images, stick.seen[0]))
     gaps = np.sqrt(((pixels[:, None] - others) ** 2).sum(axis=2))
-    gaps[labels[:, None] != stick.training[1]] = np.inf
+    gaps[labels[:, None] != stick.seen[1]] = np.inf
     np.testing.assert_array_equal(index, gaps.argmin(axis=1))
     np.testing.assert_allclose(distance, gaps.min(axis=1), rtol=1e-6)
     assert metrics["nearest_distance_median"] == pytest.approx(np.median(gaps.min(axis=1)))
-    rate, _ = evaluation.closest_rate(distance, labels, *stick.test_nearest)
+    rate, _ = new.closest_rate(distance, labels, *stick.real)
     assert metrics["copy_rate"] == rate
-    rate_z = evaluation.closest_rate(distance, labels, *stick.reconstructed_nearest)
+    rate_z = new.closest_rate(distance, labels, *stick.blurred)
     assert (metrics["copy_rate_of_blurred"], metrics["copying_z"]) == rate_z
 
 
 def test_closeness_is_that_part_of_the_examination():
     images, labels = made_up(34, 60)
-    metrics, (index, distance) = evaluation.examine(images, labels, labels, yardstick())
-    close, nearest = evaluation.closeness(images, labels, yardstick())
+    examined = examination.examine(images, labels, labels, reference())
+    metrics, (index, distance) = examined.numbers(), examined.nearest
+    close, nearest = examination.examine_newness(images, labels, reference())
     assert close == {key: metrics[key] for key in close}
     np.testing.assert_array_equal(nearest[0], index)
     np.testing.assert_array_equal(nearest[1], distance)
-    copies, copied_labels = (array[:40] for array in yardstick().training)
-    close, _ = evaluation.closeness(copies, copied_labels, yardstick())
+    copies, copied_labels = (array[:40] for array in reference().seen)
+    close, _ = examination.examine_newness(copies, copied_labels, reference())
     assert close["nearest_distance_median"] == 0 and close["copying_z"] > 10
 
 
@@ -506,7 +523,8 @@ def test_closeness_is_that_part_of_the_examination():
 @pytest.mark.parametrize("n", [0, 1, 2, 5, 6])
 def test_of_small_sets_what_cannot_be_answered_is_nan(n):
     images, labels = made_up(35, n)
-    metrics, nearest = evaluation.examine(images, labels, labels, yardstick())
+    examined = examination.examine(images, labels, labels, reference())
+    metrics, nearest = examined.numbers(), examined.nearest
     unanswered = {key for key, value in metrics.items() if math.isnan(value)}
     expected = set()
     if n < 6:
@@ -525,15 +543,15 @@ def test_of_small_sets_what_cannot_be_answered_is_nan(n):
 @pytest.mark.filterwarnings("error")
 def test_without_strong_test_images_nothing_is_said_of_copies():
     nothing = np.empty(0), np.empty(0, int)
-    stick = yardstick()._replace(test_nearest=nothing, reconstructed_nearest=nothing)
-    metrics, _ = evaluation.examine(*made_up(36, 30), np.zeros(30, int), stick)
+    stick = reference()._replace(real=new.Distances(*nothing), blurred=new.Distances(*nothing))
+    metrics = examination.examine(*made_up(36, 30), np.zeros(30, int), stick).numbers()
     for key in ("copy_rate", "copy_rate_of_blurred", "copying_z"):
         assert math.isnan(metrics[key])
     assert math.isfinite(metrics["nearest_distance_median"])
 
 
 def test_variety_is_asked_of_images_from_the_whole_set(monkeypatch):
-    monkeypatch.setattr(evaluation, "VARIETY_IMAGES", 40)
+    monkeypatch.setattr(varied, "IMAGES", 40)
     images, labels = made_up(37, 100)
     images[:, 0, 1] = np.arange(100)  # the first feature
     seen = {}
@@ -542,8 +560,8 @@ def test_variety_is_asked_of_images_from_the_whole_set(monkeypatch):
         seen["features"], seen["reference"] = features, reference
         return {}
 
-    monkeypatch.setattr(evaluation, "variety", variety)
-    evaluation.examine(images, labels, labels, yardstick())
+    monkeypatch.setattr(varied, "variety", variety)
+    examination.examine(images, labels, labels, reference())
     rows = seen["features"][:, 0]
     assert len(np.unique(rows)) == 40 and rows[0] == 0 and rows[-1] == 99
     assert set(np.diff(rows)) == {2, 3}
@@ -557,7 +575,7 @@ def test_variety_is_asked_of_images_from_the_whole_set(monkeypatch):
 def test_principal_axes_are_sklearns_up_to_their_sign(d):
     points, other = gaussian(40, 300, d, shift=5), gaussian(41, 70, d, shift=-1)
     pca = PCA(2, svd_solver="full").fit(points.astype(float))
-    ours = evaluation.principal_axes(points, other)
+    ours = priors.principal_axes(points, other)
     theirs = [pca.transform(each) for each in (points, other)]
     assert [each.shape for each in ours] == [(300, 2), (70, 2)]
     for axis in (0, 1):
@@ -568,7 +586,7 @@ def test_principal_axes_are_sklearns_up_to_their_sign(d):
 
 def test_principal_axes_of_one_latent_leave_the_second_empty():
     points, other = np.array([[1.0], [3.0], [8.0]]), np.array([[4.0]])
-    first, second = evaluation.principal_axes(points, other)
+    first, second = priors.principal_axes(points, other)
     np.testing.assert_allclose(np.abs(first), [[3, 0], [1, 0], [4, 0]])
     np.testing.assert_allclose(second, [[0, 0]])
     assert first[2, 0] * first[0, 0] < 0

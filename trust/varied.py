@@ -1,0 +1,65 @@
+"""Question 3, are the images varied: Frechet distance, precision, recall, density, coverage."""
+
+import math
+
+import numpy as np
+
+IMAGES, NEIGHBOURS = 5000, 5
+
+
+def frechet_distance(features, reference):
+    """Between the Gaussians with the means and covariances of two sets: Heusel et al. 2017, eq. 6.
+
+    features (n, d), reference (m, d): float.  Returns a float, 0 for equal sets, NaN for n < 2 or
+    m < 2.
+    """
+    if min(len(features), len(reference)) < 2:
+        return math.nan
+    difference = features.mean(axis=0) - reference.mean(axis=0)
+    first, second = np.cov(features.T), np.cov(reference.T)
+    # The trace of the root of first @ second, which has the eigenvalues of a symmetric matrix.
+    values, vectors = np.linalg.eigh(first)
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    roots = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ second @ root), 0))
+    return float(difference @ difference + np.trace(first) + np.trace(second) - 2 * roots.sum())
+
+
+def variety(features, reference, k=NEIGHBOURS):
+    """How well two sets cover each other, by balls that reach to the k-th neighbour in a set.
+
+    precision: share of the images in a ball of the reference; recall: share of the reference in a
+    ball of the images (Kynkaanniemi et al. 2019).  density: balls of the reference about an image,
+    over k; coverage: share of the reference's balls with an image (Naeem et al. 2020).
+    features (n, d), reference (m, d): float.  Returns a dict of floats, NaN where a set has no
+    more than k images.
+    """
+    if min(len(features), len(reference)) <= k:
+        return dict.fromkeys(("precision", "recall", "density", "coverage"), math.nan)
+    between = _squared_distances(features, reference)
+    radius = _neighbour_distance(features, k)
+    reference_radius = _neighbour_distance(reference, k)
+    in_reference = between <= reference_radius
+    return {
+        "precision": float(in_reference.any(axis=1).mean()),
+        "recall": float((between <= radius[:, None]).any(axis=0).mean()),
+        "density": float(in_reference.sum() / (k * len(features))),
+        "coverage": float(in_reference.any(axis=0).mean()),
+    }
+
+
+def _squared_distances(a, b):
+    """(n, m) from a (n, d) and b (m, d)."""
+    squares = (np.einsum("ij,ij->i", x, x) for x in (a, b))
+    return np.add.outer(*squares) - 2 * a @ b.T
+
+
+def _neighbour_distance(points, k):
+    """The squared distance of each point to its k-th nearest other point, (n,)."""
+    squares = _squared_distances(points, points)
+    np.fill_diagonal(squares, np.inf)
+    return np.partition(squares, k - 1, axis=1)[:, k - 1]
+
+
+def spread_rows(rows):
+    """IMAGES of the rows, evenly spaced: the first half of MNIST's test set is easier."""
+    return rows[np.linspace(0, len(rows) - 1, min(IMAGES, len(rows))).astype(int)]
