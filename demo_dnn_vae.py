@@ -388,7 +388,7 @@ def main(words=None):
     clock = cli.Clock()
     with clock("importing TensorFlow"):
         import_tensorflow()
-    print(f"training on {training.devices()}")
+    print(f"devices: {training.devices()}")
     training.make_reproducible(arguments.seed)
     rng = np.random.default_rng(arguments.seed)
 

@@ -40,7 +40,7 @@ def main(words=None):
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
         from trust import figures, training
 
-    print(f"training on {training.devices()}")
+    print(f"devices: {training.devices()}")
     latent_dim, seed = arguments.latent_dim, arguments.seed
     for data in loaded:
         with clock(f"{data.name}: training a VAE with {latent_dim} latents"):

@@ -577,7 +577,7 @@ def draw_usefulness(file, accuracies, images, *, dataset: str):
     images: int, how many training images are behind each.
     """
     bottom = 70 + 30 * len(accuracies)
-    with _page(file, bottom + MARGIN, "are the images useful?", dataset) as page:
+    with _page(file, bottom + 6, "are the images useful?", dataset) as page:
         note = f"accuracy on real test images of a classifier trained on {images:,} images alone"
         page.text(MARGIN, 54, note, color=MUTED)
         ((axes,),) = _charts(page, 66, bottom)
