@@ -45,12 +45,12 @@ def main(words=None):
     for data in loaded:
         with clock(f"{data.name}: training a VAE with {latent_dim} latents"):
             training.make_reproducible(seed)
-            vae = training.new_vae(latent_dim, len(data.x_train), seed, most_sharpness=1.0)
+            vae = training.new_vae(latent_dim, len(data.train.images), seed, most_sharpness=1.0)
             settings = arguments.epochs, arguments.learning_rate, seed
-            history = training.train_vae(vae, data.x_train, *settings, data.x_test)
+            history = training.train_vae(vae, data.train.images, *settings, data.test.images)
         with clock(f"{data.name}: drawing"):
             decode = partial(training.decode, vae)
-            codes, _ = training.encode(vae, data.x_test)
+            codes, _ = training.encode(vae, data.test.images)
             prior = priors.StandardNormal(latent_dim)
             manifold = None
             if latent_dim == 2:
@@ -66,9 +66,9 @@ def main(words=None):
                 f"{data.name}: a VAE with {latent_dim} latents",
                 manifold,
                 axes,
-                data.y_test,
+                data.test.labels,
                 data.class_names,
-                data.x_test[:SHOWN],
+                data.test.images[:SHOWN],
                 decode(codes[:SHOWN]),
                 decode(prior.sample(3 * SHOWN, np.random.default_rng(seed))),
                 history,

@@ -50,16 +50,20 @@ def main():
     demo.import_tensorflow()
     training = demo.training
     training.make_reproducible(given.seed)
-    vae = training.new_vae(given.latent_dim, len(data.x_train), given.seed, most_sharpness=1.0)
-    training.train_vae(vae, data.x_train, given.epochs, given.learning_rate, given.seed)
-    mixture = priors.fit_mixture(*training.encode(vae, data.x_train), data.y_train, given.seed)
-    every_tenth = data.x_test[:: len(data.x_test) // IMAGES]  # the first half of MNIST is easier
+    vae = training.new_vae(given.latent_dim, len(data.train.images), given.seed, most_sharpness=1.0)
+    training.train_vae(vae, data.train.images, given.epochs, given.learning_rate, given.seed)
+    mixture = priors.fit_mixture(
+        *training.encode(vae, data.train.images), data.train.labels, given.seed
+    )
+    every_tenth = data.test.images[
+        :: len(data.test.images) // IMAGES
+    ]  # the first half of MNIST is easier
     for name, prior in (
         ("N(0, I)", priors.StandardNormal(given.latent_dim)),
         ("fitted mixture", mixture),
     ):
         rng = np.random.default_rng(given.seed)
-        bound = training.negative_elbo(vae, prior, data.x_test, rng)
+        bound = training.negative_elbo(vae, prior, data.test.images, rng)
         nats = negative_log_likelihood(vae, prior, every_tenth, given.samples, rng)
         error = nats.std(ddof=1) / math.sqrt(len(nats))
         print(

@@ -47,10 +47,10 @@ def numbers(images):
 def test_bundled_data_are_what_their_makers_say(name, counts, mean, last_class):
     data = datasets.load_dataset(name)
     assert data.name == name
-    assert data.x_train.shape == (60000, 28, 28) and data.x_test.shape == (10000, 28, 28)
-    assert data.x_train.dtype == data.x_test.dtype == np.uint8
-    assert np.bincount(data.y_train).tolist() == counts
-    assert data.x_train.mean() == pytest.approx(mean, abs=5e-4)
+    assert data.train.images.shape == (60000, 28, 28) and data.test.images.shape == (10000, 28, 28)
+    assert data.train.images.dtype == data.test.images.dtype == np.uint8
+    assert np.bincount(data.train.labels).tolist() == counts
+    assert data.train.images.mean() == pytest.approx(mean, abs=5e-4)
     assert data.class_names[9] == last_class and data.classes == 10 and data.bundled
 
 
@@ -131,9 +131,9 @@ def test_storage_does_not_change_the_data(tmp_path, store):
     stored = {name: store(array) for name, array in arrays.items()}
     other = datasets.load_dataset(saved(tmp_path / "other.npz", **stored))
     assert other.fingerprint == plain.fingerprint
-    assert other.x_train.dtype == np.uint8 and other.y_train.dtype == np.int64
-    assert other.x_train.flags.c_contiguous
-    np.testing.assert_array_equal(other.x_train, plain.x_train)
+    assert other.train.images.dtype == np.uint8 and other.train.labels.dtype == np.int64
+    assert other.train.images.flags.c_contiguous
+    np.testing.assert_array_equal(other.train.images, plain.train.images)
 
 
 @pytest.mark.parametrize("name", datasets.ARRAYS)
@@ -183,7 +183,7 @@ def test_a_header_cannot_make_us_spend_memory(tmp_path, shape, dtype, word):
 def test_a_black_test_image_is_an_image(tmp_path):
     arrays = small_arrays(n_test=1)
     arrays["x_test"][:] = 0
-    assert datasets.load_dataset(saved(tmp_path / "a.npz", **arrays)).x_test.max() == 0
+    assert datasets.load_dataset(saved(tmp_path / "a.npz", **arrays)).test.images.max() == 0
 
 
 def test_too_few_training_images(tmp_path):
@@ -233,7 +233,7 @@ def test_shared_sets_hold_out_a_sixth_of_each_class_at_random(tmp_path):
     assert len(sets.held_out.images) == 100
     np.testing.assert_array_equal(sets.vae.images, sets.classifier.images)
     for images, labels in sets:
-        np.testing.assert_array_equal(labels, data.y_train[numbers(images)])
+        np.testing.assert_array_equal(labels, data.train.labels[numbers(images)])
     assert sorted([*numbers(sets.vae.images), *numbers(sets.held_out.images)]) == list(range(600))
     assert np.bincount(sets.held_out.labels, minlength=10).tolist() == [10] * 10
     # Ten of a block's sixty in order: at random, their mean is off by 5 at one standard deviation.
@@ -258,7 +258,7 @@ def test_disjoint_sets_share_nothing_and_lose_nothing(tmp_path):
     assert [len(images) for images, _ in sets] == [250, 250, 100]
     assert sorted(np.concatenate([numbers(images) for images, _ in sets])) == list(range(600))
     for images, labels in sets:
-        np.testing.assert_array_equal(labels, data.y_train[numbers(images)])
+        np.testing.assert_array_equal(labels, data.train.labels[numbers(images)])
     shared = datasets.split(data, "shared", seed=0).held_out
     np.testing.assert_array_equal(sets.held_out.images, shared.images)
 
@@ -267,7 +267,7 @@ def test_disjoint_sets_share_nothing_and_lose_nothing(tmp_path):
 def test_splits_follow_the_seed(tmp_path, how):
     data = own_dataset(tmp_path)
     first, again, other = (datasets.split(data, how, seed) for seed in (1, 1, 2))
-    for part in datasets.Sets._fields:
+    for part in datasets.Split._fields:
         np.testing.assert_array_equal(getattr(first, part).images, getattr(again, part).images)
         different = np.setdiff1d(
             numbers(getattr(first, part).images), numbers(getattr(other, part).images)

@@ -156,8 +156,8 @@ def test_any_file_is_loaded_or_refused(tmp_path, content):
         assert str(refusal).startswith(repr(str(path)))
         assert len(str(refusal).splitlines()) == 1
         return
-    assert data.x_train.dtype == data.x_test.dtype == np.uint8
-    assert data.x_train.shape == (len(data.y_train), 28, 28)
-    assert data.x_test.shape == (len(data.y_test), 28, 28)
-    assert set(data.y_test) <= set(data.y_train) == set(range(data.classes))
+    assert data.train.images.dtype == data.test.images.dtype == np.uint8
+    assert data.train.images.shape == (len(data.train.labels), 28, 28)
+    assert data.test.images.shape == (len(data.test.labels), 28, 28)
+    assert set(data.test.labels) <= set(data.train.labels) == set(range(data.classes))
     assert not data.bundled

@@ -176,8 +176,8 @@ def test_a_referee_learns_and_the_same_seed_trains_the_same_bits():
 def test_bundled_referee_is_as_good_as_recorded(name):
     record = json.loads((datasets.DATA / "referees.json").read_text())[name]
     data = datasets.load_dataset(name)
-    labels, features = referee.judge(referee.bundled_referee(name), data.x_test)
-    accuracy = np.mean(labels == data.y_test)
+    labels, features = referee.judge(referee.bundled_referee(name), data.test.images)
+    accuracy = np.mean(labels == data.test.labels)
     assert features.shape == (10_000, 128)
     # Another processor may round three images to the other side.
     assert accuracy == pytest.approx(record["test_accuracy"], abs=3e-4)
@@ -206,8 +206,8 @@ def test_a_damaged_referee_is_refused_with_a_sentence(tmp_path, monkeypatch, dam
 def test_the_command_trains_a_referee_and_keeps_the_other(tmp_path, monkeypatch, capsys):
     images, labels = bars(360, seed=0)
     small = datasets.load_dataset("mnist")._replace(
-        **{"x_train": images[:300], "y_train": labels[:300]},
-        **{"x_test": images[300:], "y_test": labels[300:]},
+        train=datasets.Labelled(images[:300], labels[:300]),
+        test=datasets.Labelled(images[300:], labels[300:]),
     )
     monkeypatch.setattr(datasets, "load_dataset", lambda name: small)
     monkeypatch.setattr(datasets, "DATA", tmp_path)
@@ -221,7 +221,7 @@ def test_the_command_trains_a_referee_and_keeps_the_other(tmp_path, monkeypatch,
     assert records["mnist"]["command"] == command
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["referee_mnist.weights.h5", "referees.json"]
-    found, _ = referee.judge(referee.bundled_referee("mnist"), small.x_test)
-    accuracy = np.mean(found == small.y_test)
+    found, _ = referee.judge(referee.bundled_referee("mnist"), small.test.images)
+    accuracy = np.mean(found == small.test.labels)
     assert accuracy == records["mnist"]["test_accuracy"]
     assert f"{accuracy:.2%}" in capsys.readouterr().out

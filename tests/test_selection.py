@@ -249,9 +249,10 @@ def test_classified_images_keep_together():
     assert two.rates(0.5)["class_balance"] == pytest.approx(1 / 3)
 
 
-def test_classify_takes_the_calibrated_confidence():
+def test_classify_takes_the_calibrated_confidence(monkeypatch):
     logits = np.log([[9.0, 1.0], [1.0, 4.0]])
-    result = selection.classify(lambda images: logits, 2.0, "the images")
+    monkeypatch.setattr(selection.training, "predict", lambda classifier, images: logits)
+    result = selection.Filter("a classifier", 2.0, 0.95).classify("the images")
     assert result.images == "the images" and result.logits is logits
     assert result.labels.tolist() == [0, 1]
     np.testing.assert_allclose(result.probabilities, [[3 / 4, 1 / 4], [1 / 3, 2 / 3]])
@@ -294,7 +295,9 @@ def test_sets_cut_alike_have_the_same_counts_and_their_first_images(others, last
 
 
 class Fake:
-    """A generator of images 0, 1, 2, ... whose labels and confidence are settled beforehand."""
+    """A generator of images 0, 1, 2, ... and a filter that has settled what it says of them."""
+
+    threshold = 0.95
 
     def __init__(self, seed, n, probabilities):
         rng = RNG(seed)
@@ -319,7 +322,7 @@ class Fake:
             self.progress += 1
             assert quota.generated.sum() == sum(self.chunks)
 
-        return selection.generate(self.draw, self.classify, 0.95, quota, most, progress)
+        return selection.generate(self.draw, self, quota, most, progress)
 
     def expected(self, per_class, drawn):
         room, rows = [per_class] * self.classes, []
@@ -342,7 +345,7 @@ def assert_together(images, fake):
 def test_the_quota_is_met_with_the_first_that_were_drawn(monkeypatch, chunk):
     monkeypatch.setattr(selection, "CHUNK", chunk)
     fake, quota = Fake(0, 3000, [0.5, 0.3, 0.15, 0.05]), selection.ClassQuota(6, classes=4)
-    accepted, sample = fake.run(quota, most=3000)
+    accepted, sample, _ = fake.run(quota, most=3000)
     drawn = sum(fake.chunks)
     assert set(fake.chunks) == {chunk} and fake.progress == len(fake.chunks)
     assert np.bincount(accepted.labels).tolist() == [6] * 4
@@ -359,7 +362,7 @@ def test_the_quota_is_met_with_the_first_that_were_drawn(monkeypatch, chunk):
 def test_no_more_are_drawn_than_allowed(monkeypatch, most, chunks):
     monkeypatch.setattr(selection, "CHUNK", 10)
     fake, quota = Fake(1, 100, [0.9, 0.1, 0.0]), selection.ClassQuota(8, classes=3)
-    accepted, sample = fake.run(quota, most)
+    accepted, sample, _ = fake.run(quota, most)
     assert fake.chunks == chunks and quota.generated.sum() == most
     assert numbers(accepted.images) == fake.expected(8, most)
     assert quota.shortfall[2] == 8
@@ -369,7 +372,7 @@ def test_no_more_are_drawn_than_allowed(monkeypatch, most, chunks):
 def test_where_none_is_strong_none_is_accepted():
     fake, quota = Fake(2, 30, [0.5, 0.5]), selection.ClassQuota(3, classes=2)
     fake.confidence[:] = 0.94
-    accepted, sample = fake.run(quota, most=30)
+    accepted, sample, _ = fake.run(quota, most=30)
     assert accepted.images.shape == (0, 28, 28) and accepted.labels.dtype.kind == "i"
     assert len(sample.labels) == 30
     cut = selection.cut_alike(accepted, sample)

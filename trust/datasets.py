@@ -42,7 +42,7 @@ class Labelled(NamedTuple):
         return Labelled(self.images[rows], self.labels[rows])
 
 
-class Sets(NamedTuple):
+class Split(NamedTuple):
     """The training images, each Labelled: the VAE's, the classifier's to learn from, and those
     that neither learns from, a sixth of all."""
 
@@ -52,7 +52,7 @@ class Sets(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """x_train, x_test: (n, 28, 28) uint8.  y_train, y_test: (n,) int64, 0 to classes - 1.
+    """train, test: Labelled, images uint8 and labels from 0 to classes - 1.
 
     class_names has one string per class.  fingerprint is the SHA-256 of the four arrays, the same
     however they were stored.  bundled: whether they are those of a set that came with the code.
@@ -60,10 +60,8 @@ class Dataset(NamedTuple):
 
     name: str
     path: str
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
+    train: Labelled
+    test: Labelled
     class_names: tuple
     fingerprint: str
     bundled: bool
@@ -110,10 +108,11 @@ def load_dataset(name_or_path):
     return Dataset(
         name=bundled or Path(path).stem,
         path=path,
+        train=Labelled(arrays["x_train"], arrays["y_train"]),
+        test=Labelled(arrays["x_test"], arrays["y_test"]),
         class_names=BUNDLED.get(bundled) or tuple(str(label) for label in range(classes)),
         fingerprint=fingerprint,
         bundled=bundled is not None,
-        **arrays,
     )
 
 
@@ -127,27 +126,27 @@ def _fingerprint(arrays):
 
 def check_enough(dataset, minimum):
     """Raises DataError where the data set has fewer than `minimum` training images."""
-    if len(dataset.x_train) < minimum:
+    if len(dataset.train.images) < minimum:
         raise DataError(
-            f"{dataset.path!r}: x_train has {len(dataset.x_train)} images, but training needs "
+            f"{dataset.path!r}: x_train has {len(dataset.train.images)} images, but training needs "
             f"at least {minimum}"
         )
 
 
 def split(dataset, how, seed):
-    """The training images as Sets, of which every sixth of each class is held out.
+    """The training images as a Split, of which every sixth of each class is held out.
 
     how: "shared", where VAE and classifier learn from the same images, or "disjoint", from halves.
     Raises DataError where a class has too few images for halves.
     """
-    order, rank = _shuffled_by_class(dataset.y_train, seed)
+    order, rank = _shuffled_by_class(dataset.train.labels, seed)
     last = rank % HELD_OUT == HELD_OUT - 1
     held_out, rest = (
-        Labelled(dataset.x_train[rows], dataset.y_train[rows])
+        Labelled(dataset.train.images[rows], dataset.train.labels[rows])
         for rows in (np.sort(order[last]), np.sort(order[~last]))
     )
     for_vae, for_classifier = disjoint_halves(*rest, seed) if how == "disjoint" else (rest, rest)
-    return Sets(for_vae, for_classifier, held_out)
+    return Split(for_vae, for_classifier, held_out)
 
 
 def disjoint_halves(images, labels, seed):

@@ -9,8 +9,10 @@ import numpy as np
 from trust import new, right, varied
 from trust.datasets import Dataset, Labelled
 from trust.referee import judge
-from trust.selection import Classified
+from trust.selection import CHUNK, WEAK, Classified, cut_alike, first_of_each_class
 from trust.useful import accuracy_after_training
+
+QUESTIONS = ("right", "balanced", "varied", "new", "useful")
 
 
 class Reference(NamedTuple):
@@ -46,9 +48,9 @@ class Examined(NamedTuple):
     referee_labels: np.ndarray
     nearest: new.Nearest
 
-    def numbers(self) -> dict:
-        """All numbers as one flat dict."""
-        return self.right | self.balanced | self.varied | self.new | self.useful
+    def answers(self) -> dict:
+        """{question: {key: number}}, as a report holds them."""
+        return {question: getattr(self, question) for question in QUESTIONS}
 
 
 def build_reference(
@@ -70,9 +72,8 @@ def build_reference(
         )
         for images in (real, blurred)
     ]
-    test = Labelled(data.x_test, data.y_test)
-    words = judge(referee, test.images)
-    return Reference(seen, test, referee, *words, *distances, data.classes, seed)
+    words = judge(referee, data.test.images)
+    return Reference(seen, data.test, referee, *words, *distances, data.classes, seed)
 
 
 def examine_newness(images, labels, reference: Reference) -> tuple[dict, new.Nearest]:
@@ -112,7 +113,140 @@ def examine(images, labels, targets, reference: Reference) -> Examined:
             **varied.variety(*balls),
         },
         new=newness,
-        useful={"usefulness_accuracy": accuracy},
+        useful={"accuracy": accuracy},
         referee_labels=referee_labels,
         nearest=nearest,
     )
+
+
+class Controls(NamedTuple):
+    """What went through the same filter as the generated images, each a Classified.
+
+    held_out: real images that neither classifier nor VAE learned from, and
+    held_out_reconstructed, decoded from their codes; test and reconstructed likewise.  halfway:
+    decoded half-way between the codes of two classes.  other_prior: drawn from the density of the
+    latents that is not in use.
+    """
+
+    held_out: Classified
+    held_out_reconstructed: Classified
+    test: Classified
+    reconstructed: Classified
+    halfway: Classified
+    other_prior: Classified
+
+
+def draw_controls(generator, other, accept, held_out, test, rng) -> Controls:
+    """The Controls of a Generator and a Filter.
+
+    other: the Generator with the other prior.  held_out, test: Labelled.
+    """
+    return Controls(
+        held_out=accept.classify(held_out.images),
+        held_out_reconstructed=accept.classify(generator.reconstruct(held_out.images, rng)),
+        test=accept.classify(test.images),
+        reconstructed=accept.classify(generator.reconstruct(test.images, rng)),
+        halfway=accept.classify(generator.halfway(held_out, rng)),
+        other_prior=accept.classify(other.sample(CHUNK, rng)),
+    )
+
+
+def examine_filter(selection, controls, reference, threshold, temperatures, counts):
+    """What the filter lets through, asked of images that were not accepted too.
+
+    selection: a Selection.  controls: Controls.  temperatures: the one in use and that of real
+    images.  counts: (classes,) integer, how many strong images of each class are examined.
+    Returns {set: {question: {key: number}}}, and the referee's labels of the sample (n,).
+    """
+    sample, accepted, test = selection.sample, selection.accepted, reference.test
+    sample_labels, accepted_labels, reconstructed_labels = (
+        judge(reference.referee, images)[0]
+        for images in (sample.images, accepted.images, controls.reconstructed.images)
+    )
+    weak = sample.confidence < WEAK
+    answers = {
+        "generated": selection.quota.rates(),
+        "real": controls.held_out.rates(threshold),
+        "reconstructed": controls.reconstructed.rates(threshold),
+    }
+    answers["generated"]["right"] |= {
+        "balanced_agreement": right.agreement(accepted.labels, accepted_labels),
+        "agreement": right.agreement(sample.labels, sample_labels),
+        "weak_agreement": right.agreement(sample.labels[weak], sample_labels[weak]),
+        **right.calibration(sample.logits, sample_labels, *temperatures),
+    }
+    for name, images, referee_labels in (
+        ("real", controls.test, reference.test_labels),
+        ("reconstructed", controls.reconstructed, reconstructed_labels),
+    ):
+        rows = np.flatnonzero(images.confidence >= threshold)
+        rows = rows[first_of_each_class(images.labels[rows], counts)]
+        answers[name]["right"] |= {
+            **right.errors(images.labels[rows], test.labels[rows]),
+            "strong_agreement": right.agreement(images.labels[rows], referee_labels[rows]),
+            **right.calibration(images.logits, test.labels, *temperatures),
+        }
+    passing = controls.halfway.strong(threshold)
+    agreement = right.agreement(passing.labels, judge(reference.referee, passing.images)[0])
+    rate = controls.halfway.rates(threshold)["right"]["strong_rate"]
+    answers["halfway"] = {"right": {"strong_rate": rate, "strong_agreement": agreement}}
+    return answers, sample_labels
+
+
+class Answers(NamedTuple):
+    """What was found of a selection, of real images and of the controls.
+
+    sets: {set: {question: {key: number}}}.  accepted: the accepted images cut to the real ones of
+    each class, which were examined.  nearest: {set: new.Nearest}.  sample_labels: (n,) integer,
+    the referee's, of the sample.
+    """
+
+    sets: dict
+    accepted: Classified
+    nearest: dict
+    sample_labels: np.ndarray
+
+
+def examine_all(selection, controls, held_out, reference, threshold, temperatures, soft) -> Answers:
+    """Every question of the accepted images, of real ones as many of each class, of the controls.
+
+    selection: a Selection.  controls: Controls.  held_out: Labelled.  temperatures: the one in use
+    and that of real images.  soft: whether what learns from images that passed is told the
+    probabilities.
+    """
+    accepted, real, unfiltered = cut_alike(
+        selection.accepted, controls.held_out.strong(threshold), held_out
+    )
+    examined = {
+        name: examine(
+            images.images, images.labels, images.soft_labels if soft else images.labels, reference
+        )
+        for name, images in (("generated", accepted), ("real", real))
+    }
+    rng = np.random.default_rng(reference.seed)
+    copies = new.plant_copies(accepted.images, accepted.labels, *reference.seen, rng)
+    blurred = controls.reconstructed.strong(threshold)
+    newness = {
+        "reconstructed": examine_newness(blurred.images, blurred.labels, reference),
+        "planted": examine_newness(copies, accepted.labels, reference),
+    }
+    counts = np.bincount(accepted.labels, minlength=reference.classes)
+    through, sample_labels = examine_filter(
+        selection, controls, reference, threshold, temperatures, counts
+    )
+    sets = {name: each.answers() for name, each in examined.items()}
+    for name, answers in sets.items():
+        answers["balanced"] |= through[name]["balanced"]
+    sets["generated"]["right"] |= through["generated"]["right"]
+    # The referee has learned from the held-out images: of real ones it is asked about test images.
+    sets["real"]["right"] = through["real"]["right"]
+    sets["reconstructed"] = through["reconstructed"] | {"new": newness["reconstructed"][0]}
+    sets["planted"] = {"new": newness["planted"][0]}
+    accuracy = accuracy_after_training(
+        *unfiltered, reference.test, reference.classes, reference.seed
+    )
+    sets["unfiltered"] = {"useful": {"accuracy": accuracy}}
+    sets["halfway"] = through["halfway"]
+    nearest = {name: each.nearest for name, each in examined.items()}
+    nearest |= {name: found for name, (_, found) in newness.items()}
+    return Answers(sets, accepted, nearest, sample_labels)

@@ -65,6 +65,14 @@ class GaussianMixture:
         the codes.  What Kingma & Dhariwal 2018 call a reduced temperature."""
         return GaussianMixture(self.weights, self.means, share * self.covariances, self.labels)
 
+    def of_class(self, label):
+        """The mixture of the components of one class; raises ValueError where there is none."""
+        own = self.labels == label
+        if not own.any():
+            raise ValueError(f"no component is of class {label}")
+        weights = self.weights[own] / self.weights[own].sum()
+        return GaussianMixture(weights, self.means[own], self.covariances[own], self.labels[own])
+
     def log_prob(self, z):
         """log p(z) in nats, (n,) float64, of z (n, d)."""
         log_joint = np.empty((len(self.weights), len(z)))

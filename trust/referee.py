@@ -173,8 +173,10 @@ def main():
     mirror = data.name in MIRRORED
     make_reproducible(arguments.seed)
     network = build_referee(data.classes)
-    train_referee(network, data.x_train, data.y_train, arguments.epochs, arguments.seed, mirror)
-    accuracy = float(np.mean(judge(network, data.x_test)[0] == data.y_test))
+    train_referee(
+        network, data.train.images, data.train.labels, arguments.epochs, arguments.seed, mirror
+    )
+    accuracy = float(np.mean(judge(network, data.test.images)[0] == data.test.labels))
     with tempfile.TemporaryDirectory() as folder:  # Keras writes to a path of its own
         network.save_weights(Path(folder) / "referee.weights.h5")
         content = (Path(folder) / "referee.weights.h5").read_bytes()

@@ -2,7 +2,10 @@
 
 from typing import NamedTuple
 
+import keras
 import numpy as np
+
+from trust import training
 
 CHUNK = 10_000  # images drawn at a time; the first chunk is the sample
 WEAK = 0.5  # below this confidence the other classes together are likelier than the chosen one
@@ -104,14 +107,26 @@ class ClassQuota:
         """How many strong images each class still lacks: (classes,) integer, all 0 when done."""
         return self.per_class - self.kept
 
+    def missing(self, class_names):
+        """What is still to be drawn, as a sentence; empty when all is there."""
+        lacking = [
+            f"{count:,} of {name}"
+            for name, count in zip(class_names, self.shortfall, strict=True)
+            if count
+        ]
+        if not lacking:
+            return ""
+        more = f" and of {len(lacking) - 8} other classes" if len(lacking) > 8 else ""
+        some = ", ".join(lacking[:8])
+        return f"{self.generated.sum():,} drawn; strong images still missing: {some}{more}"
+
     def rates(self):
-        """What became of all images so far, a dict of floats: the shares of strong and of weak
-        ones, and how many strong images the rarest class has for each of the commonest."""
+        """What became of all images so far, {question: {key: float}}: the shares of strong and of
+        weak ones, and how many strong images the rarest class has for each of the commonest."""
         total = self.generated.sum() or np.nan  # of no images the shares are NaN
         return {
-            "strong_rate": self.strong.sum() / total,
-            "weak_rate": self.weak / total,
-            "class_balance": self.strong.min() / max(self.strong.max(), 1),
+            "right": {"strong_rate": self.strong.sum() / total, "weak_rate": self.weak / total},
+            "balanced": {"class_balance": self.strong.min() / max(self.strong.max(), 1)},
         }
 
 
@@ -132,6 +147,11 @@ class Classified(NamedTuple):
         """Some of them: rows is an array of row numbers, or (n,) bool."""
         return Classified(*(array[rows] for array in self))
 
+    @property
+    def soft_labels(self):
+        """The probabilities as a classifier can learn from them, (n, classes) float32."""
+        return self.probabilities.astype(np.float32)
+
     def strong(self, threshold):
         """Those that pass the filter, Classified."""
         return self.take(self.confidence >= threshold)
@@ -143,28 +163,65 @@ class Classified(NamedTuple):
         return quota.rates()
 
 
-def classify(logits_of, temperature, images):
-    """logits_of: images (n, 28, 28) -> logits (n, classes).  Returns Classified."""
-    logits = logits_of(images)
-    probabilities = softmax(logits, temperature)
-    return Classified(images, *confidence(probabilities), probabilities, logits)
+class Filter(NamedTuple):
+    """A classifier, the temperature of its confidence, and the confidence that is strong."""
+
+    classifier: keras.Model
+    temperature: float
+    threshold: float
+
+    def classify(self, images) -> Classified:
+        """What the classifier says of images (n, 28, 28), uint8 or float32 in [0, 1]."""
+        logits = training.predict(self.classifier, images)
+        probabilities = softmax(logits, self.temperature)
+        return Classified(images, *confidence(probabilities), probabilities, logits)
 
 
-def generate(draw, classify, threshold, quota, most, progress):
+def fit_filter(classifier, held_out, reconstructed, threshold, temperature=None):
+    """A Filter, and the temperatures: in use, and fitted on reconstructions and on real images.
+
+    Neither VAE nor classifier has learned from the held-out images, a Labelled, and their labels
+    are known.  In use is what their reconstructions (n, 28, 28) give, as blurred as generated
+    images are, or `temperature` where it is given.
+    """
+    fitted, real = (
+        fit_temperature(training.predict(classifier, images), held_out.labels)
+        for images in (reconstructed, held_out.images)
+    )
+    temperatures = {
+        "temperature": temperature or fitted,
+        "temperature_reconstructions": fitted,
+        "temperature_real_images": real,
+    }
+    return Filter(classifier, temperatures["temperature"], threshold), temperatures
+
+
+class Selection(NamedTuple):
+    """What became of the images that were drawn.
+
+    accepted: the balanced strong ones.  sample: the first that were drawn, whatever became of
+    them.  quota: the ClassQuota that has counted all.
+    """
+
+    accepted: Classified
+    sample: Classified
+    quota: ClassQuota
+
+
+def generate(draw, accept, quota, most, progress) -> Selection:
     """Draws images, CHUNK at a time, until every class has its strong ones or `most` are drawn.
 
-    draw: n -> images (n, 28, 28) float32 in [0, 1].  classify: images -> Classified.
+    draw: n -> images (n, 28, 28) float32 in [0, 1].  accept: a Filter.
     quota: a ClassQuota, which counts all that is drawn.  progress: called after each chunk.
-    Returns the balanced strong images, and as a sample the first chunk, whatever became of it:
-    both Classified.
     """
     kept, sample = [], None
     while quota.shortfall.any() and (drawn := quota.generated.sum()) < most:
-        chunk = classify(draw(int(min(CHUNK, most - drawn))))
-        kept.append(chunk.take(quota.take(chunk.labels, chunk.confidence, threshold)))
+        chunk = accept.classify(draw(int(min(CHUNK, most - drawn))))
+        kept.append(chunk.take(quota.take(chunk.labels, chunk.confidence, accept.threshold)))
         sample = sample or chunk
         progress()
-    return Classified(*(np.concatenate(parts) for parts in zip(*kept, strict=True))), sample
+    accepted = Classified(*(np.concatenate(parts) for parts in zip(*kept, strict=True)))
+    return Selection(accepted, sample, quota)
 
 
 def cut_alike(*sets):

@@ -1,0 +1,99 @@
+"""Which figure shows what: from the values of a run to the functions of figures.py."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from trust import figures, new, priors, right, selection, training
+from trust.datasets import Labelled
+
+CLOUD = 2000  # latents that prior.png shows of each kind
+
+
+def draw_filter(draw: Callable, names, threshold, chosen, controls, sets) -> None:
+    """What the filter lets through and what it keeps out.
+
+    draw: (name, function of figures.py, its arguments).  chosen: a Selection.  controls: Controls.
+    sets: the report's.
+    """
+    limit, quota = selection.WEAK, chosen.quota
+    draw("dnn-vae-strong", figures.draw_strong, *chosen.accepted[:3], names, threshold)
+    weak = chosen.sample.take(np.argsort(chosen.sample.confidence, kind="stable"))
+    weak = weak.take(weak.confidence < limit)
+    rates = (sets[name]["right"]["strong_rate"] for name in ("halfway", "generated"))
+    top_two, halfway = selection.top_two(weak.probabilities), controls.halfway.images
+    draw("dnn-vae-weak", figures.draw_weak, weak.images, *top_two, halfway, *rates, names, limit)
+    both = chosen.sample.confidence, controls.held_out.confidence
+    draw("pred-dist", figures.draw_confidence, *both, threshold, limit)
+    counts = quota.generated, quota.strong, quota.kept
+    draw("class-balance", figures.draw_class_balance, *counts, names)
+
+
+def draw_calibration(draw: Callable, sample, referee_labels, controls, truth, temperature) -> None:
+    """Reliability diagrams of real, reconstructed and generated images, and of the latter with the
+    temperature that real images would have given.
+
+    referee_labels: (n,) integer, of the sample.  truth: (m,) integer, of the test images.
+    """
+    with_real_temperature = selection.softmax(sample.logits, temperature)
+    panels = [
+        ("test images, as used", controls.test.probabilities, truth),
+        ("reconstructions, as used", controls.reconstructed.probabilities, truth),
+        ("generated against referee, as used", sample.probabilities, referee_labels),
+        ("generated against referee, T of real images", with_real_temperature, referee_labels),
+    ]
+    panels = [
+        (title, right.reliability(p.max(axis=1), p.argmax(axis=1) == labels))
+        for title, p, labels in panels
+    ]
+    draw("calibration", figures.draw_calibration, panels)
+
+
+def draw_new(draw: Callable, names, images: Labelled, nearest: dict, seen: Labelled) -> None:
+    """How near the images lie to those that were seen, and the nearest pairs.
+
+    nearest: {set: new.Nearest}, those of the images under "generated".
+    """
+    index, distance = nearest["generated"]
+    pairs = {
+        label: (images.images[row], seen.images[index[row]], distance[row])
+        for label, row in new.closest_of_each_class(images.labels, distance).items()
+    }
+    titles = {
+        "generated": "generated",
+        "real": "real held-out",
+        "reconstructed": "reconstructions of test images",
+        "planted": "5 % planted copies",
+    }
+    distances = {title: nearest[name].distance for name, title in titles.items()}
+    draw("copies", figures.draw_copies, distances, pairs, names)
+
+
+def draw_useful(draw: Callable, sets: dict, images: int) -> None:
+    """What a new classifier learns from as many images of each kind.  sets: the report's."""
+    titles = {
+        "unfiltered": "as many real images",
+        "real": "real images through the filter",
+        "generated": "generated images through the filter",
+    }
+    accuracies = {title: sets[name]["useful"]["accuracy"] for name, title in titles.items()}
+    draw("usefulness", figures.draw_usefulness, accuracies, images)
+
+
+def draw_priors(draw: Callable, generator, seen: Labelled, mixture, images, rates, seed) -> None:
+    """Unfiltered images of either prior, and where either puts its latents.
+
+    images, rates: of the mixture and of N(0, I), in this order: (n, 28, 28) each, and the share
+    that passes the filter.
+    """
+    rng = np.random.default_rng(seed)
+    codes = training.sample_codes(*training.encode(generator.vae, seen.images), rng)
+    labels = seen.labels
+    centres = np.stack([codes[labels == label].mean(axis=0) for label in np.unique(labels)])
+    normal = priors.StandardNormal(mixture.latent_dim)
+    clouds = codes[:CLOUD], mixture.sample(CLOUD, rng), normal.sample(CLOUD, rng)
+    _, *clouds = priors.principal_axes(centres, *clouds)
+    names = ("codes of images", "Gaussian mixture", "N(0, I)")
+    draws = dict(zip(names[1:], images, strict=True))
+    shares = dict(zip(names[1:], rates, strict=True))
+    draw("prior", figures.draw_prior, draws, shares, dict(zip(names, clouds, strict=True)))

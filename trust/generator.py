@@ -1,0 +1,46 @@
+"""A generator: a VAE and the density that its latents are drawn from."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+import models
+from trust import priors, saving, training
+from trust.datasets import Labelled
+
+
+class Generator(NamedTuple):
+    """vae: models.VAE.  prior: a GaussianMixture or StandardNormal."""
+
+    vae: models.VAE
+    prior: priors.GaussianMixture | priors.StandardNormal
+
+    def sample(self, n: int, rng: np.random.Generator, label: int | None = None) -> np.ndarray:
+        """n new images (n, 28, 28) float32 in [0, 1]; of the class `label` where it is given.
+
+        Only a mixture knows classes: its components have one each.
+        """
+        prior = self.prior if label is None else self.prior.of_class(label)
+        return training.decode(self.vae, prior.sample(n, rng))
+
+    def reconstruct(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Images decoded from one sample of q(z|x) each, (n, 28, 28) float32 in [0, 1]."""
+        return training.reconstruct(self.vae, images, rng)
+
+    def halfway(self, labelled: Labelled, rng: np.random.Generator) -> np.ndarray:
+        """Images decoded half-way between the codes of two images of different classes."""
+        return training.halfway_images(self.vae, *labelled, rng)
+
+
+def load_generator(path) -> Generator:
+    """The Generator of a save.  Raises SavedModelsError where the file is none."""
+    saved = saving.read_save(path)
+    vae = models.build_vae(saved.settings.latent_dim)
+    saving.fill(vae, saved.weights["vae"])
+    return Generator(vae, saved.mixture)
+
+
+def fit_prior(vae: models.VAE, labelled: Labelled, seed: int) -> priors.GaussianMixture:
+    """The mixture of the codes of the images that the VAE has learned from, narrowed."""
+    codes = training.encode(vae, labelled.images)
+    return priors.fit_mixture(*codes, labelled.labels, seed).narrowed(priors.NARROWING)

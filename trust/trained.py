@@ -1,0 +1,92 @@
+"""All that learns, loaded from a save or trained: VAE, mixture, classifier and referee."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+import models
+from trust import generator, priors, referee, right, saving, training
+from trust.cli import Clock
+from trust.datasets import Dataset, Labelled, Split
+
+
+class Trained(NamedTuple):
+    """The VAE, the mixture of its codes, the classifier that selects, the referee that judges."""
+
+    vae: models.VAE
+    mixture: priors.GaussianMixture
+    classifier: keras.Model
+    referee: keras.Model
+
+
+def load(saved: saving.Saved, data: Dataset, clock: Clock) -> Trained:
+    """What a save holds; a referee that it does not hold is trained.
+
+    Raises SavedModelsError where the weights are of other networks.
+    """
+    vae = models.build_vae(saved.settings.latent_dim)
+    classifier, judge = models.build_classifier(data.classes), new_referee(data)
+    networks = {"vae": vae, "classifier": classifier}
+    if "referee" in saved.weights:
+        networks["referee"] = judge
+    for name, network in networks.items():
+        saving.fill(network, saved.weights.get(name, []))
+    if "referee" not in networks and not data.bundled:
+        train_referee(judge, data, saved.settings.seed, clock)
+    return Trained(vae, saved.mixture, classifier, judge)
+
+
+def train(data: Dataset, split: Split, settings: saving.Settings, save, clock: Clock) -> Trained:
+    """Trains all of them.
+
+    save: a path, or None.  What there is goes there before a referee of the user's own data is
+    trained, and once more with it.
+    """
+    seed = settings.seed
+    vae = training.new_vae(settings.latent_dim, len(split.vae.images), seed)
+    classifier, judge = training.new_classifier(data.classes), new_referee(data)
+    with clock("training the VAE"):
+        training.train_vae(vae, split.vae.images, settings.epochs, settings.learning_rate, seed)
+    with clock("fitting the mixture to its codes"):
+        mixture = generator.fit_prior(vae, split.vae, seed)
+    with clock("training the classifier"):
+        training.train_classifier(classifier, *split.classifier, seed)
+    networks = {"vae": vae, "classifier": classifier}
+    if not data.bundled:
+        if save:
+            saving.save_models(save, settings, networks, mixture)
+        train_referee(judge, data, seed, clock)
+    if save:
+        saving.save_models(save, settings, networks | {"referee": judge}, mixture)
+    return Trained(vae, mixture, classifier, judge)
+
+
+def new_referee(data: Dataset) -> keras.Model:
+    """The bundled referee of a bundled data set, else one that has learned nothing yet."""
+    return (
+        referee.bundled_referee(data.name) if data.bundled else referee.build_referee(data.classes)
+    )
+
+
+def train_referee(network: keras.Model, data: Dataset, seed: int, clock: Clock) -> None:
+    """Trains the referee of the user's own data on all training images."""
+    with clock("training the referee"):
+        epochs = referee.epochs_for(len(data.train.images))
+        referee.train_referee(network, *data.train, epochs, seed)
+
+
+def describe(trained: Trained, test: Labelled, found, referee_labels, seed: int) -> dict:
+    """How good the models themselves are, on test images: a dict of numbers.
+
+    found, referee_labels: (n,) integer, what classifier and referee say of the test images.
+    """
+    vae, rng = trained.vae, np.random.default_rng(seed)
+    normal = priors.StandardNormal(trained.mixture.latent_dim)
+    return {
+        "classifier_test_accuracy": right.agreement(found, test.labels),
+        "referee_test_accuracy": right.agreement(referee_labels, test.labels),
+        "sharpness": training.mean_sharpness(vae, test.images),
+        "negative_elbo_normal": training.negative_elbo(vae, normal, test.images, rng),
+        "negative_elbo_mixture": training.negative_elbo(vae, trained.mixture, test.images, rng),
+    }
