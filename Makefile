@@ -39,7 +39,7 @@ naive: .venv/installed  ## reports on the naive method for them: ten minutes
 
 page: .venv/installed  ## the tables again, from the reports that are there
 	mkdir -p results
-	.venv/bin/python -m trust.report $(REPORTS) > results/tables.md
+	.venv/bin/python -m benchmarks.tables $(REPORTS) > results/tables.md
 	mv results/tables.md $(REPORTS)/README.md
 	cat $(REPORTS)/README.md
 
