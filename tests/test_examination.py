@@ -461,10 +461,19 @@ def reference(seed=30, n=120):
     )
 
 
+def numbers_of(examined):
+    """All keys of all questions, none of them twice."""
+    answers = examined.answers()
+    assert list(answers) == ["right", "balanced", "varied", "new", "useful"]
+    keys = [key for numbers in answers.values() for key in numbers]
+    assert len(set(keys)) == len(keys)
+    return {key: value for numbers in answers.values() for key, value in numbers.items()}
+
+
 def test_every_question_is_asked_and_is_a_row_of_the_report():
     images, labels = made_up(32, 90)
     examined = examination.examine(images, labels, labels, reference())
-    metrics, (index, distance) = examined.numbers(), examined.nearest
+    metrics, (index, distance) = numbers_of(examined), examined.nearest
     rows = {row.key for row in report.ROWS}
     assert set(metrics) <= rows
     # the others are about the filter
@@ -473,7 +482,7 @@ def test_every_question_is_asked_and_is_a_row_of_the_report():
         *("balanced_agreement", "ece", "ece_real_temperature"),
     }
     assert all(math.isfinite(value) for value in metrics.values())
-    assert metrics["images"] == 90 and metrics["usefulness_accuracy"] == 0.09
+    assert metrics["images"] == 90 and metrics["accuracy"] == 0.09
     assert index.shape == distance.shape == (90,)
 
 
@@ -483,9 +492,9 @@ def test_the_answers_are_those_of_the_questions_one_by_one(stand_ins):
     stick = reference()
     targets = np.full((90, 3), 1 / 3, np.float32)
     examined = examination.examine(images, labels, targets, stick)
-    metrics, (index, distance) = examined.numbers(), examined.nearest
+    metrics, (index, distance) = numbers_of(examined), examined.nearest
     assert len(stand_ins) == 1 and stand_ins[0] is targets
-    assert metrics["usefulness_accuracy"] == 0.09
+    assert metrics["accuracy"] == 0.09
     np.testing.assert_array_equal(examined.referee_labels, judge(images)[0])
     assert metrics["strong_agreement"] == 0.9 and metrics["strong_error"] == pytest.approx(0.1)
     assert metrics["strong_error_bound"] == right.error_bound(9, 90)
@@ -509,7 +518,7 @@ def test_the_answers_are_those_of_the_questions_one_by_one(stand_ins):
 def test_closeness_is_that_part_of_the_examination():
     images, labels = made_up(34, 60)
     examined = examination.examine(images, labels, labels, reference())
-    metrics, (index, distance) = examined.numbers(), examined.nearest
+    metrics, (index, distance) = numbers_of(examined), examined.nearest
     close, nearest = examination.examine_newness(images, labels, reference())
     assert close == {key: metrics[key] for key in close}
     np.testing.assert_array_equal(nearest[0], index)
@@ -524,7 +533,7 @@ def test_closeness_is_that_part_of_the_examination():
 def test_of_small_sets_what_cannot_be_answered_is_nan(n):
     images, labels = made_up(35, n)
     examined = examination.examine(images, labels, labels, reference())
-    metrics, nearest = examined.numbers(), examined.nearest
+    metrics, nearest = numbers_of(examined), examined.nearest
     unanswered = {key for key, value in metrics.items() if math.isnan(value)}
     expected = set()
     if n < 6:
@@ -544,7 +553,7 @@ def test_of_small_sets_what_cannot_be_answered_is_nan(n):
 def test_without_strong_test_images_nothing_is_said_of_copies():
     nothing = np.empty(0), np.empty(0, int)
     stick = reference()._replace(real=new.Distances(*nothing), blurred=new.Distances(*nothing))
-    metrics = examination.examine(*made_up(36, 30), np.zeros(30, int), stick).numbers()
+    metrics = numbers_of(examination.examine(*made_up(36, 30), np.zeros(30, int), stick))
     for key in ("copy_rate", "copy_rate_of_blurred", "copying_z"):
         assert math.isnan(metrics[key])
     assert math.isfinite(metrics["nearest_distance_median"])
@@ -590,3 +599,78 @@ def test_principal_axes_of_one_latent_leave_the_second_empty():
     np.testing.assert_allclose(np.abs(first), [[3, 0], [1, 0], [4, 0]])
     np.testing.assert_allclose(second, [[0, 0]])
     assert first[2, 0] * first[0, 0] < 0
+
+
+# Everything a run asks
+
+
+def classified(images, labels, sure=0.99, classes=3):
+    probabilities = np.full((len(labels), classes), (1 - sure) / (classes - 1))
+    probabilities[np.arange(len(labels)), labels] = sure
+    confidence = np.full(len(labels), sure)
+    return selection.Classified(images, labels, confidence, probabilities, np.log(probabilities))
+
+
+def whole_run(generated, real, reconstructed=None):
+    """examine_all() of classified sets whose strong images are all of them."""
+    stick = reference()
+    as_bytes = np.rint(255 * stick.seen.images).astype(np.uint8)
+    stick = stick._replace(seen=Labelled(as_bytes, stick.seen.labels))
+    quota = selection.ClassQuota(len(generated.labels), 3)
+    quota.take(generated.labels, generated.confidence, 0.95)
+    test = classified(stick.test.images, stick.test.labels)
+    controls = examination.Controls(
+        held_out=real,
+        held_out_reconstructed=real,
+        test=test,
+        reconstructed=reconstructed or test,
+        halfway=generated,
+        other_prior=generated,
+    )
+    held_out = Labelled(real.images, real.labels)
+    chosen = selection.Selection(generated, generated, quota)
+    return examination.examine_all(chosen, controls, held_out, stick, 0.95, (1.0, 2.0), soft=False)
+
+
+def test_two_equal_sets_have_equal_answers():
+    images = classified(*made_up(50, 90))
+    answers = whole_run(images, images)
+    report.check(answers.sets, {row.key: 0.0 for row in report.RUN_ROWS})
+    for question in ("balanced", "varied", "new", "useful"):
+        assert answers.sets["generated"][question] == answers.sets["real"][question]
+    index, distance = answers.nearest["generated"]
+    np.testing.assert_array_equal(index, answers.nearest["real"].index)
+    np.testing.assert_array_equal(distance, answers.nearest["real"].distance)
+    np.testing.assert_array_equal(answers.sample_labels, images.labels)
+
+
+def test_errors_are_of_true_labels_where_there_are_some_and_the_referees_elsewhere():
+    images, labels = made_up(51, 90)
+    wrong = labels.copy()
+    wrong[:18] = (wrong[:18] + 1) % 3
+    stick = reference()
+    mistaken = stick.test.labels.copy()
+    mistaken[:12] = (mistaken[:12] + 1) % 3
+    answers = whole_run(
+        classified(images, wrong),
+        classified(*made_up(52, 240)),
+        classified(stick.test.images, mistaken),
+    ).sets
+    assert answers["generated"]["right"]["strong_error"] == pytest.approx(0.2)
+    assert answers["generated"]["right"]["agreement"] == pytest.approx(0.8)
+    assert answers["real"]["right"]["strong_error"] == 0
+    right_of = answers["reconstructed"]["right"]
+    assert 0 < right_of["strong_error"] <= 12 / 90 + 1e-9
+    assert right_of["strong_agreement"] == pytest.approx(1 - right_of["strong_error"])
+    # the temperatures in their places: a set that is sure and right is worse off with a higher one
+    real = answers["real"]["right"]
+    assert real["ece"] == pytest.approx(0.01, abs=1e-6) and real["ece_real_temperature"] > 0.05
+
+
+def test_the_sets_examined_are_as_many_of_each_class_and_copies_are_planted_among_them():
+    answers = whole_run(classified(*made_up(53, 120)), classified(*made_up(54, 60)))
+    assert np.bincount(answers.accepted.labels).tolist() == [20, 20, 20]
+    assert answers.sets["generated"]["balanced"]["images"] == 60
+    assert answers.sets["real"]["balanced"]["images"] == 60
+    z = {name: answers.sets[name]["new"]["copying_z"] for name in ("generated", "planted")}
+    assert z["planted"] > z["generated"]

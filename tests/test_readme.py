@@ -6,14 +6,14 @@ import sys
 
 from conftest import ROOT
 
-from trust import report
+from benchmarks import tables as tables_
 
 README = (ROOT / "README.md").read_text()
 RESULTS = ROOT / "benchmarks" / "results"
 
 
 def test_the_tables_are_those_that_the_reports_give():
-    tables = report.readme_tables(RESULTS)
+    tables = tables_.readme_tables(RESULTS)
     short = [title for title in tables if "seeds" in title]
     assert len(tables) == 9 and len(short) == 2
     for title in short:
@@ -21,14 +21,14 @@ def test_the_tables_are_those_that_the_reports_give():
 
 
 def test_the_page_of_results_is_what_the_command_prints():
-    command = [sys.executable, "-m", "trust.report", RESULTS]
+    command = [sys.executable, "-m", "benchmarks.tables", RESULTS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == (RESULTS / "README.md").read_text()
 
 
 def test_the_prose_has_numbers_that_the_tables_have():
     """Every percentage of the prose with two digits after the point is in a table."""
-    tables = "\n".join(report.readme_tables(RESULTS).values())
+    tables = "\n".join(tables_.readme_tables(RESULTS).values())
     prose = [line for line in README.splitlines() if not line.startswith("|")]
     numbers = re.findall(r"\d+\.\d\d (?=%)", "\n".join(prose))
     assert len(numbers) > 9
@@ -46,9 +46,7 @@ def test_every_figure_and_page_is_there():
 
 
 def test_flags_named_in_commands_are_known():
-    import demo_dnn_vae
-
     flags = set(re.findall(r"python demo_dnn_vae\.py (--[a-z-]+)", README)) - {"--help"}
     known = set(re.findall(r'add\("(--[a-z-]+)"', (ROOT / "demo_dnn_vae.py").read_text()))
     known |= set(re.findall(r'add\("(--[a-z-]+)"', (ROOT / "trust" / "cli.py").read_text()))
-    assert flags and flags <= known and demo_dnn_vae.TRAINING["seed"] == 0
+    assert flags and flags <= known

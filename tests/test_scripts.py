@@ -23,14 +23,14 @@ FIGURES = {
 }
 OF_A_SET = """
     strong_error strong_error_bound frechet precision recall density coverage copying_z copy_rate
-    strong_rate weak_rate strong_agreement usefulness_accuracy nearest_distance_median images ece
+    strong_rate weak_rate strong_agreement accuracy nearest_distance_median images ece
 """.split()
 KEYS = {
     *OF_A_SET,
     *(f"real_{key}" for key in OF_A_SET),
     *("reconstructed_strong_error", "reconstructed_strong_error_bound", "reconstructed_copying_z"),
     *("reconstructed_ece", "planted_copying_z", "planted_copy_rate", "halfway_strong_rate"),
-    *("unfiltered_usefulness_accuracy", "temperature", "temperature_real_images", "seconds"),
+    *("unfiltered_accuracy", "temperature", "temperature_real_images", "seconds"),
     *(
         "negative_elbo_normal",
         "negative_elbo_mixture",
@@ -38,7 +38,7 @@ KEYS = {
         "strong_rate_mixture",
         "strong_rate_normal",
     ),
-    *("dataset", "fingerprint", "flags", "versions", "class_counts_examined"),
+    *("dataset", "fingerprint", "settings", "versions", "class_counts_examined"),
 }
 # The filter lets enough through for planted copies to be found among what it keeps of 667 images.
 PER_CLASS, THRESHOLD, MOST = 70, 0.5, 6000
@@ -61,10 +61,24 @@ def run(folder, script, *flags):
     return done.stdout
 
 
+def read(folder):
+    """The report, its numbers under one name each: real_frechet, halfway_strong_rate, frechet."""
+    values = json.loads((folder / "report.json").read_text())
+    flat = {key: values[key] for key in values if key not in ("sets", "run", "classes")}
+    for name, answers in values["sets"].items():
+        prefix = "" if name == "generated" else f"{name}_"
+        for question, numbers in answers.items():
+            flat |= {prefix + key: number for key, number in numbers.items()}
+            assert question in ("right", "balanced", "varied", "new", "useful")
+    classes = list(values["classes"].values())
+    counts = {f"class_counts_{key}": [each[key] for each in classes] for key in classes[0]}
+    return flat | values["run"] | counts
+
+
 def outcome(folder):
     """All bytes that a run wrote, but for its times, its memory, and how it came by its models."""
-    values = json.loads((folder / "report.json").read_text())
-    del values["seconds"], values["peak_memory_gb"], values["flags"]
+    values = read(folder)
+    del values["seconds"], values["peak_memory_gb"], values["settings"]
     files = [*sorted((folder / "imgs").iterdir()), folder / "strong.npz"]
     return {file.name: file.read_bytes() for file in files} | {"report": values}
 
@@ -88,9 +102,9 @@ def counts_of(values):
     """The images of each class, after checking that all that depends on them agrees."""
     generated, strong, balanced, examined = (
         np.array(values[f"class_counts_{which}"])
-        for which in ("generated", "strong", "balanced", "examined")
+        for which in ("generated", "strong", "accepted", "examined")
     )
-    flags = values["flags"]
+    flags = values["settings"]
     assert generated.sum() <= flags["max_draws"]
     assert np.all(strong <= generated) and np.all(examined <= balanced)
     assert np.array_equal(balanced, np.minimum(strong, flags["per_class"]))
@@ -137,7 +151,7 @@ def test_main_script_draws_every_figure(trained):
 
 
 def test_report_holds_what_was_measured(trained, small_npz):
-    values = json.loads((trained[0] / "report.json").read_text())
+    values = read(trained[0])
     assert set(values) >= KEYS
     counts_of(values)
     assert not any(value is None for value in values.values())
@@ -153,7 +167,7 @@ def test_report_holds_what_was_measured(trained, small_npz):
     assert values["sharpness"] >= 1 and values["temperature"] != values["temperature_real_images"]
     data = datasets.load_dataset(small_npz)
     assert values["dataset"] == "small" and values["fingerprint"] == data.fingerprint
-    flags = values["flags"]
+    flags = values["settings"]
     assert flags["threshold"] == THRESHOLD and flags["seed"] == 3 and flags["prior"] == "mixture"
     assert flags["epochs"] == 3 and flags["latent_dim"] == 8 and flags["load"] is None
     assert values["versions"]["numpy"] == np.__version__
@@ -165,11 +179,13 @@ def test_report_holds_what_was_measured(trained, small_npz):
 
 def test_table_prints_what_the_report_holds(trained):
     folder, printed = trained
-    values = json.loads((folder / "report.json").read_text())
+    values = read(folder)
     lines = printed[printed.index("planted") :].splitlines()
     columns = ("", "real_", "reconstructed_", "planted_")
     wanted = {row.title: [prefix + row.key for prefix in columns] for row in report.ROWS}
     wanted |= {row.title: [row.key] for row in report.RUN_ROWS}
+    for name, rows in report.CONTROL_ROWS.items():
+        wanted |= {row.title: [f"{name}_{row.key}"] for row in rows}
     numbers = 0
     for title, keys in wanted.items():
         (line,) = [line for line in lines if line.startswith(f"{title:44}")]
@@ -192,11 +208,11 @@ def test_table_prints_what_the_report_holds(trained):
 
 def test_saved_images_are_the_balanced_set(trained):
     folder, _ = trained
-    values = json.loads((folder / "report.json").read_text())
+    values = read(folder)
     with np.load(folder / "strong.npz") as saved:
         images, labels, confidence = saved["images"], saved["labels"], saved["confidence"]
         probabilities = saved["probabilities"]
-    assert np.bincount(labels, minlength=10).tolist() == values["class_counts_balanced"]
+    assert np.bincount(labels, minlength=10).tolist() == values["class_counts_accepted"]
     assert images.shape == (len(labels), 28, 28) and images.dtype == np.float32
     assert images.min() >= 0 and images.max() <= 1 and images.max() > 0.9
     assert confidence.min() >= THRESHOLD
@@ -234,7 +250,7 @@ def test_the_saved_images_are_what_the_referee_was_asked_about(trained, small_np
     with np.load(trained[0] / "strong.npz") as saved:
         logits, _ = networks["referee"].predict(saved["images"][..., None], verbose=0)
         agreed = np.mean(logits.argmax(axis=1) == saved["labels"])
-    values = json.loads((trained[0] / "report.json").read_text())
+    values = read(trained[0])
     assert values["balanced_agreement"] == pytest.approx(agreed, abs=1e-3)
 
 
@@ -248,9 +264,9 @@ def test_bundled_data_on_disjoint_halves(tmp_path):
     flags = "--epochs 1 --per-class 20 --split disjoint --threshold 0.9 --max-draws 2000"
     printed = run(tmp_path, "demo_dnn_vae.py", flags, OUTPUTS)
     assert "training the referee" not in printed  # it is bundled
-    values = json.loads((tmp_path / "report.json").read_text())
+    values = read(tmp_path)
     counts_of(values)
-    assert values["dataset"] == "mnist" and values["flags"]["split"] == "disjoint"
+    assert values["dataset"] == "mnist" and values["settings"]["split"] == "disjoint"
     assert values["classifier_test_accuracy"] > 0.95
     assert values["strong_agreement"] > 0.9
     assert_all_drawn(tmp_path)
@@ -263,7 +279,7 @@ def test_loaded_models_give_the_same_bytes(trained, models, tmp_path):
     printed = run(tmp_path, "demo_dnn_vae.py", models, SETTINGS, OUTPUTS)
     assert "calibrating" in printed and "training the" not in printed
     assert outcome(tmp_path) == outcome(trained[0])
-    flags = json.loads((tmp_path / "report.json").read_text())["flags"]
+    flags = read(tmp_path)["settings"]
     assert flags["epochs"] == 3 and flags["latent_dim"] == 8 and flags["seed"] == 3  # the models'
 
 
@@ -273,7 +289,7 @@ def test_soft_labels_change_what_is_learned_from_accepted_images_and_nothing_els
     hard, soft = outcome(folder), outcome(tmp_path)
     changed = {name for name in hard["report"] if hard["report"][name] != soft["report"][name]}
     # Of 500 test images, either accuracy may be the same by chance.
-    assert changed and changed <= {"usefulness_accuracy", "real_usefulness_accuracy"}
+    assert changed and changed <= {"accuracy", "real_accuracy"}
     assert {name for name in hard if hard[name] != soft[name]} <= {"report", "usefulness.png"}
 
 
@@ -292,8 +308,8 @@ def test_normal_prior_and_a_temperature_of_ones_own(quick, models, tmp_path):
     flags = "--prior normal --temperature 1"
     run(tmp_path, "demo_dnn_vae.py", models, QUICK, flags, OUTPUTS)
     assert_all_drawn(tmp_path)
-    mixture = json.loads((quick[0] / "report.json").read_text())
-    normal = json.loads((tmp_path / "report.json").read_text())
+    mixture = read(quick[0])
+    normal = read(tmp_path)
     counts_of(mixture), counts_of(normal)
     assert normal["temperature"] == 1 != mixture["temperature"]
     for key in ("temperature_real_images", "negative_elbo_normal", "negative_elbo_mixture"):
@@ -305,7 +321,7 @@ def test_normal_prior_and_a_temperature_of_ones_own(quick, models, tmp_path):
 def test_rare_classes_and_a_high_threshold_leave_the_counts_consistent(models, tmp_path):
     flags = "--threshold 0.998 --per-class 60 --max-draws 1500"
     run(tmp_path, "demo_dnn_vae.py", models, flags, OUTPUTS)
-    values = json.loads((tmp_path / "report.json").read_text())
+    values = read(tmp_path)
     _, _, balanced, examined = counts_of(values)
     assert len(np.unique(balanced)) > 3 and 0 < examined.sum() < balanced.sum()  # or it was tame
     assert_all_drawn(tmp_path)
@@ -317,10 +333,10 @@ def test_rare_classes_and_a_high_threshold_leave_the_counts_consistent(models, t
 def test_threshold_that_nothing_reaches(models, tmp_path):
     flags = "--threshold 1 --max-draws 500"
     printed = run(tmp_path, "demo_dnn_vae.py", models, flags, OUTPUTS)
-    values = json.loads((tmp_path / "report.json").read_text())
+    values = read(tmp_path)
     _, strong, _, _ = counts_of(values)
     assert strong.sum() == 0 and values["strong_rate"] == 0
-    for key in ("strong_agreement", "strong_error", "frechet", "copying_z", "usefulness_accuracy"):
+    for key in ("strong_agreement", "strong_error", "frechet", "copying_z", "accuracy"):
         assert values[key] is None
     assert "strong images still missing" in printed and "nan" not in printed
     with np.load(tmp_path / "strong.npz") as saved:
@@ -342,7 +358,7 @@ def test_a_single_test_image_is_enough(trained, small_npz, tmp_path):
     saving.save_models(tmp_path / "models", settings, networks, mixture)
     run(tmp_path, "demo_dnn_vae.py", "--dataset one.npz --load models", QUICK, OUTPUTS)
     assert_all_drawn(tmp_path)
-    values = json.loads((tmp_path / "report.json").read_text())
+    values = read(tmp_path)
     counts_of(values)
     assert values["classifier_test_accuracy"] in (0, 1)
     assert values["recall"] is None and values["strong_agreement"] > 0.5
@@ -435,7 +451,7 @@ def test_interrupted_runs_leave_whole_files(quick, tmp_path):
         for file in files:
             content = file.read_bytes()
             if file.name == "report.json" and content != b"before":
-                assert set(json.loads(content)) >= KEYS
+                assert set(read(tmp_path)) >= KEYS
             elif content != b"before":
                 assert content == final[file.name]
         if stop != signal.SIGKILL:  # which leaves no time to tidy up

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
 from trust import selection
+from trust.datasets import Labelled
 
 RNG = np.random.default_rng
 
@@ -199,10 +200,17 @@ def test_the_quota_keeps_the_first_strong_of_every_class(drawn, per_class, chunk
     assert quota.weak == sum(confidence < 0.5 for _, confidence in drawn)
     if drawn:
         rates = quota.rates()
-        assert rates["strong_rate"] == pytest.approx(strong.total() / len(drawn))
-        assert rates["weak_rate"] == pytest.approx(quota.weak / len(drawn))
+        assert rates["right"]["strong_rate"] == pytest.approx(strong.total() / len(drawn))
+        assert rates["right"]["weak_rate"] == pytest.approx(quota.weak / len(drawn))
         most, least = max(strong.values(), default=0), min(strong[k] for k in range(4))
-        assert rates["class_balance"] == pytest.approx(least / most if most else 0)
+        assert rates["balanced"]["class_balance"] == pytest.approx(least / most if most else 0)
+
+
+def rates_of(each, *threshold):
+    rates = each.rates(*threshold)
+    assert list(rates) == ["right", "balanced"]
+    right = rates["right"]
+    return right["strong_rate"], right["weak_rate"], rates["balanced"]["class_balance"]
 
 
 def test_the_quota_by_hand():
@@ -210,20 +218,20 @@ def test_the_quota_by_hand():
     keep = quota.take(np.array([0, 0, 1, 0, 1]), np.array([1, 0.4, 0.9, 0.8, 0.95]), 0.8)
     np.testing.assert_array_equal(keep, [True, False, True, True, True])
     np.testing.assert_array_equal(quota.shortfall, [0, 0, 2])
-    assert quota.rates() == {"strong_rate": 0.8, "weak_rate": 0.2, "class_balance": 0}
+    assert rates_of(quota) == (0.8, 0.2, 0)
     keep = quota.take(np.array([0, 2, 1, 2, 2]), np.ones(5), 0.8)
     np.testing.assert_array_equal(keep, [False, True, False, True, False])
     assert not quota.shortfall.any()
     np.testing.assert_array_equal(quota.generated, [4, 3, 3])
     np.testing.assert_array_equal(quota.strong, [3, 3, 3])
     np.testing.assert_array_equal(quota.kept, [2, 2, 2])
-    assert quota.rates() == {"strong_rate": 0.9, "weak_rate": 0.1, "class_balance": 1}
+    assert rates_of(quota) == (0.9, 0.1, 1)
 
 
 def test_no_strong_image_is_no_balance_and_a_threshold_is_itself_strong():
     quota = selection.ClassQuota(2, classes=2)
     assert not quota.take(np.array([0, 1]), np.array([0.6, 0.7]), 0.71).any()
-    assert quota.rates() == {"strong_rate": 0, "weak_rate": 0, "class_balance": 0}
+    assert rates_of(quota) == (0, 0, 0)
     assert quota.take(np.array([0]), np.array([0.71]), 0.71).all()
 
 
@@ -243,10 +251,10 @@ def test_classified_images_keep_together():
     strong = images.strong(0.95)
     assert numbers(strong.images) == [1, 3] and strong.probabilities[:, 0].tolist() == [1, 3]
     assert len(images.strong(1.0).labels) == 0
-    assert images.rates(0.95) == {"strong_rate": 0.4, "weak_rate": 0.2, "class_balance": 0}
-    assert images.rates(0.2)["class_balance"] == 0  # no image of class 2
+    assert rates_of(images, 0.95) == (0.4, 0.2, 0)
+    assert rates_of(images, 0.2)[2] == 0  # no image of class 2
     two = classified([0, 1, 1, 1, 1], [0.5, 0.99, 0.2, 0.95, 0.94], classes=2)
-    assert two.rates(0.5)["class_balance"] == pytest.approx(1 / 3)
+    assert rates_of(two, 0.5)[2] == pytest.approx(1 / 3)
 
 
 def test_classify_takes_the_calibrated_confidence(monkeypatch):
@@ -377,3 +385,33 @@ def test_where_none_is_strong_none_is_accepted():
     assert len(sample.labels) == 30
     cut = selection.cut_alike(accepted, sample)
     assert [len(each.labels) for each in cut] == [0, 0]
+
+
+def test_what_is_missing_is_a_sentence_and_nothing_is_none():
+    quota = selection.ClassQuota(2, classes=3)
+    names = ("coat", "shirt", "bag")
+    quota.take(np.array([0, 0, 2]), np.ones(3), 0.9)
+    said = quota.missing(names)
+    assert said == "3 drawn; strong images still missing: 2 of shirt, 1 of bag"
+    quota.take(np.array([1, 1, 2]), np.ones(3), 0.9)
+    assert quota.missing(names) == ""
+    assert "and of 4 other classes" in selection.ClassQuota(1, classes=12).missing("abcdefghijkl")
+
+
+def test_the_filter_takes_the_temperature_of_reconstructions_unless_told(monkeypatch):
+    rng = RNG(5)
+    labels = rng.integers(0, 3, 900)
+    sure = 4.0 * np.eye(3)[labels] + rng.normal(0, 1, (900, 3))
+    unsure = 4.0 * np.eye(3)[rng.permutation(labels)]
+    logits = {"real": sure, "reconstructed": unsure}
+    monkeypatch.setattr(selection.training, "predict", lambda classifier, images: logits[images])
+    held_out = Labelled("real", labels)
+    accept, temperatures = selection.fit_filter("a classifier", held_out, "reconstructed", 0.9)
+    fitted = selection.fit_temperature(unsure, labels)
+    assert temperatures["temperature"] == temperatures["temperature_reconstructions"] == fitted
+    real = selection.fit_temperature(sure, labels)
+    assert temperatures["temperature_real_images"] == real < fitted
+    assert accept == selection.Filter("a classifier", fitted, 0.9)
+    accept, temperatures = selection.fit_filter("it", held_out, "reconstructed", 0.9, 1.5)
+    assert accept.temperature == temperatures["temperature"] == 1.5
+    assert temperatures["temperature_reconstructions"] == fitted

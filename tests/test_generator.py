@@ -1,0 +1,59 @@
+"""A generator out of a save, by hand."""
+
+import numpy as np
+import pytest
+
+import models
+from trust import priors, saving, training
+from trust.datasets import Labelled
+from trust.generator import Generator, fit_prior, load_generator
+
+RNG = np.random.default_rng
+
+
+@pytest.fixture
+def generator():
+    training.make_reproducible(0)
+    means = np.array([[3.0, 0.0], [-3.0, 0.0], [0.0, 4.0]])
+    covariances = np.stack([np.eye(2) / 100] * 3)
+    weights, labels = np.array([0.5, 0.25, 0.25]), np.array([0, 1, 1])
+    mixture = priors.GaussianMixture(weights, means, covariances, labels)
+    return Generator(models.build_vae(2), mixture)
+
+
+def test_images_are_decoded_draws_of_the_prior(generator):
+    images = generator.sample(6, RNG(1))
+    z = generator.prior.sample(6, RNG(1))
+    logits = generator.vae.decoder.predict(z, verbose=0)[..., 0]
+    np.testing.assert_allclose(images, 1 / (1 + np.exp(-logits)), atol=1e-5)
+    assert images.shape == (6, 28, 28) and images.dtype == np.float32
+
+
+def test_a_class_is_drawn_from_its_own_components(generator):
+    z = generator.prior.of_class(1).sample(4000, RNG(2))
+    near = [np.linalg.norm(z - mean, axis=1) < 1 for mean in generator.prior.means]
+    assert not near[0].any() and near[1].mean() == pytest.approx(0.5, abs=0.03)
+    assert (near[1] | near[2]).all()
+    np.testing.assert_array_equal(
+        generator.sample(5, RNG(3), label=1),
+        training.decode(generator.vae, generator.prior.of_class(1).sample(5, RNG(3))),
+    )
+    with pytest.raises(ValueError, match="class 7"):
+        generator.sample(1, RNG(0), label=7)
+
+
+def test_a_save_draws_the_same_images(generator, tmp_path):
+    settings = saving.Settings("digits", "ab", ("a", "b"), latent_dim=2)
+    saving.save_models(tmp_path / "models.npz", settings, {"vae": generator.vae}, generator.prior)
+    again = load_generator(tmp_path / "models.npz")
+    np.testing.assert_array_equal(again.sample(5, RNG(4)), generator.sample(5, RNG(4)))
+
+
+def test_the_prior_is_the_mixture_of_the_codes_narrowed(generator):
+    images = (RNG(5).random((400, 28, 28)) * 255).astype(np.uint8)
+    labels = np.arange(400) % 2
+    fitted = priors.fit_mixture(*training.encode(generator.vae, images), labels, 0)
+    narrowed = fit_prior(generator.vae, Labelled(images, labels), 0)
+    np.testing.assert_allclose(narrowed.covariances, 0.94 * fitted.covariances, rtol=1e-6)
+    np.testing.assert_array_equal(narrowed.labels, fitted.labels)
+    assert set(narrowed.labels) == {0, 1}

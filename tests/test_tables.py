@@ -1,0 +1,200 @@
+import itertools
+import math
+import statistics
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+from benchmarks import tables
+from trust import outputs, report
+from trust.cli import UserError
+
+SETS = {**{name: report.ROWS for name in report.COLUMNS}, **report.CONTROL_ROWS}
+
+
+def write_reports(folder, dataset, kind, seeds, start):
+    """Reports whose k-th number is start + k / 1000 + seed / 100, and what they hold."""
+    reports = []
+    for seed in seeds:
+        numbers = (start + k / 1000 + seed / 100 for k in itertools.count())
+        sets = {}
+        for name, rows in SETS.items():
+            answers = sets[name] = {}
+            for row in rows:
+                answers.setdefault(row.question, {})[row.key] = next(numbers)
+        values = {
+            "dataset": dataset,
+            "settings": {"seed": seed},
+            "sets": sets,
+            "run": {row.key: next(numbers) for row in report.RUN_ROWS},
+            "seconds": {"generating": 2.0 * seed, "total": 60.0},
+            "peak_memory_gb": 1.0 + seed,
+        }
+        outputs.write_json(folder / f"{dataset}-{kind}-{seed}.json", values)
+        reports.append(values)
+    return reports
+
+
+def number(values, name, row):
+    return values["sets"][name][row.question][row.key]
+
+
+def rows_of(markdown):
+    """{title: cells} of a Markdown table; the title of the first line is nothing."""
+    lines = [line.strip("|").split("|") for line in markdown.splitlines()]
+    assert len({len(line) for line in lines}) == 1 and set(lines[1]) == {"---"}
+    return {
+        title.strip(): [cell.strip() for cell in cells]
+        for title, *cells in lines
+        if title.strip() != "---"
+    }
+
+
+def expected_cell(values, form):
+    """By hand: "12.30 % ± 1.00" and the like."""
+    unit = " %" if form.endswith(" %") else ""
+    number, scale = form.removesuffix(" %"), 100 if unit else 1
+    mean = number.format(scale * statistics.mean(values))
+    return f"{mean}{unit} ± {number.format(scale * statistics.stdev(values))}"
+
+
+def test_a_cell_by_hand():
+    assert tables.cell([0.25, 0.26, 0.27], report.PERCENT) == "26.00 % ± 1.00"
+    assert tables.cell([1.5], report.TWO_DIGITS) == "1.50"
+    assert tables.cell([0.5], report.PERCENT) == "50.00 %"
+    assert tables.cell([1000, 3000], report.COUNT) == "2,000 ± 1,414"
+    assert tables.cell([0.1, math.nan], report.PLAIN) == "none"
+    assert tables.cell([0.1, None], report.PLAIN) == "none"
+    assert tables.cell([0.1, ""], report.PLAIN) == ""
+
+
+def test_the_tables_are_means_and_deviations_of_the_reports(tmp_path):
+    this = write_reports(tmp_path, "mnist", "this", (0, 1, 2), 0.5)
+    naive = write_reports(tmp_path, "mnist", "naive", (0, 1, 2), 0.1)
+    fashion = write_reports(tmp_path, "fashion_mnist", "this", (0, 1), 0.2)
+    found = tables.readme_tables(tmp_path)
+    (title,) = [title for title in found if title.startswith("mnist, 3")]
+    short = rows_of(found[title])
+    assert short.pop("") == ["generated", "real, same filter"]
+    assert len(short) == len(tables.HEADLINE)
+    rows = {row.title: row for row in report.ROWS}
+    for title, cells in short.items():
+        row = rows[title]
+        assert row.key in tables.HEADLINE
+        for name, cell in zip(("generated", "real"), cells, strict=True):
+            assert cell == expected_cell([number(each, name, row) for each in this], row.form)
+    full = rows_of(found["mnist, everything"])
+    header = full.pop("")
+    assert header[:2] == ["as in the naive method", "generated"] and len(header) == 5
+    assert list(full) == [row.title for row in report.ROWS]
+    for title, cells in full.items():
+        row = rows[title]
+        columns = (naive, "generated"), *((this, name) for name in report.COLUMNS)
+        for (reports, name), cell in zip(columns, cells, strict=True):
+            assert cell == expected_cell([number(each, name, row) for each in reports], row.form)
+    models = rows_of(found["fashion_mnist, the models"])
+    assert models.pop("") == ["generated"]
+    for row in report.RUN_ROWS:
+        expected = expected_cell([each["run"][row.key] for each in fashion], row.form)
+        assert models[row.title] == [expected]
+
+
+def test_soft_labels_have_a_table_of_their_own(tmp_path):
+    write_reports(tmp_path, "mnist", "this", (0, 1), 0.5)
+    assert not any("soft" in title for title in tables.readme_tables(tmp_path))
+    soft = write_reports(tmp_path, "mnist", "soft", (0, 1), 0.3)
+    rows = rows_of(tables.readme_tables(tmp_path)["mnist, --soft-labels"])
+    (row,) = [row for row in report.ROWS if row.key == "accuracy"]
+    expected = [
+        expected_cell([number(each, name, row) for each in soft], report.PERCENT)
+        for name in ("generated", "real")
+    ]
+    assert rows == {"": ["generated", "real, same filter"], "trained on them: accuracy": expected}
+
+
+def test_seconds_and_memory_stand_beside_each_other(tmp_path):
+    write_reports(tmp_path, "mnist", "this", (0, 1, 2), 0.5)
+    write_reports(tmp_path, "fashion_mnist", "this", (1, 2), 0.5)
+    *_, last = tables.readme_tables(tmp_path).values()
+    seconds = rows_of(last)
+    assert seconds[""] == ["mnist", "fashion_mnist"]
+    assert seconds["generating"] == ["2.0 ± 2.0", "3.0 ± 1.4"]
+    assert seconds["total"] == ["60.0 ± 0.0"] * 2
+    assert seconds["peak memory, GB"] == ["2.0 ± 1.0", "2.5 ± 0.7"]
+
+
+def test_a_row_without_numbers_is_left_out(tmp_path):
+    for values in write_reports(tmp_path, "mnist", "this", (0, 1), 0.5):
+        seed = round(values["peak_memory_gb"]) - 1
+        for name in report.COLUMNS:
+            del values["sets"][name]["varied"]["frechet"]
+        del values["sets"]["real"]["varied"]["recall"]
+        outputs.write_json(tmp_path / f"mnist-this-{seed}.json", values)
+    full = rows_of(tables.readme_tables(tmp_path)["mnist, everything"])
+    titles = {row.key: row.title for row in report.ROWS}
+    assert titles["frechet"] not in full
+    assert full[titles["recall"]][1] == "" and full[titles["recall"]][0] != ""
+
+
+def run_script(folder):
+    command = [sys.executable, "-m", "benchmarks.tables", folder]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def test_the_script_prints_all_tables(tmp_path):
+    write_reports(tmp_path, "mnist", "this", (0, 1, 2), 0.5)
+    done = run_script(tmp_path)
+    assert done.returncode == 0, done.stderr
+    for title, markdown in tables.readme_tables(tmp_path).items():
+        assert title in done.stdout and markdown in done.stdout
+
+
+def test_a_folder_without_reports_is_a_sentence(tmp_path):
+    done = run_script(tmp_path)
+    assert done.returncode == 2 and "run make table first" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b'"dataset"',
+        b"{}",
+        b"\xff\xfe",
+        b'{"dataset": "fashion_mnist", "seconds": {}}',
+        b'{"dataset": "mnist", "seconds": 5}',
+        b'{"dataset": "mnist", "seconds": {"total": 1.0',
+    ],
+)
+def test_a_damaged_report_is_a_sentence(tmp_path, content):
+    write_reports(tmp_path, "mnist", "this", (0, 1), 0.5)
+    (tmp_path / "mnist-this-2.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"mnist-this-2\.json"):
+        tables.readme_tables(tmp_path)
+
+
+def test_one_seed_has_no_deviation(tmp_path):
+    write_reports(tmp_path, "mnist", "this", (0,), 0.5)
+    found = tables.readme_tables(tmp_path)
+    assert "±" not in "".join(found.values())
+    assert rows_of(found["mnist, everything"])[report.ROWS[0].title][0] == "50.00 %"
+
+
+def test_only_reports_of_another_kind_are_a_sentence_too(tmp_path):
+    write_reports(tmp_path, "mnist", "naive", (0, 1), 0.5)
+    with pytest.raises(UserError):
+        tables.readme_tables(tmp_path)
+
+
+def test_reports_with_other_stages_leave_a_gap(tmp_path):
+    (first,) = write_reports(tmp_path, "mnist", "this", (0,), 0.5)
+    write_reports(tmp_path, "fashion_mnist", "this", (0,), 0.5)
+    first["seconds"] = {"training the referee": 12.0} | first["seconds"]
+    outputs.write_json(tmp_path / "mnist-this-0.json", first)
+    *_, last = tables.readme_tables(tmp_path).values()
+    assert rows_of(last)["training the referee"] == ["12.0", ""]
+    assert rows_of(last)["total"] == ["60.0", "60.0"]
