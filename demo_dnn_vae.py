@@ -54,6 +54,7 @@ def check_before_training(options, data, out):
     Raises UserError now rather than after minutes of training.
     """
     datasets.check_enough(data, minimum=1000)
+    datasets.check_classes(data)
     files = options.report, options.save_images, options.save
     outputs.check_outputs(out, files, [data.path, options.load])
     saved = saving.read_save(options.load) if options.load else None
@@ -123,6 +124,7 @@ def main(words=None):
             accept.threshold,
             (accept.temperature, temperatures["temperature_real_images"]),
             options.soft_labels,
+            say=partial(print, flush=True),
         )
         sets, words = answers.sets, reference.test_labels
         run = temperatures | trained.describe(

@@ -111,8 +111,9 @@ def test_own_file_is_read_as_stored(tmp_path):
     arrays = small_arrays()
     data = datasets.load_dataset(saved(tmp_path / "own.npz", **arrays))
     assert data.name == "own" and data.class_names == ("0", "1", "2") and not data.bundled
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(getattr(data, name), array)
+    found = (*data.train, *data.test)
+    for name, array in zip(("x_train", "y_train", "x_test", "y_test"), found, strict=True):
+        np.testing.assert_array_equal(array, arrays[name])
 
 
 @pytest.mark.parametrize(
@@ -191,6 +192,15 @@ def test_too_few_training_images(tmp_path):
     datasets.check_enough(data, 12)
     with pytest.raises(DataError, match=r"few\.npz.* 12 images.* 13"):
         datasets.check_enough(data, 13)
+
+
+def test_one_class_is_enough_for_a_vae_and_not_for_a_classifier(tmp_path):
+    arrays = small_arrays()
+    arrays["y_train"][:] = arrays["y_test"][:] = 0
+    data = datasets.load_dataset(saved(tmp_path / "one.npz", **arrays))
+    assert data.classes == 1
+    with pytest.raises(DataError, match=r"one\.npz.* one class only"):
+        datasets.check_classes(data)
 
 
 @pytest.mark.parametrize("n, classes", [(1000, 10), (999, 7), (4, 2), (5, 2)])

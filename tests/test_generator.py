@@ -1,7 +1,10 @@
 """A generator out of a save, by hand."""
 
+import re
+
 import numpy as np
 import pytest
+from conftest import ROOT
 
 import models
 from trust import priors, saving, training
@@ -47,6 +50,20 @@ def test_a_save_draws_the_same_images(generator, tmp_path):
     saving.save_models(tmp_path / "models.npz", settings, {"vae": generator.vae}, generator.prior)
     again = load_generator(tmp_path / "models.npz")
     np.testing.assert_array_equal(again.sample(5, RNG(4)), generator.sample(5, RNG(4)))
+
+
+def test_the_readmes_lines_draw_from_a_save(generator, tmp_path, monkeypatch):
+    code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (lines,) = [block for block in code if "load_generator" in block]
+    mixture = generator.prior
+    mixture.labels = np.array([3, 1, 1])
+    settings = saving.Settings("digits", "ab", tuple("0123"), latent_dim=2)
+    saving.save_models(tmp_path / "models.npz", settings, {"vae": generator.vae}, mixture)
+    monkeypatch.chdir(tmp_path)
+    values = {}
+    exec(lines, values)
+    images = values["images"]
+    assert images.shape == (100, 28, 28) and 0 <= images.min() < images.max() <= 1
 
 
 def test_the_prior_is_the_mixture_of_the_codes_narrowed(generator):

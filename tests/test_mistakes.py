@@ -147,7 +147,7 @@ BAD_DATA = {
     "label beyond int64": (label(2**64 - 1, dtype=np.uint64), "no 10"),
     "test label beyond int64": (label(2**64 - 1, "y_test", np.uint64), "y_test has label 184467"),
     "vast test label": (label(1e300, "y_test", float), "y_test has label 1e+300"),
-    "one class": (data(y_train=np.zeros(1500, int)), "one class only"),
+    "one class": (data(y_train=np.zeros(1500, int), y_test=np.zeros(20, int)), "one class only"),
     "one-hot labels": (data(y_train=np.eye(10)[np.arange(1500) % 10]), "must be (n,)"),
     "unknown test label": (label(10, "y_test"), "y_test has label 10"),
     "label missing": (data(y_train=np.arange(1499) % 10), "1500 images, but y_train has 1499"),

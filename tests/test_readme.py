@@ -35,10 +35,6 @@ def test_the_prose_has_numbers_that_the_tables_have():
     assert [number for number in numbers if f" {number}%" not in tables] == []
 
 
-def test_the_page_is_short():
-    assert len(README.splitlines()) < 200
-
-
 def test_every_figure_and_page_is_there():
     paths = re.findall(r"\]\((?!http)([^)#]+)\)", README)
     assert len(paths) > 9

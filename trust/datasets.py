@@ -133,6 +133,14 @@ def check_enough(dataset, minimum):
         )
 
 
+def check_classes(dataset):
+    """Raises DataError where there is nothing to tell apart."""
+    if dataset.classes < 2:
+        raise DataError(
+            f"{dataset.path!r}: y_train has one class only, but a classifier needs at least two"
+        )
+
+
 def split(dataset, how, seed):
     """The training images as a Split, of which every sixth of each class is held out.
 
@@ -261,8 +269,6 @@ def _check_together(x_train, y_train, x_test, y_test):
                 f"x_{part} has {len(images)} images, but y_{part} has {len(labels)} labels"
             )
     present = np.unique(y_train)
-    if len(present) < 2:
-        raise DataError("y_train has one class only, but a classifier needs at least two")
     gaps = np.flatnonzero(present != np.arange(len(present)))
     if gaps.size:
         raise DataError(

@@ -207,22 +207,24 @@ class Answers(NamedTuple):
     sample_labels: np.ndarray
 
 
-def examine_all(selection, controls, held_out, reference, threshold, temperatures, soft) -> Answers:
+def examine_all(
+    selection, controls, held_out, reference, threshold, temperatures, soft, say=print
+) -> Answers:
     """Every question of the accepted images, of real ones as many of each class, of the controls.
 
     selection: a Selection.  controls: Controls.  held_out: Labelled.  temperatures: the one in use
     and that of real images.  soft: whether what learns from images that passed is told the
-    probabilities.
+    probabilities.  say: called with a line for each set that is about to be examined.
     """
     accepted, real, unfiltered = cut_alike(
         selection.accepted, controls.held_out.strong(threshold), held_out
     )
-    examined = {
-        name: examine(
-            images.images, images.labels, images.soft_labels if soft else images.labels, reference
-        )
-        for name, images in (("generated", accepted), ("real", real))
-    }
+    examined = {}
+    for name, images in (("generated", accepted), ("real", real)):
+        say(f"  {len(images.labels):,} {name} images: right, varied, new, useful?")
+        told = images.soft_labels if soft else images.labels
+        examined[name] = examine(images.images, images.labels, told, reference)
+    say("  reconstructions and planted copies: new?")
     rng = np.random.default_rng(reference.seed)
     copies = new.plant_copies(accepted.images, accepted.labels, *reference.seen, rng)
     blurred = controls.reconstructed.strong(threshold)
@@ -230,6 +232,7 @@ def examine_all(selection, controls, held_out, reference, threshold, temperature
         "reconstructed": examine_newness(blurred.images, blurred.labels, reference),
         "planted": examine_newness(copies, accepted.labels, reference),
     }
+    say("  all that went through the filter: right?")
     counts = np.bincount(accepted.labels, minlength=reference.classes)
     through, sample_labels = examine_filter(
         selection, controls, reference, threshold, temperatures, counts
@@ -242,6 +245,7 @@ def examine_all(selection, controls, held_out, reference, threshold, temperature
     sets["real"]["right"] = through["real"]["right"]
     sets["reconstructed"] = through["reconstructed"] | {"new": newness["reconstructed"][0]}
     sets["planted"] = {"new": newness["planted"][0]}
+    say("  as many real images without the filter: useful?")
     accuracy = accuracy_after_training(
         *unfiltered, reference.test, reference.classes, reference.seed
     )
