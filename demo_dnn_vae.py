@@ -81,7 +81,7 @@ def main(words=None):
     split = datasets.split(data, settings.split, settings.seed)
 
     if saved:
-        networks = trained.load(saved, data, clock)
+        networks = trained.load(saved, data, split, clock)
     else:
         networks = trained.train(data, split, settings, options.save, clock)
     normal = Generator(networks.vae, priors.StandardNormal(settings.latent_dim))

@@ -1,10 +1,13 @@
 import json
 import shutil
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import ROOT
 
 from trust import datasets, referee, saving
 from trust.training import make_reproducible
@@ -225,3 +228,44 @@ def test_the_command_trains_a_referee_and_keeps_the_other(tmp_path, monkeypatch,
     accuracy = np.mean(found == small.test.labels)
     assert accuracy == records["mnist"]["test_accuracy"]
     assert f"{accuracy:.2%}" in capsys.readouterr().out
+
+
+ON_TWO_DEVICES = """
+import sys
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+from trust import referee, training
+
+used = []
+
+
+def every_device():
+    used.append(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+    return used[-1].scope()
+
+
+referee.every_device = every_device
+training.make_reproducible(0)
+arrays = np.load(sys.argv[1])
+network = referee.build_referee(3)
+referee.train_referee(network, arrays["images"], arrays["labels"], 4, 0)
+assert used[0].num_replicas_in_sync == 2
+labels, features = referee.judge(network, arrays["images"])
+assert features.shape == (len(labels), 128)
+print("right:", np.mean(labels == arrays["labels"]))
+"""
+
+
+def test_the_referee_learns_on_two_devices(tmp_path):
+    """In a process of its own: its devices are settled before TensorFlow starts."""
+    images, labels = bars(600, seed=1)
+    np.savez(tmp_path / "bars.npz", images=images, labels=labels)
+    command = [sys.executable, "-c", ON_TWO_DEVICES, tmp_path / "bars.npz"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split("right:")[1]) > 0.9
+    assert done.stdout.count("18/18") >= 4  # a quarter of 128 at a time, in each of four passes

@@ -19,6 +19,7 @@ from trust import cli, datasets, fast, outputs, saving
 from trust.training import (
     OneCycle,
     as_pixels,
+    every_device,
     in_batches,
     make_reproducible,
     progress,
@@ -97,6 +98,7 @@ def train_referee(network, images, labels, epochs, seed, mirror=False):
     """Trains a network of build_referee on augmented images.
 
     images: (n, 28, 28) uint8.  labels: (n,) integer.  mirror: as in augment().
+    On several devices each takes its share of a batch, so the passes are as many.
     """
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images), seed)
     size = BATCH if len(images) >= SMALL_SET else BATCH // 4
@@ -109,9 +111,11 @@ def train_referee(network, images, labels, epochs, seed, mirror=False):
         return augment(as_pixels(batch[0]), noise, mirror), batch[1]
 
     augmented = tf.data.Dataset.zip(batches, seeds).map(prepare, num_parallel_calls=2)
-    # A model of the same layers has the optimizer, which then is not saved with the weights.
-    with network.distribute_strategy.scope():
-        trainee = keras.Model(network.inputs, network.outputs[0], name=network.name)
+    # A twin on every device learns: a model spread over devices would judge each image twice.
+    with every_device():
+        twin = keras.models.clone_model(network)
+        twin.set_weights(network.get_weights())
+        trainee = keras.Model(twin.inputs, twin.outputs[0], name=network.name)
         trainee.compile(
             keras.optimizers.SGD(
                 OneCycle(PEAK_RATE * (size / BATCH) ** 0.5, epochs * len(batches), warmup=0.1),
@@ -124,6 +128,7 @@ def train_referee(network, images, labels, epochs, seed, mirror=False):
         )
     batches = fast.without_autotune(augmented.prefetch(2))
     trainee.fit(batches, epochs=epochs, shuffle=False, verbose=progress())
+    network.set_weights(twin.get_weights())
 
 
 def epochs_for(count):

@@ -20,20 +20,21 @@ class Trained(NamedTuple):
     referee: keras.Model
 
 
-def load(saved: saving.Saved, data: Dataset, clock: Clock) -> Trained:
+def load(saved: saving.Saved, data: Dataset, split: Split, clock: Clock) -> Trained:
     """What a save holds; a referee that it does not hold is trained.
 
     Raises SavedModelsError where the weights are of other networks.
     """
-    vae = models.build_vae(saved.settings.latent_dim)
-    classifier, judge = models.build_classifier(data.classes), new_referee(data)
+    settings = saved.settings
+    vae = training.new_vae(settings.latent_dim, len(split.vae.images), settings.seed)
+    classifier, judge = training.new_classifier(data.classes), new_referee(data)
     networks = {"vae": vae, "classifier": classifier}
     if "referee" in saved.weights:
         networks["referee"] = judge
     for name, network in networks.items():
         saving.fill(network, saved.weights.get(name, []))
     if "referee" not in networks and not data.bundled:
-        train_referee(judge, data, saved.settings.seed, clock)
+        train_referee(judge, data, settings.seed, clock)
     return Trained(vae, saved.mixture, classifier, judge)
 
 
