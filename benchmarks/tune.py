@@ -16,7 +16,7 @@ from trust import cli, datasets, saving
 with cli.quiet_tensorflow():
     from trust import priors, referee, right, selection, training, varied
 
-GENERATED, THRESHOLD = 20_000, 0.95
+THRESHOLD = 0.95
 
 
 def halves(labelled, seed):
@@ -54,6 +54,7 @@ def main():
     add("--most-sharpness", type=float, nargs="+", help="else what the number of images allows")
     add("--components", type=int, nargs="+", default=[priors.COMPONENTS])
     add("--narrowing", type=float, nargs="+", default=[priors.NARROWING])
+    add("--draws", type=cli.positive_int, default=20_000, help="images drawn from each mixture")
     add("--seed", type=int, default=0)
     given = parser.parse_args()
     data = datasets.load_dataset(given.dataset)
@@ -90,7 +91,7 @@ def main():
             print(f"{latent_dim=} {epochs=} {rate=} {sharpest=:.1f} {components=}")
             print(f"    seconds: training {trained:.1f}, mixture {fitted:.1f}", flush=True)
             for narrowing in given.narrowing:
-                z = mixture.narrowed(narrowing).sample(GENERATED, rng)
+                z = mixture.narrowed(narrowing).sample(given.draws, rng)
                 drawn = accept.classify(training.decode(vae, z))
                 alike = selection.cut_alike(drawn.strong(THRESHOLD), real.strong(THRESHOLD))
                 for name, every, strong in zip(

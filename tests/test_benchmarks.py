@@ -76,11 +76,9 @@ def test_the_whole_jobs_are_timed(monkeypatch, capsys):
     )
 
 
-@pytest.mark.parametrize("flags, epochs", [(["--arch=dense"], 3), (["--arch=default"], 1)])
-def test_our_side_of_the_race_runs(small_npz, flags, epochs):
-    printed = run("keras_vae", small_npz, *flags)
-    spent = [float(seconds) for seconds in re.findall(r"epoch \d: ([\d.]+) s", printed)]
-    assert len(spent) == epochs and spent == sorted(spent)
+def test_our_networks_run_for_the_race_to_quality(small_npz):
+    printed = run("keras_vae", small_npz, "--arch=default", "--epochs=1")
+    assert float(re.fullmatch(r"epoch 1: ([\d.]+) s", printed.splitlines()[0])[1]) > 0
     assert 100 < float(re.findall(r"([\d.]+) nats", printed)[0]) < 400
 
 
@@ -129,7 +127,8 @@ def test_the_halves_of_the_held_out_images_share_none():
 
 
 def test_settings_are_compared_with_held_out_images():
-    printed = run("tune", "--images=4000", "--epochs=1", "--latent-dim=4", "--components=20")
+    flags = "--epochs=1", "--latent-dim=4", "--components=20", "--draws=4000"
+    printed = run("tune", "--images=4000", *flags)
     assert "latent_dim=4 epochs=1" in printed
     lines = [line for line in printed.splitlines() if "frechet" in line]
     assert [line.split(":")[0].strip() for line in lines] == ["narrowing=0.94", "real"]
