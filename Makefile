@@ -31,8 +31,8 @@ table: .venv/installed  ## all results tables, three seeds: ten minutes
 naive: .venv/installed  ## reports on the naive method for them: ten minutes
 	.venv/bin/python demo_dnn_vae.py --out results/imgs --save results/models.npz
 	for seed in $(SEEDS); do \
-	  .venv/bin/python benchmarks/naive.py --seed $$seed --out results/naive.npz || exit 1; \
-	  PYTHONPATH=. .venv/bin/python benchmarks/examine.py results/naive.npz --load results/models.npz \
+	  .venv/bin/python -m benchmarks.naive --seed $$seed --out results/naive.npz || exit 1; \
+	  .venv/bin/python -m benchmarks.examine results/naive.npz --load results/models.npz \
 	    --report $(REPORTS)/mnist-naive-$$seed.json || exit 1; \
 	done
 	$(MAKE) page

@@ -1,72 +1,92 @@
 """Ask of any images what demo_dnn_vae.py asks of its own, with its referee and its filter's rivals.
 
 python demo_dnn_vae.py --save models.npz
-python benchmarks/naive.py --out naive.npz
-PYTHONPATH=. python benchmarks/examine.py naive.npz --load models.npz --report naive.json
+python -m benchmarks.naive --out naive.npz
+python -m benchmarks.examine naive.npz --load models.npz --report naive.json
 
-FILE: an .npz with images (n, 28, 28) float32 in [0, 1], labels (n,), confidence (n,), and drawn,
-how many images they were selected from.
+FILE: an .npz with images (n, 28, 28), float32 in [0, 1] or uint8, labels (n,), drawn, how many
+images they were selected from, and seed, by which they were drawn.
 """
 
 import numpy as np
 
-import demo_dnn_vae as demo
-from trust import cli, datasets, outputs, report, selection
+from trust import cli, datasets, outputs, report, saving
+
+THRESHOLD = 0.95
+
+
+def read_images(path, classes):
+    """What the file holds: a Labelled, how many images were drawn, and the seed."""
+    try:
+        with np.load(path) as file:
+            images, labels, drawn, seed = (
+                file[name] for name in ("images", "labels", "drawn", "seed")
+            )
+    except (OSError, KeyError, ValueError) as error:
+        raise cli.UserError(f"{path!r} does not hold images, labels, drawn and seed") from error
+    known = labels.dtype.kind in "iu" and ((labels >= 0) & (labels < classes)).all()
+    if not known or images.shape != (*labels.shape, 28, 28) or not len(images):
+        raise cli.UserError(
+            f"{path!r}: images must be (n, 28, 28) and labels (n,) whole numbers below {classes}"
+        )
+    return datasets.Labelled(images, labels.astype(np.int64)), int(drawn), int(seed)
 
 
 def main():
     parser = cli.Parser(description="Ask of any images what demo_dnn_vae.py asks of its own.")
-    parser.add_argument(
-        "file", type=cli.path, help="the images, as benchmarks/naive.py writes them"
-    )
-    parser.add_argument("--dataset", type=cli.path, default="mnist")
-    parser.add_argument("--load", metavar="FILE", type=cli.path, required=True)
-    parser.add_argument("--report", metavar="FILE", type=cli.path)
+    add = parser.add_argument
+    add("file", type=cli.path, help="the images, as benchmarks.naive writes them")
+    add("--dataset", type=cli.path, default="mnist")
+    add("--load", metavar="FILE", type=cli.path, required=True)
+    add("--report", metavar="FILE", type=cli.path)
     given = parser.parse_args()
-    with np.load(given.file) as file:
-        images, labels, confidence, drawn, seed = (
-            file[name] for name in ("images", "labels", "confidence", "drawn", "seed")
-        )
-    arguments = demo.parse_arguments(["--dataset", given.dataset, "--load", given.load])
-    arguments.per_class = 1
-    data = datasets.load_dataset(arguments.dataset)
-    settings, saved = demo.check_before_training(arguments, data)
+    data = datasets.load_dataset(given.dataset)
+    images, drawn, seed = read_images(given.file, data.classes)
+    saved = saving.read_save(given.load)
+    settings = saving.settle({}, data, saved.settings, given.load)
     clock = cli.Clock()
-    demo.import_tensorflow()
-    rng = np.random.default_rng(arguments.seed)
-    sets = datasets.split(data, arguments.split, arguments.seed)
-    networks = demo.build_networks(arguments, data, sets)
-    mixture = demo.load(saved, networks)
-    temperature = demo.fit_temperatures(arguments, sets, networks, rng)["temperature"]
-    _, filtered = demo.generate(arguments, data, sets, networks, mixture, temperature, rng)
+    with clock("importing TensorFlow"), cli.quiet_tensorflow():
+        from trust import examination, selection, trained, training
+        from trust.generator import Generator
+    training.make_reproducible(settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    split = datasets.split(data, settings.split, settings.seed)
+    networks = trained.load(saved, data, clock)
+    generator = Generator(networks.vae, networks.mixture)
 
     with clock("examining"):
-        none = np.empty((len(labels), 0))
-        theirs = selection.Classified(images, labels, confidence, none, none)
-        filtered = filtered._replace(accepted=theirs)
-        strong = (
-            images.strong(arguments.threshold)
-            for images in (filtered.test, filtered.held_out_reconstructed)
+        held_out = split.held_out
+        reconstructed = generator.reconstruct(held_out.images, rng)
+        accept, _ = selection.fit_filter(networks.classifier, held_out, reconstructed, THRESHOLD)
+        reference = examination.build_reference(
+            data,
+            split.vae,
+            networks.referee,
+            accept.classify(data.test.images).strong(THRESHOLD),
+            # Not those that the temperature was fitted on, as in demo_dnn_vae.py.
+            accept.classify(generator.reconstruct(held_out.images, rng)).strong(THRESHOLD),
+            settings.seed,
         )
-        reference = demo.examination.build_reference(
-            data, sets.vae, networks["referee"], *strong, arguments.seed
-        )
-        _, metrics, _ = demo.examine_sets(arguments, sets, filtered, reference)
-        counts = np.bincount(labels, minlength=data.classes)
-        metrics["generated"] |= {
-            "strong_rate": len(labels) / int(drawn),
-            "class_balance": counts.min() / counts.max(),
-        }
-    values = {"class_counts_strong": counts} | clock.resources()
-    values |= report.flatten(
-        {name: {} for name in report.SETS} | {"generated": metrics["generated"]}, {}
-    )
+        # As many of each class as demo_dnn_vae.py could examine, so that both are held alike.
+        real = accept.classify(held_out.images).strong(THRESHOLD)
+        alike, *_ = selection.cut_alike(images, real, held_out)
+        answers = examination.examine(*alike, alike.labels, reference).answers()
+        counts = np.bincount(images.labels, minlength=data.classes)
+        answers["right"]["strong_rate"] = len(images.labels) / drawn
+        answers["balanced"]["class_balance"] = counts.min() / counts.max()
     for row in report.ROWS:
-        print(f"{row.title:44}{report.show(values.get(row.key), row.form):>14}")
+        number = report.show(answers[row.question].get(row.key), row.form)
+        print(f"{row.title:44}{number:>14}")
     if given.report:
-        origin = report.origin(arguments, vars(settings))
-        flags = {"file": given.file, "load": given.load, "seed": int(seed)}
-        outputs.write_json(given.report, origin | {"flags": flags} | values)
+        examined = np.bincount(alike.labels, minlength=data.classes)
+        values = report.origin(settings, {}) | {
+            # The seed of the images, not that of the models that examine them.
+            "settings": {"file": given.file, "load": given.load, "seed": seed},
+            "sets": {"generated": answers},
+            "classes": report.by_class(data.class_names, {"strong": counts, "examined": examined}),
+            **clock.resources(),
+        }
+        outputs.write_json(given.report, values)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The peers' dense network in this project's VAE, trained and timed as torch_vae.py is.
 
-PYTHONPATH=. python benchmarks/keras_vae.py data/mnist.npz
+python -m benchmarks.keras_vae data/mnist.npz
 
 Prints, an epoch a line: seconds of training so far; then the test negative ELBO in nats per image.
 --arch default: the networks of this project instead, at weight 1 and with its schedule, timed as a

@@ -1,6 +1,6 @@
 """The test likelihood of the VAE trained on the negative ELBO itself, by importance samples.
 
-PYTHONPATH=. python benchmarks/likelihood.py --dataset mnist --seed 0
+python -m benchmarks.likelihood --dataset mnist --seed 0
 
 The network, latents, epochs and learning rate are those of demo_dnn_vae.py, the weight of the
 reconstruction is 1, and all training images are learned from: the number to hold beside published
@@ -11,10 +11,10 @@ import math
 
 import numpy as np
 
-import demo_dnn_vae as demo
-from trust import cli, datasets, priors
+from trust import cli, datasets, saving
 
-IMAGES = 1000
+with cli.quiet_tensorflow():
+    from trust import priors, training
 
 
 def negative_log_likelihood(vae, prior, images, samples, rng):
@@ -22,7 +22,6 @@ def negative_log_likelihood(vae, prior, images, samples, rng):
 
     Importance samples of z from q(z|x): Burda, Grosse & Salakhutdinov 2016, eq. 8.
     """
-    training = demo.training
     nats = np.empty(len(images))
     for row, image in enumerate(images):
         z_mean, z_log_var = training.encode(vae, image[None])
@@ -37,34 +36,32 @@ def negative_log_likelihood(vae, prior, images, samples, rng):
 
 def main():
     parser = cli.Parser(description="Estimate the test likelihood of the VAE trained at weight 1.")
-    defaults = demo.TRAINING
+    defaults = saving.DEFAULTS
     add = parser.add_argument
-    add("--dataset", choices=list(datasets.BUNDLED), default="mnist")
+    add("--dataset", type=cli.path, default="mnist")
     add("--latent-dim", type=cli.positive_int, default=defaults["latent_dim"])
     add("--epochs", type=cli.positive_int, default=defaults["epochs"])
     add("--learning-rate", type=cli.positive_float, default=defaults["learning_rate"])
     add("--samples", type=cli.positive_int, default=500, help="of z for each image")
+    add("--images", type=cli.positive_int, default=1000, help="test images with samples, at most")
     add("--seed", type=cli.seed, default=0)
     given = parser.parse_args()
     data = datasets.load_dataset(given.dataset)
-    demo.import_tensorflow()
-    training = demo.training
     training.make_reproducible(given.seed)
     vae = training.new_vae(given.latent_dim, len(data.train.images), given.seed, most_sharpness=1.0)
     training.train_vae(vae, data.train.images, given.epochs, given.learning_rate, given.seed)
     mixture = priors.fit_mixture(
         *training.encode(vae, data.train.images), data.train.labels, given.seed
     )
-    every_tenth = data.test.images[
-        :: len(data.test.images) // IMAGES
-    ]  # the first half of MNIST is easier
+    # Evenly spread: the first half of MNIST's test set is easier.
+    spread = data.test.images[:: math.ceil(len(data.test.images) / given.images)]
     for name, prior in (
         ("N(0, I)", priors.StandardNormal(given.latent_dim)),
         ("fitted mixture", mixture),
     ):
         rng = np.random.default_rng(given.seed)
         bound = training.negative_elbo(vae, prior, data.test.images, rng)
-        nats = negative_log_likelihood(vae, prior, every_tenth, given.samples, rng)
+        nats = negative_log_likelihood(vae, prior, spread, given.samples, rng)
         error = nats.std(ddof=1) / math.sqrt(len(nats))
         print(
             f"prior {name}: negative ELBO {bound:.2f}, -log p(x) at most {nats.mean():.2f} "

@@ -1,9 +1,9 @@
 """The naive method, as such a demo is usually written: what this project is measured against.
 
-python benchmarks/naive.py --out naive.npz
+python -m benchmarks.naive --out naive.npz
 
 A convolutional VAE with two latents, a dense classifier, latents from N(0, I), raw softmax.
-Prints its seconds and writes the strong images, which benchmarks/examine.py asks the same
+Prints its seconds and writes the strong images, which benchmarks.examine asks the same
 questions as demo_dnn_vae.py asks of its own.
 """
 
@@ -73,6 +73,7 @@ class VAE(keras.Model):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", choices=["mnist", "fashion_mnist"], default="mnist")
+    parser.add_argument("--images", type=int, help="learn from the first so many only")
     parser.add_argument("--epochs", type=int, default=10, help="of the VAE")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="naive.npz", help="the strong images, as .npz")
@@ -80,8 +81,8 @@ def main():
     start = time.perf_counter()
     keras.utils.set_random_seed(arguments.seed)
     with np.load(DATA / f"{arguments.dataset}.npz") as data:
-        x_train = np.expand_dims(data["x_train"], -1).astype("float32") / 255
-        y_train = data["y_train"]
+        x_train = np.expand_dims(data["x_train"][: arguments.images], -1).astype("float32") / 255
+        y_train = data["y_train"][: arguments.images]
 
     classifier = keras.Sequential(
         [

@@ -1,11 +1,11 @@
 """Races against the naive method, PyTorch and JAX, in pairs: medians and ranges.
 
-python benchmarks/race.py --peer-python ~/peers/bin/python
+python -m benchmarks.race --peer-python ~/peers/bin/python
 
 --peer-python: a Python with what torch_vae.py and jax_vae.py name. Run it on an idle machine.
 Those that race take turns, each in a process of its own, so that all meet the same weather.
 
-job: the seconds of the whole naive method (naive.py), and of the whole main script.
+job: the seconds of the whole naive method (benchmarks.naive), and of the whole main script.
 dense: one dense VAE at batch 256, by PyTorch, torch.compile, JAX, and this project's VAE in Keras;
 seconds per epoch are the median of all epochs but the first, in which each compiles or warms up.
 The matmul rate is what the machine can do: the best of 20 products of 2048 x 2048 float32 matrices
@@ -16,7 +16,6 @@ learning rate of 1e-3) ends with.
 """
 
 import argparse
-import os
 import re
 import subprocess
 import sys
@@ -26,13 +25,14 @@ from pathlib import Path
 
 import numpy as np
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 IMAGES, BATCH, LATENT_DIM = 60_000, 256, 20
 PEERS = {
-    "PyTorch": ["torch_vae.py"],
-    "torch.compile": ["torch_vae.py", "--compile"],
-    "JAX": ["jax_vae.py"],
+    "PyTorch": ["benchmarks/torch_vae.py"],
+    "torch.compile": ["benchmarks/torch_vae.py", "--compile"],
+    "JAX": ["benchmarks/jax_vae.py"],
 }
+OURS = ["-m", "benchmarks.keras_vae"]
 FIRST_LAYER = 784 * 400
 OTHER_LAYERS = 400 * 2 * LATENT_DIM + LATENT_DIM * 400 + 400 * 784
 # A product and a sum for each weight and image: forwards and for the gradients of weights and
@@ -40,20 +40,18 @@ OTHER_LAYERS = 400 * 2 * LATENT_DIM + LATENT_DIM * 400 + 400 * 784
 DENSE_FLOPS = 2 * (2 * FIRST_LAYER + 3 * OTHER_LAYERS) * (IMAGES // BATCH * BATCH)
 
 
-def call(python, script, *flags):
-    """Runs a script; returns what it printed."""
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
-    command = [python, script, *flags]
-    process = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+def call(python, *words):
+    """Runs Python in the root of the repository; returns what it printed."""
+    process = subprocess.run([python, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if process.returncode:
-        sys.exit(f"{script.name} failed: does {python} have what it imports?")
+        sys.exit(f"{' '.join(words)} failed: does {python} have what it imports?")
     return process.stdout
 
 
-def train(python, script, *flags, **options):
+def train(python, *words, **options):
     """The seconds that every epoch of training took, and the test nats at its end."""
     options = [f"--{name}={value}" for name, value in options.items()]
-    printed = call(python, HERE / script, HERE.parent / "data" / "mnist.npz", *flags, *options)
+    printed = call(python, *words, *options, "data/mnist.npz")
     ends = [float(seconds) for seconds in re.findall(r"([\d.]+) s\b", printed)]
     nats = float(re.findall(r"([\d.]+) nats", printed)[-1])
     return np.diff(ends, prepend=0.0), nats
@@ -82,8 +80,8 @@ def race_job(arguments):
     ratios = []
     with tempfile.TemporaryDirectory() as folder:
         jobs = [
-            (HERE / "naive.py", "--out", f"{folder}/naive.npz"),
-            (HERE.parent / "demo_dnn_vae.py", "--out", folder),
+            ("-m", "benchmarks.naive", "--out", f"{folder}/naive.npz"),
+            ("demo_dnn_vae.py", "--out", folder),
         ]
         for _ in range(arguments.pairs):
             seconds = []
@@ -104,7 +102,7 @@ def race_dense(arguments):
     ratios, shares = {name: [] for name in PEERS}, []
     for _ in range(arguments.pairs):
         rate = matmul_rate()
-        ours = np.median(train(sys.executable, "keras_vae.py", **options)[0][1:])
+        ours = np.median(train(sys.executable, *OURS, **options)[0][1:])
         shares.append(DENSE_FLOPS / ours / rate)
         line = f"dense: ours {ours:.2f} s an epoch, matmul {rate / 1e9:.0f} GFLOP/s"
         for name, script in PEERS.items():
@@ -122,7 +120,7 @@ def race_to_quality(arguments):
     ratios = {name: [] for name in PEERS}
     options = {"arch": "default", "epochs": arguments.quality_epochs}
     for _ in range(arguments.pairs):
-        ours, nats = train(sys.executable, "keras_vae.py", **options)
+        ours, nats = train(sys.executable, *OURS, **options)
         line = f"quality: ours {ours.sum():.1f} s to {nats:.2f} nats"
         for name, script in PEERS.items():
             theirs, aim = train(arguments.peer_python, *script, batch=128, epochs=10)

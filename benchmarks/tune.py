@@ -1,9 +1,9 @@
 """What the choices of demo_dnn_vae.py were made by: held-out training images, never test images.
 
-PYTHONPATH=. python benchmarks/tune.py --dataset fashion_mnist --latent-dim 24 48 64
+python -m benchmarks.tune --dataset fashion_mnist --latent-dim 24 48 64
 
-Trains a VAE with each of the settings, fits the mixture, and compares strong generated images with
-strong held-out ones, class by class as many.
+Trains a VAE with each of the settings, fits the mixture, and compares strong generated images, and
+as many strong held-out ones of each class ("real"), with held-out images that are in neither.
 """
 
 import time
@@ -11,20 +11,33 @@ from functools import partial
 
 import numpy as np
 
-import demo_dnn_vae as demo
-from trust import cli, datasets, priors, right, selection, varied
+from trust import cli, datasets, saving
 
-GENERATED = 20_000
+with cli.quiet_tensorflow():
+    from trust import priors, referee, right, selection, training, varied
+
+THRESHOLD = 0.95
 
 
-def describe(every, strong, judge, held_out_features):
-    """How many pass, and how the strong images compare with held-out ones, as a line of text."""
+def halves(labelled, seed):
+    """Two Labelled that share no image, by random rows."""
+    rows = np.random.default_rng(seed).permutation(len(labelled.labels))
+    middle = len(rows) // 2
+    return labelled.take(rows[:middle]), labelled.take(rows[middle:])
+
+
+def describe(every, strong, judge, features_of_others):
+    """How many pass, and how the strong images compare with real ones, as a line of text.
+
+    every, strong: Classified.  features_of_others: (m, d) float32, of real images that are not
+    among them.
+    """
     labels, features = judge(strong.images)
     answers = {
-        "strong": every.rates(0.95)["strong_rate"],
+        "strong": every.rates(THRESHOLD)["right"]["strong_rate"],
         "agreement": right.agreement(strong.labels, labels),
-        "frechet": varied.frechet_distance(features, held_out_features),
-        **varied.variety(features[::2], held_out_features[1::2]),
+        "frechet": varied.frechet_distance(features, features_of_others),
+        **varied.variety(*map(varied.spread_rows, (features, features_of_others))),
     }
     return ", ".join(f"{key} {value:.4f}" for key, value in answers.items())
 
@@ -32,26 +45,28 @@ def describe(every, strong, judge, held_out_features):
 def main():
     parser = cli.Parser(description="Compare settings of the VAE on held-out training images.")
     add = parser.add_argument
-    add("--dataset", default="mnist", help="a bundled one, whose referee is there")
-    add("--latent-dim", type=int, nargs="+", default=[demo.TRAINING["latent_dim"]])
-    add("--epochs", type=int, nargs="+", default=[demo.TRAINING["epochs"]])
-    add("--learning-rate", type=float, nargs="+", default=[demo.TRAINING["learning_rate"]])
+    bundled = list(datasets.BUNDLED)
+    add("--dataset", choices=bundled, default="mnist", help="those whose referee is there")
+    add("--images", type=cli.positive_int, help="only so many training images")
+    add("--latent-dim", type=int, nargs="+", default=[saving.DEFAULTS["latent_dim"]])
+    add("--epochs", type=int, nargs="+", default=[saving.DEFAULTS["epochs"]])
+    add("--learning-rate", type=float, nargs="+", default=[saving.DEFAULTS["learning_rate"]])
     add("--most-sharpness", type=float, nargs="+", help="else what the number of images allows")
     add("--components", type=int, nargs="+", default=[priors.COMPONENTS])
     add("--narrowing", type=float, nargs="+", default=[priors.NARROWING])
+    add("--draws", type=cli.positive_int, default=20_000, help="images drawn from each mixture")
     add("--seed", type=int, default=0)
     given = parser.parse_args()
     data = datasets.load_dataset(given.dataset)
-    demo.import_tensorflow()
-    from trust import training
-
+    data = data._replace(train=data.train.take(slice(given.images)))
     sets = datasets.split(data, "shared", given.seed)
-    judge = partial(demo.referee.judge, demo.referee.bundled_referee(data.name))
+    judge = partial(referee.judge, referee.bundled_referee(data.name))
     training.make_reproducible(given.seed)
     classifier = training.new_classifier(data.classes)
     training.train_classifier(classifier, *sets.classifier, given.seed)
-    logits_of = partial(training.predict, classifier)
-    _, held_out_features = judge(sets.held_out.images)
+    # Before any filter: no image is on both sides of a comparison.
+    compared, others = halves(sets.held_out, given.seed)
+    _, features_of_others = judge(others.images)
     bounds = given.most_sharpness or [training.sharpness_bound(len(sets.vae.images))]
     for latent_dim, epochs, rate, sharpest in (
         (latent_dim, epochs, rate, sharpest)
@@ -67,8 +82,8 @@ def main():
         trained = time.perf_counter() - start
         codes = training.encode(vae, sets.vae.images)
         reconstructed = training.reconstruct(vae, sets.held_out.images, rng)
-        temperature = selection.fit_temperature(logits_of(reconstructed), sets.held_out.labels)
-        real = selection.classify(logits_of, temperature, sets.held_out.images)
+        accept, _ = selection.fit_filter(classifier, sets.held_out, reconstructed, THRESHOLD)
+        real = accept.classify(compared.images)
         for components in given.components:
             start = time.perf_counter()
             mixture = priors.fit_mixture(*codes, sets.vae.labels, given.seed, components)
@@ -76,13 +91,13 @@ def main():
             print(f"{latent_dim=} {epochs=} {rate=} {sharpest=:.1f} {components=}")
             print(f"    seconds: training {trained:.1f}, mixture {fitted:.1f}", flush=True)
             for narrowing in given.narrowing:
-                z = mixture.narrowed(narrowing).sample(GENERATED, rng)
-                drawn = selection.classify(logits_of, temperature, training.decode(vae, z))
-                alike = selection.cut_alike(drawn.strong(0.95), real.strong(0.95))
+                z = mixture.narrowed(narrowing).sample(given.draws, rng)
+                drawn = accept.classify(training.decode(vae, z))
+                alike = selection.cut_alike(drawn.strong(THRESHOLD), real.strong(THRESHOLD))
                 for name, every, strong in zip(
                     (f"{narrowing=}", "real"), (drawn, real), alike, strict=True
                 ):
-                    print(f"    {name}: {describe(every, strong, judge, held_out_features)}")
+                    print(f"    {name}: {describe(every, strong, judge, features_of_others)}")
 
 
 if __name__ == "__main__":

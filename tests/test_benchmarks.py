@@ -1,26 +1,30 @@
-import os
+import json
 import re
 import subprocess
 import sys
+import threading
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from conftest import ROOT
 
-sys.path.insert(0, str(ROOT / "benchmarks"))
+from benchmarks import race
 
-import race
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+def run(name, *words):
+    """What `python -m benchmarks.NAME` prints on standard output."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_a_run_gives_the_seconds_of_each_epoch_and_the_nats(tmp_path, monkeypatch):
-    (tmp_path / "benchmarks").mkdir()
-    monkeypatch.setattr(race, "HERE", tmp_path / "benchmarks")
-    (tmp_path / "benchmarks" / "fake.py").write_text(
+    monkeypatch.setattr(race, "ROOT", tmp_path)
+    (tmp_path / "fake.py").write_text(
         "import sys\n"
-        "assert sys.argv[1].endswith('mnist.npz') and sys.argv[2:] == ['--flag', '--epochs=2']\n"
+        "assert sys.argv[1:] == ['--flag', '--epochs=2', 'data/mnist.npz']\n"
         "print('epoch 1: 2.00 s\\nepoch 2: 5.00 s\\n101.25 nats')\n"
     )
     seconds, nats = race.train(sys.executable, "fake.py", "--flag", epochs=2)
@@ -28,11 +32,11 @@ def test_a_run_gives_the_seconds_of_each_epoch_and_the_nats(tmp_path, monkeypatc
 
 
 def racer(results):
-    """race.train() with results {script: (seconds of each epoch, nats)}; JAX is twice as fast."""
+    """race.train() with results {who: (seconds of each epoch, nats)}; JAX is twice as fast."""
 
-    def train(python, script, *flags, **options):
-        seconds, nats = results["keras" if script == "keras_vae.py" else "peer"]
-        return np.array(seconds) / (2 if script == "jax_vae.py" else 1), nats
+    def train(python, *words, **options):
+        seconds, nats = results["keras" if words == ("-m", "benchmarks.keras_vae") else "peer"]
+        return np.array(seconds) / (2 if words == ("benchmarks/jax_vae.py",) else 1), nats
 
     return train
 
@@ -62,39 +66,30 @@ def test_the_time_to_quality_counts_all_epochs(monkeypatch, capsys, ours, verdic
 
 def test_the_whole_jobs_are_timed(monkeypatch, capsys):
     called = []
-    monkeypatch.setattr(race, "call", lambda python, script, *_: called.append(script.name))
+    monkeypatch.setattr(race, "call", lambda python, *words: called.append(words[:-2]))
     ticks = iter([0.0, 30.0, 30.0, 40.0, 40.0, 80.0, 80.0, 90.0])
     monkeypatch.setattr(race.time, "perf_counter", lambda: next(ticks))
     race.race_job(SimpleNamespace(pairs=2))
-    assert called == ["naive.py", "demo_dnn_vae.py"] * 2
+    assert called == [("-m", "benchmarks.naive"), ("demo_dnn_vae.py",)] * 2
     assert "times as fast as the naive method: median 3.50, from 3.00 to 4.00" in (
         capsys.readouterr().out
     )
 
 
-@pytest.mark.parametrize("flags, epochs", [(["--arch=dense"], 3), (["--arch=default"], 1)])
-def test_our_side_of_the_race_runs(small_npz, flags, epochs):
-    done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "keras_vae.py", small_npz, *flags],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    spent = [float(seconds) for seconds in re.findall(r"epoch \d: ([\d.]+) s", done.stdout)]
-    assert len(spent) == epochs and spent == sorted(spent)
-    assert 100 < float(re.findall(r"([\d.]+) nats", done.stdout)[0]) < 400
+def test_our_networks_run_for_the_race_to_quality(small_npz):
+    printed = run("keras_vae", small_npz, "--arch=default", "--epochs=1")
+    assert float(re.fullmatch(r"epoch 1: ([\d.]+) s", printed.splitlines()[0])[1]) > 0
+    assert 100 < float(re.findall(r"([\d.]+) nats", printed)[0]) < 400
 
 
 def test_importance_samples_give_the_integral_over_the_code():
     """One latent, so that p(x) can be had by quadrature; one sample gives the ELBO's mean."""
     import keras
-    import likelihood
 
     import models
+    from benchmarks import likelihood
     from trust import priors
 
-    likelihood.demo.import_tensorflow()
     keras.utils.set_random_seed(2)
     vae = models.VAE(models.build_encoder(1, (16,)), models.build_decoder(1, (8,)), seed=2)
     image = (np.random.default_rng(0).random((1, 28, 28)) * 255).astype(np.uint8)
@@ -112,12 +107,138 @@ def test_importance_samples_give_the_integral_over_the_code():
     assert single.std() > 0.05  # without samples enough there is a gap to see
 
 
-@pytest.mark.parametrize("script", ["naive", "tune", "examine", "likelihood", "race"])
-def test_every_benchmark_says_what_it_wants(script):
-    done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / f"{script}.py", "--help"],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0 and done.stdout.startswith(f"usage: {script}.py")
+def test_the_likelihood_is_told_for_both_priors(small_npz):
+    flags = "--epochs=1", "--latent-dim=4", "--images=10", "--samples=20"
+    printed = run("likelihood", "--dataset", small_npz, *flags)
+    for prior in ("N(0, I)", "fitted mixture"):
+        line = next(line for line in printed.splitlines() if line.startswith(f"prior {prior}:"))
+        bound, nats, error = map(float, re.findall(r"\d+\.\d+", line))
+        assert 50 < nats < bound + 5 * error < 500
+
+
+def test_the_halves_of_the_held_out_images_share_none():
+    from benchmarks import tune
+    from trust.datasets import Labelled
+
+    one, other = tune.halves(Labelled(np.arange(9), np.arange(9) + 100), seed=0)
+    assert sorted([*one.images, *other.images]) == list(range(9)) and len(one.images) == 4
+    assert np.array_equal(one.labels, one.images + 100)
+    assert list(one.images) != [0, 1, 2, 3]
+
+
+def test_settings_are_compared_with_held_out_images():
+    flags = "--epochs=1", "--latent-dim=4", "--components=20", "--draws=4000"
+    printed = run("tune", "--images=4000", *flags)
+    assert "latent_dim=4 epochs=1" in printed
+    lines = [line for line in printed.splitlines() if "frechet" in line]
+    assert [line.split(":")[0].strip() for line in lines] == ["narrowing=0.94", "real"]
+    generated, real = (dict(re.findall(r"(\w+) (\d\.\d+)", line)) for line in lines)
+    assert float(real["frechet"]) < float(generated["frechet"])
+    # Were an image on both sides, its ball would have an image: real ones would cover all.
+    assert 0.5 < float(real["coverage"]) < 1
+
+
+def test_the_naive_method_writes_what_can_be_examined(tmp_path):
+    printed = run("naive", "--images=2000", "--epochs=1", "--out", tmp_path / "naive.npz")
+    share = float(re.search(r"([\d.]+)% of 10,000 images are strong", printed)[1]) / 100
+    with np.load(tmp_path / "naive.npz") as file:
+        assert file["images"].shape == (*file["labels"].shape, 28, 28)
+        assert len(file["labels"]) == round(share * 10_000) and file["drawn"] == 10_000
+        assert file["seed"] == 0
+
+
+@pytest.fixture(scope="module")
+def small_models(small_npz, tmp_path_factory):
+    """A save of models of small_npz that learned for seconds, with the referee of MNIST."""
+    from trust import datasets, generator, referee, saving, training
+
+    data = datasets.load_dataset(small_npz)
+    settings = saving.settle({"latent_dim": 4}, data)
+    images = datasets.split(data, "shared", 0).vae
+    vae, classifier = training.new_vae(4, len(images.images), 0), training.new_classifier(10)
+    training.train_vae(vae, images.images, 1, 1e-2, 0, verbose=0)
+    training.train_classifier(classifier, *images, 0)
+    networks = {"vae": vae, "classifier": classifier, "referee": referee.bundled_referee("mnist")}
+    path = tmp_path_factory.mktemp("models") / "models.npz"
+    saving.save_models(path, settings, networks, generator.fit_prior(vae, images, 0))
+    return path
+
+
+def examine(folder, data, models, **arrays):
+    """The report that benchmarks.examine writes of these arrays."""
+    np.savez(folder / "images.npz", **arrays)
+    flags = "--dataset", data, "--load", models, "--report", folder / "report.json"
+    printed = run("examine", folder / "images.npz", *flags)
+    return json.loads((folder / "report.json").read_text()), printed
+
+
+def test_real_images_do_well_in_the_examination(small_npz, small_models, tmp_path):
+    with np.load(small_npz) as data:
+        images, labels = data["x_test"], data["y_test"].astype(np.uint8)
+    arrays = {"images": images, "labels": labels, "drawn": 2 * len(labels), "seed": 7}
+    report, printed = examine(tmp_path, small_npz, small_models, **arrays)
+    load = str(small_models)
+    assert report["settings"] == {"file": f"{tmp_path / 'images.npz'}", "load": load, "seed": 7}
+    assert report["dataset"] == "small" and len(report["fingerprint"]) == 64
+    assert report["versions"]["numpy"] == np.__version__ and report["peak_memory_gb"] > 0
+    assert report["seconds"]["examining"] < report["seconds"]["total"]
+    assert list(report["sets"]) == ["generated"]
+    answers, counts = report["sets"]["generated"], np.bincount(labels)
+    assert answers["right"]["strong_rate"] == 0.5 and "50.00 %" in printed
+    assert answers["right"]["strong_agreement"] > 0.98
+    assert answers["balanced"]["class_balance"] == counts.min() / counts.max()
+    assert [each["strong"] for each in report["classes"].values()] == counts.tolist()
+    examined = [each["examined"] for each in report["classes"].values()]
+    assert answers["balanced"]["images"] == sum(examined) and all(examined <= counts)
+    assert answers["varied"]["recall"] > 0.9 and answers["useful"]["accuracy"] > 0.6
+
+
+@pytest.mark.parametrize(
+    "change", [{"labels": np.full(3, 10)}, {"labels": np.zeros(3)}, {"images": np.zeros((3, 784))}]
+)
+def test_images_that_cannot_be_examined_are_refused(tmp_path, change):
+    from benchmarks import examine
+    from trust.cli import UserError
+
+    arrays = {"images": np.zeros((3, 28, 28)), "labels": np.zeros(3, int), "drawn": 3, "seed": 0}
+    np.savez(tmp_path / "images.npz", **arrays | change)
+    with pytest.raises(UserError, match=r"images\.npz"):
+        examine.read_images(str(tmp_path / "images.npz"), classes=10)
+
+
+def test_the_race_runs_with_a_peer(tmp_path):
+    peer = tmp_path / "peer"
+    lines = "epoch 1: 9 s, 200 nats\\nepoch 2: 10 s, 150 nats\\n"
+    peer.write_text(f"#!/bin/sh\ntest -f $1 && printf '{lines}'\n")
+    peer.chmod(0o755)
+    flags = "--races=dense", "--pairs=1", "--epochs=2"
+    printed = run("race", "--peer-python", peer, *flags)
+    ours = float(re.search(r"dense: ours ([\d.]+) s an epoch", printed)[1])
+    for name in race.PEERS:
+        assert f"{name} 1.00 s" in printed
+        ratio = re.search(rf"seconds of {re.escape(name)} over ours: median ([\d.]+)", printed)[1]
+        assert float(ratio) == pytest.approx(1 / ours, abs=0.02)
+
+
+def test_a_trick_left_out_leaves_the_plain_way(monkeypatch):
+    import keras
+
+    import models
+    from benchmarks import tricks
+    from trust import cli, fast
+
+    names, plain = [name for names in tricks.TRICKS.values() for name in names], cli.PLAIN
+    for name in names:  # so that they are put back
+        monkeypatch.setattr(fast, name, None)
+    tricks.leave_out(names)
+    assert fast.STEPS_TOGETHER == 1 and fast.VAE is models.VAE and cli.PLAIN == plain
+    assert type(fast.adam(0.1)) is keras.optimizers.Adam
+    assert fast.map_two(lambda _: threading.get_ident(), [0, 1]) == [threading.get_ident()] * 2
+    assert fast.without_autotune(names) is names
+
+
+def test_the_worth_of_a_trick_is_told():
+    flags = "--pairs=1", "--epochs=1", "--images=1000", "--tricks", "fused Adam"
+    printed = run("tricks", *flags).splitlines()
+    assert printed[0].startswith("with all: training")
+    assert re.fullmatch(r"fused Adam( +[\d.]+ \([\d.]+ to [\d.]+\)){2}", printed[-1])

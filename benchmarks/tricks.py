@@ -1,0 +1,109 @@
+"""What each trick of trust/fast.py is worth, in seconds without it over seconds with all of them.
+
+python -m benchmarks.tricks
+
+Training is two epochs of the VAE, compilation included; prediction is the codes of the training
+images and what is decoded from them.  Each run has a process of its own, and those with all tricks
+and those that lack some take turns, so that all meet the same weather.  Run it on an idle machine.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from trust import cli, datasets
+
+ROOT = Path(__file__).parents[1]
+TRICKS = {  # what is left out: its names in trust/fast.py
+    "several steps in a call": ["STEPS_TOGETHER"],
+    "fused Adam": ["adam"],
+    "halves of a batch side by side": ["VAE"],
+    "two batches at a time": ["map_two"],
+    "no autotuning": ["without_autotune"],
+    "half of the cores for an operation": [],  # is in the environment instead
+}
+EVERY = "all of them"
+
+
+def leave_out(names):
+    """Gives the names of trust/fast.py the plain ways, which a second copy of the module has."""
+    from trust import fast
+
+    plain_ways = importlib.util.module_from_spec(fast.__spec__)
+    kept, cli.PLAIN = cli.PLAIN, True
+    fast.__spec__.loader.exec_module(plain_ways)
+    cli.PLAIN = kept
+    for name in names:
+        setattr(fast, name, getattr(plain_ways, name))
+
+
+def measure(names, arguments):
+    """Prints the seconds of training and of prediction without these names, as JSON."""
+    images = datasets.load_dataset("mnist").train.images[: arguments.images]
+    with cli.quiet_tensorflow():
+        from trust import training
+    leave_out(names)
+    training.LEAST_STEPS = 1  # an epoch is one pass, over a few images too
+    training.make_reproducible(0)
+    vae = training.new_vae(24, len(images), seed=0)
+    start = time.perf_counter()
+    training.train_vae(vae, images, arguments.epochs, 1e-2, seed=0, verbose=0)
+    trained = time.perf_counter()
+    training.reconstruct(vae, images, np.random.default_rng(0))
+    print(json.dumps([trained - start, time.perf_counter() - trained]))
+
+
+def run(left_out, arguments):
+    """The seconds of training and of prediction, (2,), in a process without that trick."""
+    command = [sys.executable, "-m", "benchmarks.tricks", f"--epochs={arguments.epochs}"]
+    command += [f"--images={arguments.images}"]
+    names = [name for trick in TRICKS if left_out in (trick, EVERY) for name in TRICKS[trick]]
+    environment = dict(os.environ, TRUST_PLAIN="0")
+    environment.pop("TF_NUM_INTRAOP_THREADS", None)
+    if left_out in (list(TRICKS)[-1], EVERY):
+        environment["TF_NUM_INTRAOP_THREADS"] = str(cli.cores())
+    command += ["--measure-without", *names]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return np.array(json.loads(done.stdout.splitlines()[-1]))
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add, choices = parser.add_argument, [*TRICKS, EVERY]
+    add("--pairs", type=cli.positive_int, default=3, help="rounds (default: 3)")
+    add("--epochs", type=cli.positive_int, default=2, help="of the VAE (default: 2)")
+    add("--images", type=cli.positive_int, default=60_000, help="of MNIST (default: all)")
+    add("--tricks", nargs="+", choices=choices, default=choices, help="those to leave out")
+    # What a process of run() is asked for.
+    add("--measure-without", nargs="*", metavar="NAME", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure_without is not None:
+        measure(arguments.measure_without, arguments)
+        return
+    ratios = {trick: [] for trick in arguments.tricks}
+    for _ in range(arguments.pairs):
+        seconds = run(None, arguments)
+        print(f"with all: training {seconds[0]:.1f} s, prediction {seconds[1]:.1f} s", flush=True)
+        for trick in arguments.tricks:
+            ratios[trick].append(run(trick, arguments) / seconds)
+    print(f"\n{'without':36}{'training':>20}{'prediction':>20}")
+    for trick, rounds in ratios.items():
+        low, middle, high = np.quantile(rounds, [0, 0.5, 1], axis=0)
+        columns = zip(middle, low, high, strict=True)
+        cells = (f"{each[0]:.2f} ({each[1]:.2f} to {each[2]:.2f})" for each in columns)
+        print(f"{trick:36}" + "".join(f"{cell:>20}" for cell in cells))
+
+
+if __name__ == "__main__":
+    cli.run(main)
