@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from test_outputs import contents, every_stop, with_largest_file
+from test_outputs import contents
 
 from trust import priors, saving
 from trust.cli import UserError
@@ -63,24 +63,6 @@ def test_everything_comes_back_equal(tmp_path):
             np.testing.assert_array_equal(before, after)
     for part in saving.MIXTURE:
         np.testing.assert_array_equal(getattr(loaded, part), getattr(mixture(0.3), part))
-
-
-def test_a_save_is_whole_wherever_the_run_is_killed(tmp_path):
-    path = tmp_path / "models.npz"
-    save(path, 1)
-    found = []
-    for _ in every_stop(lambda: save(path, 2)):
-        found.append(saved(path))
-        save(path, 1)
-    assert set(found) == {1, 2}
-
-
-def test_a_full_disk_costs_nothing_that_was_there(tmp_path):
-    save(tmp_path / "models.npz", 1)
-    before = contents(tmp_path)
-    for size in (0, 3000, 40_000):
-        assert with_largest_file(size, lambda: save(tmp_path / "models.npz", 2)) == 2
-        assert contents(tmp_path) == before
 
 
 def test_a_save_over_other_models_is_announced_and_over_the_same_is_not(tmp_path):
@@ -184,11 +166,6 @@ DATA = SimpleNamespace(name="mnist", fingerprint="ab12", class_names=["cat", "do
 def test_what_is_not_given_is_the_default():
     settings = saving.settle({"epochs": 3, "seed": None, "threshold": 0.5}, DATA)
     assert settings == Settings("mnist", "ab12", ("cat", "dog"), epochs=3)
-
-
-def test_a_save_settles_what_is_not_given():
-    given = {"epochs": 12, "seed": None, "load": "m"}
-    assert saving.settle(given, DATA, SETTINGS, "m") == SETTINGS
 
 
 @pytest.mark.parametrize("name", saving.DEFAULTS)

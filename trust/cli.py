@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import errno
-import math
 import os
 import resource
 import signal
@@ -11,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from glob import glob
 
 PLAIN = os.environ.get("TRUST_PLAIN", "0") not in ("", "0")  # turns off what trust/fast.py does
 
@@ -51,7 +49,7 @@ path = checked(str, str.strip, "a name")
 positive_int = checked(int, lambda n: 1 <= n <= 10**9, "a whole number from 1 to 1000000000")
 seed = checked(int, lambda n: 0 <= n < 2**31, "a whole number from 0 to 2147483647")
 latent_dim = checked(int, lambda n: 1 <= n <= 256, "a whole number from 1 to 256")
-positive_float = checked(float, lambda x: 0 < x < math.inf, "a number above 0")
+positive_float = checked(float, lambda x: 0 < x < float("inf"), "a number above 0")
 fraction = checked(float, lambda x: 0 < x <= 1, "a number above 0 and at most 1")
 
 
@@ -59,8 +57,7 @@ def add_shared_arguments(parser: Parser, told: dict | None = None, **defaults) -
     """The flags of both scripts; the defaults in `told` are only in the help, and settled later."""
 
     def add(flag, kind, metavar, text, **settings):
-        name = flag[2:].replace("-", "_")
-        if name in (told or {}):
+        if (name := flag[2:].replace("-", "_")) in (told or {}):
             text, defaults[name] = f"{text} (default: {told[name]})", None
         parser.add_argument(flag, type=kind, metavar=metavar, help=text, **settings)
 
@@ -84,7 +81,7 @@ def quiet_tensorflow() -> Iterator[None]:
     if not PLAIN:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(cores() // 2, 1)))
     kept = os.dup(2)
-    if not glob("/dev/nvidia*"):
+    if not os.path.exists("/dev/nvidiactl"):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # some notes come before that is read
     try:
@@ -128,11 +125,9 @@ def peak_memory() -> float:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Calls main() and ends the process with one line and a status, 2: a mistake of the user, 130:
-    Ctrl-C, 143: SIGTERM, 141: nobody reads the output.  All else is a bug with its traceback."""
-    for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed: else the next file takes its number
-            setattr(sys, name, open(os.devnull, "w"))
+    """Calls main() and ends with status 2, 130, 141 or 143 and one line, or a bug's traceback."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # closed: else the next file is number 1
+    sys.stderr = sys.stderr or open(os.devnull, "w")
     sys.stdout.reconfigure(errors="replace")  # what the terminal cannot show
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     status, sentence = 2, ""

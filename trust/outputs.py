@@ -28,7 +28,7 @@ def replacing(path: str | Path) -> Iterator:
 
 
 def check_outputs(folder: str, files: Iterable = (), inputs: Iterable = ()) -> None:
-    """Raises UserError where the folder or a file could not be written or is another or an input."""
+    """Raises UserError where an output could not be written or is another output or an input."""
     files, inputs = [*filter(None, files)], [*filter(None, inputs)]
     real = {path: Path(path).resolve() for path in (*files, *inputs, folder)}
     for path in files:
