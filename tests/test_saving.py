@@ -115,7 +115,6 @@ DAMAGES = {
     "means of one latent": changed(mixture__means=np.ones((3, 1))),
     "no density": changed(mixture__covariances=-np.ones((3, 2, 2))),
     "settings that are no JSON": changed(settings="{"),
-    "settings that are a list": changed(settings="[]"),
     "a setting too many": setting(colour="red"),
     "latents beyond bounds": setting(latent_dim=10**9),
 }
