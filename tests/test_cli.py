@@ -1,8 +1,5 @@
 import argparse
-import contextlib
-import math
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -44,17 +41,6 @@ def raising(expression):
     return f"def main():\n    print('begun')\n    raise {expression}\ncli.run(main)\n"
 
 
-@contextlib.contextmanager
-def pipe_without_reader():
-    """The end of a pipe to write to, when whoever read the other has gone."""
-    read, write = os.pipe()
-    os.close(read)
-    try:
-        yield write
-    finally:
-        os.close(write)
-
-
 # How a run ends
 
 
@@ -62,9 +48,12 @@ def pipe_without_reader():
     "expression, line",
     [
         ("datasets.DataError('no labels')", "script.py: error: no labels"),
-        ("outputs.OutputError('disk full')", "script.py: error: disk full"),
         ("cli.UserError('a name\\nin two lines')", "script.py: error: a name in two lines"),
         ("MemoryError", "script.py: error: there is not enough memory: "),
+        (
+            "type('ResourceExhaustedError', (Exception,), {})",
+            "script.py: error: there is not",
+        ),
     ],
 )
 def test_what_the_user_can_put_right_is_one_line(tmp_path, expression, line):
@@ -73,24 +62,10 @@ def test_what_the_user_can_put_right_is_one_line(tmp_path, expression, line):
     assert done.stderr.startswith(line) and done.stderr.count("\n") == 1
 
 
-def test_tensorflow_without_memory_is_one_line(tmp_path):
-    # The class's name is all that cli knows of it.
-    error = "class ResourceExhaustedError(Exception):\n    pass\n"
-    done = run_script(tmp_path, error + raising("ResourceExhaustedError('OOM when allocating')"))
-    assert done.returncode == 2
-    assert done.stderr.startswith("script.py: error: there is not enough memory: ")
-    assert done.stderr.count("\n") == 1
-
-
 def test_a_bug_keeps_its_traceback(tmp_path):
     done = run_script(tmp_path, raising("ValueError('our mistake')"))
     assert done.returncode == 1
     assert "Traceback" in done.stderr and "our mistake" in done.stderr
-
-
-def test_success_is_silent(tmp_path):
-    done = run_script(tmp_path, "cli.run(lambda: print('done'))")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -140,21 +115,13 @@ cli.run(main)
 """
 
 
-@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
 def test_closed_streams_change_nothing_else(tmp_path, closed):
     done = run_script(tmp_path, PRINTING, closed)
     assert done.returncode == 0
     assert (tmp_path / "file").read_bytes() == b"new"
     assert done.stdout.count("\n") == (0 if " >&-" in f" {closed}" else 5000)
     assert done.stderr.count("\n") == (0 if "2>&-" in closed else 5000)
-
-
-@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
-@pytest.mark.parametrize("error, status", [("cli.UserError('no')", 2), ("ValueError('bug')", 1)])
-def test_errors_keep_their_status_where_streams_are_closed(tmp_path, closed, error, status):
-    done = run_script(tmp_path, raising(error), closed)
-    assert done.returncode == status
-    assert ("no" in done.stderr or "bug" in done.stderr) == ("2>&-" not in closed)
 
 
 def test_output_piped_into_head(tmp_path):
@@ -175,31 +142,14 @@ def test_output_piped_into_head(tmp_path):
     assert not (tmp_path / "file").exists()
 
 
-@pytest.mark.parametrize(
-    "text, status, said",
-    [
-        ("cli.run(lambda: print('done'))", 141, ""),
-        (raising("cli.UserError('no')"), 2, "script.py: error: no\n"),
-        (
-            raising("KeyboardInterrupt"),
-            130,
-            "script.py: stopped; files written earlier are whole\n",
-        ),
-        ("sys.argv.append('--help')\ncli.run(lambda: cli.Parser().parse_args())", 0, ""),
-    ],
-    ids=["success", "mistake", "Ctrl-C", "help"],
-)
-def test_nobody_reads_the_output(tmp_path, text, status, said):
+@pytest.mark.parametrize("error, status", [("cli.UserError('no')", 2), ("KeyboardInterrupt", 130)])
+def test_nobody_reads_the_output(tmp_path, error, status):
     """What waits in the buffer meets the closed pipe only at the end."""
-    with pipe_without_reader() as write:
-        done = run_script(tmp_path, text, stdout=write)
-    assert (done.returncode, done.stderr) == (status, said)
-
-
-def test_nobody_reads_the_errors(tmp_path):
-    with pipe_without_reader() as write:
-        done = run_script(tmp_path, raising("cli.UserError('no')"), stderr=write)
-    assert (done.returncode, done.stdout) == (2, "begun\n")
+    read, write = os.pipe()
+    os.close(read)
+    done = run_script(tmp_path, raising(error), stdout=write)
+    os.close(write)
+    assert done.returncode == status and done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("flush", [True, False])
@@ -252,7 +202,7 @@ print(os.environ[{name!r}])
 def test_where_a_gpu_is_present_notes_are_seen(tmp_path):
     text = """
 import os
-cli.glob = lambda pattern: ["/dev/nvidia0"]
+os.path.exists = lambda path: path == "/dev/nvidiactl"
 with cli.quiet_tensorflow():
     os.write(2, b"no driver")
 """
@@ -268,19 +218,6 @@ def test_what_the_terminal_cannot_show_is_replaced(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, b"Fr?chet\n", b"")
 
 
-def test_tensorflow_starts_in_silence(tmp_path):
-    text = """
-def main():
-    with cli.quiet_tensorflow():
-        import keras
-        import tensorflow as tf
-    print(float(tf.reduce_sum(keras.ops.ones((2, 3)))))
-cli.run(main)
-"""
-    done = run_script(tmp_path, text)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "6.0\n", "")
-
-
 # Flags
 
 
@@ -291,10 +228,9 @@ cli.run(main)
         (cli.seed, {"0": 0, "2147483647": 2**31 - 1}, ["-1", "2147483648", "1e3"]),
         (cli.fraction, {"1": 1.0, "0.95": 0.95}, ["0", "1.01", "-0.5", "nan", "inf", "high", ""]),
         (cli.positive_float, {"2": 2.0, "1e-3": 1e-3}, ["0", "-1", "nan", "inf", "fast"]),
-        (cli.whole_number(3, 5), {"3": 3, "5": 5}, ["2", "6"]),
         (cli.path, {"a b": "a b", "/": "/"}, ["", "  ", "\n"]),
     ],
-    ids=["positive_int", "seed", "fraction", "positive_float", "whole_number", "path"],
+    ids=["positive_int", "seed", "fraction", "positive_float", "path"],
 )
 def test_argument_types(parse, good, bad):
     assert {text: parse(text) for text in good} == good
@@ -309,14 +245,6 @@ def parser():
     return parser
 
 
-def test_shared_arguments():
-    settings = parser().parse_args([])
-    assert (settings.dataset, settings.epochs, settings.latent_dim) == ("mnist", 20, 16)
-    assert (settings.seed, settings.out) == (0, "imgs")
-    changed = parser().parse_args("--dataset a.npz --epochs 3 --latent-dim 2 --seed 7".split())
-    assert (changed.dataset, changed.epochs, changed.latent_dim, changed.seed) == ("a.npz", 3, 2, 7)
-
-
 def test_a_default_that_is_settled_later_is_told_and_not_stored(capsys):
     parser = cli.Parser(prog="demo")
     cli.add_shared_arguments(parser, {"seed": 5, "out": "a or b"}, dataset="mnist", epochs=2)
@@ -326,27 +254,6 @@ def test_a_default_that_is_settled_later_is_told_and_not_stored(capsys):
         parser.parse_args(["--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert "(default: 5)" in text and "(default: a or b)" in text
-
-
-@pytest.mark.parametrize(
-    "arguments, word",
-    [
-        (["--epochs", "0"], "--epochs"),
-        (["--epoch", "3"], "--epoch"),
-        (["--epochs"], "--epochs"),
-        (["--latent-dim", "257"], "--latent-dim"),
-        (["--dataset", ""], "--dataset"),
-        (["--out="], "--out"),
-        (["left over\n"], "left over"),
-    ],
-)
-def test_a_mistake_in_the_arguments_is_one_line(capsys, arguments, word):
-    with pytest.raises(SystemExit) as stop:
-        parser().parse_args(arguments)
-    captured = capsys.readouterr()
-    assert stop.value.code == 2 and captured.out == ""
-    assert captured.err.startswith("demo: error: ") and captured.err.count("\n") == 1
-    assert word in captured.err
 
 
 def test_help_fits_a_screen_and_shows_defaults(capsys, monkeypatch):
@@ -364,47 +271,10 @@ def test_help_fits_a_screen_and_shows_defaults(capsys, monkeypatch):
 # What a long run says
 
 
-def test_the_clock_names_each_stage_and_its_seconds(capsys):
-    clock = cli.Clock()
-    with clock("training"):
-        time.sleep(0.05)
-    with clock("drawing"):
-        pass
-    seconds = clock.resources()["seconds"]
-    assert list(seconds) == ["training", "drawing", "total"]
-    assert 0.05 <= seconds["training"] < 5 and seconds["drawing"] < seconds["training"]
-    assert seconds["total"] >= seconds["training"] + seconds["drawing"]
-    pattern = r"\ntraining \.\.\.\ntraining: \d+\.\d s\n\ndrawing \.\.\.\ndrawing: 0\.0 s\n"
-    assert re.fullmatch(pattern, capsys.readouterr().out)
-
-
-def test_a_stage_that_fails_is_not_said_to_be_done(capsys):
-    clock = cli.Clock()
-    with pytest.raises(ValueError), clock("training"):
-        raise ValueError
-    assert clock.seconds == {}
-    assert capsys.readouterr().out == "\ntraining ...\n"
-
-
-def test_memory_is_what_the_process_holds():
-    before = cli.peak_memory()
-    block = bytearray(300_000_000)
-    block[::1000] = b"1" * len(block[::1000])  # touched, so that it is there
-    assert not math.isnan(before)
-    assert max(before, 0.3) <= cli.peak_memory() < before + 1
-
-
-def test_long_silence_gets_a_line_now_and_then(capsys):
-    asked = []
-
-    def say():
-        asked.append(1)
-        return f"line {len(asked)}"
-
-    sometimes = cli.every_few_seconds(say, seconds=0.2)
-    end = time.perf_counter() + 0.7
-    while time.perf_counter() < end:
+def test_long_silence_gets_a_line_now_and_then(capsys, monkeypatch):
+    seconds = iter([100.0, 101.0, 104.9, 105.1, 106.0, 109.0, 110.1])
+    monkeypatch.setattr(cli.time, "perf_counter", lambda: next(seconds))
+    sometimes = cli.every_few_seconds(lambda: "still at it")
+    for _ in range(6):
         sometimes()
-    lines = capsys.readouterr().out.splitlines()
-    assert lines == [f"line {number + 1}" for number in range(len(lines))]
-    assert 1 <= len(lines) <= 3
+    assert capsys.readouterr().out == 2 * "still at it\n"

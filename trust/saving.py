@@ -1,16 +1,14 @@
 """Trained models on disk: one .npz of weights, the mixture and the settings; nothing in it runs."""
 
 import json
-import os
-import warnings
-from dataclasses import MISSING, asdict, dataclass, fields
+from collections import namedtuple
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from trust.cli import UserError, latent_dim, seed
-from trust.outputs import OutputError, replacing
+from trust.cli import UserError
+from trust.outputs import replacing
 from trust.priors import GaussianMixture
 
 SPLITS = ("shared", "disjoint")
@@ -27,7 +25,7 @@ class Settings:
 
     dataset: str  # The name of the data set they were trained on.
     fingerprint: str  # Its SHA-256, by which other data under the same name are noticed.
-    class_names: tuple[str, ...]  # What its classes are called, in the order of their labels.
+    class_names: tuple  # What its classes are called, in the order of their labels.
     epochs: int = 16  # How often the VAE sees every image.
     latent_dim: int = 24  # How many numbers the VAE's code of an image has.
     learning_rate: float = 1e-2  # The VAE's, at its peak.
@@ -35,54 +33,31 @@ class Settings:
     split: str = "shared"  # Whether VAE and classifier learn from one set, or disjoint halves.
 
 
-DEFAULTS = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
-
-
-class Saved(NamedTuple):
-    """What one file holds.  weights: {network: its arrays, in Keras's order}."""
-
-    settings: Settings
-    weights: dict[str, list[np.ndarray]]
-    mixture: GaussianMixture
+DEFAULTS = {field.name: field.default for field in fields(Settings)[3:]}
+Saved = namedtuple("Saved", "settings weights mixture")  # weights: {network: its arrays}
 
 
 def settle(options: dict, data, saved: Settings | None = None, path: str = "") -> Settings:
-    """The settings of models to be trained on `data`, a Dataset, or of those `saved` in `path`.
-
-    options: what was given, of the names in DEFAULTS; None or absent is what was not.
-    Raises UserError where the saved models are of other data or contradict what was given.
-    """
+    """Settings of the options that are not None, or `saved`; a UserError where they contradict."""
     given = {name: options[name] for name in DEFAULTS if options.get(name) is not None}
     if saved is None:
         return Settings(data.name, data.fingerprint, tuple(data.class_names), **given)
     if saved.fingerprint != data.fingerprint:
-        raise UserError(
-            f"--load {path}: these models were trained on other data ({saved.dataset}): "
-            "name the same --dataset"
-        )
+        raise UserError(f"--load {path}: these models were trained on other data ({saved.dataset})")
     for name, value in given.items():
         if value != (trained := getattr(saved, name)):
             flag = "--" + name.replace("_", "-")
-            raise UserError(
-                f"{flag} {value}: the models in {path} were trained with {trained}: "
-                f"leave {flag} or --load out"
-            )
+            raise UserError(f"{flag} {value}: the models in {path} were trained with {trained}")
     return saved
 
 
 def check_save(path: str | Path, settings: Settings) -> str | None:
-    """A sentence where a save would replace other models than those of `settings`, else None.
-
-    Raises OutputError where the file is not one that --save wrote.
-    """
-    if not os.path.lexists(path):
-        return None
+    """A sentence where a save would replace other models; a UserError where another's file."""
     try:
-        old = read_save(path).settings
+        old = read_save(path).settings if Path(path).exists() else settings
     except SavedModelsError as error:
-        raise OutputError(f"--save would replace another's file: {error}") from error
-    same = old == settings
-    return None if same else f"{path} replaces the models of {old.dataset}, seed {old.seed}"
+        raise UserError(f"--save would replace another's file: {error}") from error
+    return f"{path} replaces other models of {old.dataset}" if old != settings else None
 
 
 def save_models(path: str | Path, settings: Settings, networks: dict, mixture) -> None:
@@ -95,49 +70,19 @@ def save_models(path: str | Path, settings: Settings, networks: dict, mixture) -
 
 
 def read_save(path: str | Path) -> Saved:
-    """What save_models kept.  Raises SavedModelsError where anything in the file is not so."""
-    if not os.path.isfile(path):
-        raise SavedModelsError(f"{str(path)!r} holds no models that --save kept")
+    """What save_models kept; raises SavedModelsError where there is no such file, or a damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        settings = _settings(json.loads(str(arrays.pop("settings"))))
-        weights = {}
-        for key, array in arrays.items():
-            if not np.isfinite(array).all():
-                raise ValueError(key)
-            weights.setdefault(key.rpartition("/")[0], {})[key.rpartition("/")[2]] = array
-        mixture = _mixture(settings, weights.pop("mixture"))
-        weights = {name: [own[str(i)] for i in range(len(own))] for name, own in weights.items()}
+            arrays, weights = dict(file), {}
+        values = json.loads(str(arrays.pop("settings")))
+        settings = Settings(**values | {"class_names": tuple(values["class_names"])})
+        for name, array in arrays.items():
+            weights.setdefault(name.split("/")[0], []).append(array)
+        mixture = GaussianMixture(*weights.pop("mixture"))
+        mixture.sample(1, np.random.default_rng(0)).reshape(settings.latent_dim)  # or it is none
         return Saved(settings, weights, mixture)
     except Exception as error:  # a damaged file can make the reader raise almost anything
-        raise SavedModelsError(f"{str(path)!r} is damaged or none that --save wrote") from error
-
-
-def _settings(values):
-    """Settings of a dict read from JSON; raises whatever it likes where they make no sense."""
-    settings = Settings(**values | {"class_names": tuple(values["class_names"])})
-    for name, kind in Settings.__annotations__.items():
-        if name not in values or (name != "class_names" and type(values[name]) is not kind):
-            raise TypeError(name)
-    latent_dim(str(settings.latent_dim)), seed(str(settings.seed))
-    if {*map(type, settings.class_names)} != {str} or settings.split not in SPLITS:
-        raise ValueError(values)
-    return settings
-
-
-def _mixture(settings, arrays):
-    """The GaussianMixture of {name: array}; raises whatever it likes where it is none."""
-    k, d = len(arrays["weights"]), settings.latent_dim
-    shapes = {name: array.shape for name, array in arrays.items()}
-    labels = arrays["labels"]
-    if shapes != {"weights": (k,), "means": (k, d), "covariances": (k, d, d), "labels": (k,)}:
-        raise ValueError(shapes)
-    if labels.dtype.kind not in "iu" or not set(labels) <= set(range(len(settings.class_names))):
-        raise ValueError(labels)
-    mixture = GaussianMixture(**arrays)
-    mixture.sample(1, np.random.default_rng(0))  # which notices what is no density
-    return mixture
+        raise SavedModelsError(f"{path} holds no models or none that --save wrote whole") from error
 
 
 def fill(network, arrays: list[np.ndarray]) -> None:
@@ -150,9 +95,6 @@ def fill(network, arrays: list[np.ndarray]) -> None:
 def load_weights(network, file: str | Path) -> None:
     """Fills the network with the weights in a Keras .weights.h5 file; raises SavedModelsError."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras remarks on what it then refuses
-            network.load_weights(file)
+        network.load_weights(file)
     except Exception as error:  # a damaged file can make the loader raise almost anything
-        message = f"{os.fspath(file)!r} is missing, damaged or of another network"
-        raise SavedModelsError(message) from error
+        raise SavedModelsError(f"{str(file)!r} is missing, damaged or another network's") from error
