@@ -51,7 +51,7 @@ def main():
     training.make_reproducible(settings.seed)
     rng = np.random.default_rng(settings.seed)
     split = datasets.split(data, settings.split, settings.seed)
-    networks = trained.load(saved, data, clock)
+    networks = trained.load(saved, data, split, clock)
     generator = Generator(networks.vae, networks.mixture)
 
     with clock("examining"):

@@ -4,12 +4,10 @@ import argparse
 import contextlib
 import errno
 import os
-import resource
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 
 PLAIN = os.environ.get("TRUST_PLAIN", "0") not in ("", "0")  # turns off what trust/fast.py does
 
@@ -113,21 +111,33 @@ class Clock:
 
 def every_few_seconds(say: Callable[[], str]) -> Callable[[], None]:
     """A function that prints say(), but once in five seconds however often it is called."""
-    start = time.perf_counter()
-    printed = lru_cache(maxsize=1)(lambda fives: fives and print(say(), flush=True))
-    return lambda: printed((time.perf_counter() - start) // 5)
+    last = time.perf_counter()
+
+    def print_sometimes():
+        nonlocal last
+        if time.perf_counter() - last >= 5:
+            print(say(), flush=True)
+            last = time.perf_counter()
+
+    return print_sometimes
 
 
 def peak_memory() -> float:
-    """The most memory this process has held so far, in GB."""
+    """The most memory this process has held so far, in GB; NaN where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
 def run(main: Callable[[], None]) -> None:
     """Calls main() and ends with status 2, 130, 141 or 143 and one line, or a bug's traceback."""
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # closed: else the next file is number 1
-    sys.stderr = sys.stderr or open(os.devnull, "w")
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:  # closed: else the next file takes its number
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            setattr(sys, name, open(number, "w", closefd=False))
     sys.stdout.reconfigure(errors="replace")  # what the terminal cannot show
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     status, sentence = 2, ""
@@ -149,8 +159,12 @@ def run(main: Callable[[], None]) -> None:
             sentence = "error: there is not enough memory: try a smaller data set or fewer images"
         else:
             raise
+    for number in (signal.SIGINT, signal.SIGTERM):  # would only interrupt Python's clearing up
+        signal.signal(number, signal.SIG_IGN)
     line = f"{os.path.basename(sys.argv[0])}: {' '.join(sentence.splitlines())}\n"
-    for stream, text in ((sys.stdout, ""), (sys.stderr, line if sentence else "")):
-        with contextlib.suppress(OSError):
+    for number, stream, text in ((1, sys.stdout, ""), (2, sys.stderr, line if sentence else "")):
+        try:
             print(text, end="", file=stream, flush=True)
-    os._exit(status)  # at once: Python would complain of a closed pipe, and a signal cut it short
+        except OSError:  # its reader has gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+    sys.exit(status)

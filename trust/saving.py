@@ -1,9 +1,10 @@
 """Trained models on disk: one .npz of weights, the mixture and the settings; nothing in it runs."""
 
 import json
-from collections import namedtuple
+import warnings
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,7 +35,14 @@ class Settings:
 
 
 DEFAULTS = {field.name: field.default for field in fields(Settings)[3:]}
-Saved = namedtuple("Saved", "settings weights mixture")  # weights: {network: its arrays}
+
+
+class Saved(NamedTuple):
+    """What one file holds.  weights: {network: its arrays, in Keras's order}."""
+
+    settings: Settings
+    weights: dict
+    mixture: GaussianMixture
 
 
 def settle(options: dict, data, saved: Settings | None = None, path: str = "") -> Settings:
@@ -95,6 +103,7 @@ def fill(network, arrays: list[np.ndarray]) -> None:
 def load_weights(network, file: str | Path) -> None:
     """Fills the network with the weights in a Keras .weights.h5 file; raises SavedModelsError."""
     try:
-        network.load_weights(file)
+        with warnings.catch_warnings(action="ignore"):  # of what Keras then refuses
+            network.load_weights(file)
     except Exception as error:  # a damaged file can make the loader raise almost anything
         raise SavedModelsError(f"{str(file)!r} is missing, damaged or another network's") from error
