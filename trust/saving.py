@@ -103,7 +103,8 @@ def fill(network, arrays: list[np.ndarray]) -> None:
 def load_weights(network, file: str | Path) -> None:
     """Fills the network with the weights in a Keras .weights.h5 file; raises SavedModelsError."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # of what Keras then refuses
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras remarks on what it then refuses
             network.load_weights(file)
     except Exception as error:  # a damaged file can make the loader raise almost anything
         raise SavedModelsError(f"{str(file)!r} is missing, damaged or another network's") from error
