@@ -75,11 +75,8 @@ def test_softmax_neither_shifts_nor_overflows():
     np.testing.assert_array_equal(extreme, [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3]])
 
 
-def test_confidence_and_the_two_likeliest():
+def test_the_two_likeliest():
     probabilities = np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4], [0.0, 0.0, 1.0]])
-    labels, confidence = selection.confidence(probabilities)
-    np.testing.assert_array_equal(labels, [1, 0, 2])
-    np.testing.assert_array_equal(confidence, [0.5, 0.4, 1.0])
     labels, shares = selection.top_two(probabilities)
     np.testing.assert_array_equal(labels, [[1, 2], [0, 2], [2, 0]])
     np.testing.assert_array_equal(shares, [[0.5, 0.3], [0.4, 0.4], [1.0, 0.0]])
@@ -91,7 +88,7 @@ def test_the_two_likeliest_by_sorting_each_image():
     for row, two, share in zip(probabilities, labels, shares, strict=True):
         assert sorted(range(10), key=lambda k: -row[k])[:2] == two.tolist()
         assert sorted(row, reverse=True)[:2] == share.tolist()
-    first, confidence = selection.confidence(probabilities)
+    first, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     np.testing.assert_array_equal(labels[:, 0], first)
     np.testing.assert_array_equal(shares[:, 0], confidence)
 

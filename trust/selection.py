@@ -47,15 +47,6 @@ def fit_temperature(logits, labels):
     return float(2 / (low + high))
 
 
-def confidence(probabilities):
-    """The likeliest class of each image, and its probability.
-
-    probabilities: (n, classes) float.
-    Returns labels (n,) integer and confidence (n,) float; of equal classes the lowest.
-    """
-    return probabilities.argmax(axis=1), probabilities.max(axis=1)
-
-
 def top_two(probabilities):
     """The two likeliest classes of each image, the likelier first, and their probabilities.
 
@@ -109,16 +100,12 @@ class ClassQuota:
 
     def missing(self, class_names):
         """What is still to be drawn, as a sentence; empty when all is there."""
-        lacking = [
-            f"{count:,} of {name}"
-            for name, count in zip(class_names, self.shortfall, strict=True)
-            if count
-        ]
-        if not lacking:
-            return ""
-        more = f" and of {len(lacking) - 8} other classes" if len(lacking) > 8 else ""
-        some = ", ".join(lacking[:8])
-        return f"{self.generated.sum():,} drawn; strong images still missing: {some}{more}"
+        pairs = zip(class_names, self.shortfall, strict=True)
+        lacking = [f"{count:,} of {name}" for name, count in pairs if count]
+        if len(lacking) > 8:
+            lacking[8:] = [f"and of {len(lacking) - 8} other classes"]
+        drawn = f"{self.generated.sum():,} drawn; strong images still missing: "
+        return drawn + ", ".join(lacking) if lacking else ""
 
     def rates(self):
         """What became of all images so far, {question: {key: float}}: the shares of strong and of
@@ -149,7 +136,7 @@ class Classified(NamedTuple):
 
     @property
     def soft_labels(self):
-        """The probabilities as a classifier can learn from them, (n, classes) float32."""
+        """The probabilities, (n, classes) float32, to be learned from."""
         return self.probabilities.astype(np.float32)
 
     def strong(self, threshold):
@@ -174,7 +161,8 @@ class Filter(NamedTuple):
         """What the classifier says of images (n, 28, 28), uint8 or float32 in [0, 1]."""
         logits = training.predict(self.classifier, images)
         probabilities = softmax(logits, self.temperature)
-        return Classified(images, *confidence(probabilities), probabilities, logits)
+        labels, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        return Classified(images, labels, confidence, probabilities, logits)
 
 
 def fit_filter(classifier, held_out, reconstructed, threshold, temperature=None):
