@@ -11,7 +11,7 @@ sanity: .venv/installed  ## a VAE on each data set: imgs/demo_*.png
 	.venv/bin/python vae_demo.py
 
 test: .venv/installed-tests
-	.venv/bin/python -m pytest -q -n 2 --dist loadfile tests
+	.venv/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests
 
 table: .venv/installed  ## all results tables, three seeds: ten minutes
 	run=".venv/bin/python demo_dnn_vae.py --out results/imgs"; \
