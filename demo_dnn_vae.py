@@ -84,19 +84,15 @@ def main(words=None):
         networks = trained.load(saved, data, split, clock)
     else:
         networks = trained.train(data, split, settings, options.save, clock)
-    normal = Generator(networks.vae, priors.StandardNormal(settings.latent_dim))
-    mixture = Generator(networks.vae, networks.mixture)
-    generator, other = (mixture, normal) if options.prior == "mixture" else (normal, mixture)
+    vae, mixture = networks.vae, networks.mixture
+    latents = {"mixture": mixture, "normal": priors.StandardNormal(settings.latent_dim)}
+    generator = Generator(vae, latents.pop(options.prior))
+    ((other_name, other_prior),) = latents.items()
 
     with clock("calibrating"):
-        reconstructed = generator.reconstruct(split.held_out.images, rng)
-        accept, temperatures = selection.fit_filter(
-            networks.classifier,
-            split.held_out,
-            reconstructed,
-            options.threshold,
-            options.temperature,
-        )
+        blurred = generator.reconstruct(split.held_out.images, rng)
+        flags = options.threshold, options.temperature
+        accept = selection.fit_filter(networks.classifier, split.held_out, blurred, *flags)
     with clock("generating and filtering"):
         quota = selection.ClassQuota(options.per_class, data.classes)
         most = options.max_draws or 50 * options.per_class * data.classes
@@ -104,73 +100,49 @@ def main(words=None):
         chosen = selection.generate(partial(generator.sample, rng=rng), accept, quota, most, say)
         if missing := quota.missing(data.class_names):
             print(missing)
-        controls = examination.draw_controls(
-            generator, other, accept, split.held_out, data.test, rng
-        )
+        other = Generator(vae, other_prior)
+        real = split.held_out, data.test
+        controls = examination.draw_controls(generator, other, accept, *real, rng)
     with clock("examining"):
+        near = controls.test, controls.held_out_reconstructed
+        near = (images.strong(accept.threshold) for images in near)
         reference = examination.build_reference(
-            data,
-            split.vae,
-            networks.referee,
-            controls.test.strong(accept.threshold),
-            controls.held_out_reconstructed.strong(accept.threshold),
-            settings.seed,
+            data, split.vae, networks.referee, *near, settings.seed
         )
+        say, soft = partial(print, flush=True), options.soft_labels
         answers = examination.examine_all(
-            chosen,
-            controls,
-            split.held_out,
-            reference,
-            accept.threshold,
-            (accept.temperature, temperatures["temperature_real_images"]),
-            options.soft_labels,
-            say=partial(print, flush=True),
+            chosen, controls, split.held_out, reference, accept, soft, say
         )
-        sets, words = answers.sets, reference.test_labels
-        run = temperatures | trained.describe(
-            networks, data.test, controls.test.labels, words, settings.seed
+        sets = answers.sets
+        run = trained.describe(
+            networks,
+            data.test,
+            controls.test.labels,
+            reference.test_labels,
+            np.random.default_rng(settings.seed),
         )
-        rates = {
-            options.prior: sets["generated"]["right"]["strong_rate"],
-            "normal" if options.prior == "mixture" else "mixture": controls.other_prior.rates(
-                accept.threshold
-            )["right"]["strong_rate"],
-        }
-        run |= {f"strong_rate_{prior}": rate for prior, rate in rates.items()}
+        passing = controls.other_prior.rates(accept.threshold)["right"]["strong_rate"]
+        run[f"strong_rate_{options.prior}"] = sets["generated"]["right"]["strong_rate"]
+        run[f"strong_rate_{other_name}"] = passing
+        run |= {name: getattr(accept, name) for name in report.TEMPERATURES}
+        report.check(sets, run)
     with clock("drawing"):
-        draw = partial(outputs.draw, out, dataset=data.name)
-        gallery.draw_filter(draw, data.class_names, accept.threshold, chosen, controls, sets)
-        gallery.draw_calibration(
-            draw,
-            chosen.sample,
-            answers.sample_labels,
-            controls,
-            data.test.labels,
-            temperatures["temperature_real_images"],
-        )
-        gallery.draw_new(draw, data.class_names, answers.accepted, answers.nearest, split.vae)
+        draw, names = partial(outputs.draw, out, dataset=data.name), data.class_names
+        gallery.draw_filter(draw, names, accept.threshold, chosen, controls, sets)
+        words = answers.sample_labels
+        truth = data.test.labels
+        gallery.draw_calibration(draw, chosen.sample, words, controls, truth, accept)
+        gallery.draw_new(draw, names, answers.accepted, answers.nearest, split.vae)
         gallery.draw_useful(draw, sets, len(answers.accepted.labels))
-        images = {options.prior: chosen.sample.images}
-        images.setdefault("mixture", controls.other_prior.images)
-        images.setdefault("normal", controls.other_prior.images)
-        both = [(images[name], rates[name]) for name in ("mixture", "normal")]
-        gallery.draw_priors(
-            draw, generator, split.vae, networks.mixture, *zip(*both, strict=True), settings.seed
-        )
+        images = {options.prior: chosen.sample.images, other_name: controls.other_prior.images}
+        figure_rng = np.random.default_rng(settings.seed)
+        gallery.draw_priors(draw, vae, mixture, split.vae, images, run, figure_rng)
 
-    report.check(sets, run)
-    counts = {
-        "generated": quota.generated,
-        "strong": quota.strong,
-        "accepted": quota.kept,
-        "examined": np.bincount(answers.accepted.labels, minlength=data.classes),
-    }
-    values = report.origin(settings, vars(options) | {"out": out}) | {
-        "sets": sets,
-        "classes": report.by_class(data.class_names, counts),
-        "run": run,
-        **clock.resources(),
-    }
+    counts = {"generated": quota.generated, "strong": quota.strong, "accepted": quota.kept}
+    counts["examined"] = np.bincount(answers.accepted.labels, minlength=data.classes)
+    classes = report.by_class(data.class_names, counts)
+    values = report.origin(settings, vars(options) | {"out": out})
+    values |= {"sets": sets, "classes": classes, "run": run, **clock.resources()}
     if options.save_images:
         outputs.write_images(options.save_images, *chosen.accepted[:4])
     if options.report:

@@ -57,7 +57,7 @@ def main():
     with clock("examining"):
         held_out = split.held_out
         reconstructed = generator.reconstruct(held_out.images, rng)
-        accept, _ = selection.fit_filter(networks.classifier, held_out, reconstructed, THRESHOLD)
+        accept = selection.fit_filter(networks.classifier, held_out, reconstructed, THRESHOLD)
         reference = examination.build_reference(
             data,
             split.vae,

@@ -82,7 +82,7 @@ def main():
         trained = time.perf_counter() - start
         codes = training.encode(vae, sets.vae.images)
         reconstructed = training.reconstruct(vae, sets.held_out.images, rng)
-        accept, _ = selection.fit_filter(classifier, sets.held_out, reconstructed, THRESHOLD)
+        accept = selection.fit_filter(classifier, sets.held_out, reconstructed, THRESHOLD)
         real = accept.classify(compared.images)
         for components in given.components:
             start = time.perf_counter()

@@ -629,7 +629,8 @@ def whole_run(generated, real, reconstructed=None):
     )
     held_out = Labelled(real.images, real.labels)
     chosen = selection.Selection(generated, generated, quota)
-    return examination.examine_all(chosen, controls, held_out, stick, 0.95, (1.0, 2.0), soft=False)
+    accept = selection.Filter(None, 1.0, 0.95, 1.0, 2.0)
+    return examination.examine_all(chosen, controls, held_out, stick, accept, soft=False)
 
 
 def test_two_equal_sets_have_equal_answers():

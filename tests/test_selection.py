@@ -257,7 +257,7 @@ def test_classified_images_keep_together():
 def test_classify_takes_the_calibrated_confidence(monkeypatch):
     logits = np.log([[9.0, 1.0], [1.0, 4.0]])
     monkeypatch.setattr(selection.training, "predict", lambda classifier, images: logits)
-    result = selection.Filter("a classifier", 2.0, 0.95).classify("the images")
+    result = selection.Filter("a classifier", 2.0, 0.95, 2.0, 1.0).classify("the images")
     assert result.images == "the images" and result.logits is logits
     assert result.labels.tolist() == [0, 1]
     np.testing.assert_allclose(result.probabilities, [[3 / 4, 1 / 4], [1 / 3, 2 / 3]])
@@ -403,12 +403,10 @@ def test_the_filter_takes_the_temperature_of_reconstructions_unless_told(monkeyp
     logits = {"real": sure, "reconstructed": unsure}
     monkeypatch.setattr(selection.training, "predict", lambda classifier, images: logits[images])
     held_out = Labelled("real", labels)
-    accept, temperatures = selection.fit_filter("a classifier", held_out, "reconstructed", 0.9)
     fitted = selection.fit_temperature(unsure, labels)
-    assert temperatures["temperature"] == temperatures["temperature_reconstructions"] == fitted
     real = selection.fit_temperature(sure, labels)
-    assert temperatures["temperature_real_images"] == real < fitted
-    assert accept == selection.Filter("a classifier", fitted, 0.9)
-    accept, temperatures = selection.fit_filter("it", held_out, "reconstructed", 0.9, 1.5)
-    assert accept.temperature == temperatures["temperature"] == 1.5
-    assert temperatures["temperature_reconstructions"] == fitted
+    assert real < fitted
+    accept = selection.fit_filter("a classifier", held_out, "reconstructed", 0.9)
+    assert accept == selection.Filter("a classifier", fitted, 0.9, fitted, real)
+    accept = selection.fit_filter("a classifier", held_out, "reconstructed", 0.9, 1.5)
+    assert accept == selection.Filter("a classifier", 1.5, 0.9, fitted, real)

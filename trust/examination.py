@@ -151,11 +151,11 @@ def draw_controls(generator, other, accept, held_out, test, rng) -> Controls:
     )
 
 
-def examine_filter(selection, controls, reference, threshold, temperatures, counts):
+def examine_filter(selection, controls, reference, accept, counts):
     """What the filter lets through, asked of images that were not accepted too.
 
-    selection: a Selection.  controls: Controls.  temperatures: the one in use and that of real
-    images.  counts: (classes,) integer, how many strong images of each class are examined.
+    selection: a Selection.  controls: Controls.  accept: the Filter.
+    counts: (classes,) integer, how many strong images of each class are examined.
     Returns {set: {question: {key: number}}}, and the referee's labels of the sample (n,).
     """
     sample, accepted, test = selection.sample, selection.accepted, reference.test
@@ -163,7 +163,8 @@ def examine_filter(selection, controls, reference, threshold, temperatures, coun
         judge(reference.referee, images)[0]
         for images in (sample.images, accepted.images, controls.reconstructed.images)
     )
-    weak = sample.confidence < WEAK
+    weak, threshold = sample.confidence < WEAK, accept.threshold
+    temperatures = accept.temperature, accept.temperature_real_images
     answers = {
         "generated": selection.quota.rates(),
         "real": controls.held_out.rates(threshold),
@@ -207,18 +208,15 @@ class Answers(NamedTuple):
     sample_labels: np.ndarray
 
 
-def examine_all(
-    selection, controls, held_out, reference, threshold, temperatures, soft, say=print
-) -> Answers:
+def examine_all(selection, controls, held_out, reference, accept, soft, say=print) -> Answers:
     """Every question of the accepted images, of real ones as many of each class, of the controls.
 
-    selection: a Selection.  controls: Controls.  held_out: Labelled.  temperatures: the one in use
-    and that of real images.  soft: whether what learns from images that passed is told the
-    probabilities.  say: called with a line for each set that is about to be examined.
+    selection: a Selection.  controls: Controls.  held_out: Labelled.  accept: the Filter.
+    soft: whether what learns from images that passed is told the probabilities.
+    say: called with a line for each set that is about to be examined.
     """
-    accepted, real, unfiltered = cut_alike(
-        selection.accepted, controls.held_out.strong(threshold), held_out
-    )
+    real = controls.held_out.strong(accept.threshold)
+    accepted, real, unfiltered = cut_alike(selection.accepted, real, held_out)
     examined = {}
     for name, images in (("generated", accepted), ("real", real)):
         say(f"  {len(images.labels):,} {name} images: right, varied, new, useful?")
@@ -227,16 +225,14 @@ def examine_all(
     say("  reconstructions and planted copies: new?")
     rng = np.random.default_rng(reference.seed)
     copies = new.plant_copies(accepted.images, accepted.labels, *reference.seen, rng)
-    blurred = controls.reconstructed.strong(threshold)
+    blurred = controls.reconstructed.strong(accept.threshold)
     newness = {
         "reconstructed": examine_newness(blurred.images, blurred.labels, reference),
         "planted": examine_newness(copies, accepted.labels, reference),
     }
     say("  all that went through the filter: right?")
     counts = np.bincount(accepted.labels, minlength=reference.classes)
-    through, sample_labels = examine_filter(
-        selection, controls, reference, threshold, temperatures, counts
-    )
+    through, sample_labels = examine_filter(selection, controls, reference, accept, counts)
     sets = {name: each.answers() for name, each in examined.items()}
     for name, answers in sets.items():
         answers["balanced"] |= through[name]["balanced"]

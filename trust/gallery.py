@@ -29,13 +29,13 @@ def draw_filter(draw: Callable, names, threshold, chosen, controls, sets) -> Non
     draw("class-balance", figures.draw_class_balance, *counts, names)
 
 
-def draw_calibration(draw: Callable, sample, referee_labels, controls, truth, temperature) -> None:
+def draw_calibration(draw: Callable, sample, referee_labels, controls, truth, accept) -> None:
     """Reliability diagrams of real, reconstructed and generated images, and of the latter with the
     temperature that real images would have given.
 
     referee_labels: (n,) integer, of the sample.  truth: (m,) integer, of the test images.
     """
-    with_real_temperature = selection.softmax(sample.logits, temperature)
+    with_real_temperature = selection.softmax(sample.logits, accept.temperature_real_images)
     panels = [
         ("test images, as used", controls.test.probabilities, truth),
         ("reconstructions, as used", controls.reconstructed.probabilities, truth),
@@ -80,20 +80,18 @@ def draw_useful(draw: Callable, sets: dict, images: int) -> None:
     draw("usefulness", figures.draw_usefulness, accuracies, images)
 
 
-def draw_priors(draw: Callable, generator, seen: Labelled, mixture, images, rates, seed) -> None:
+def draw_priors(draw: Callable, vae, mixture, seen: Labelled, images, run, rng) -> None:
     """Unfiltered images of either prior, and where either puts its latents.
 
-    images, rates: of the mixture and of N(0, I), in this order: (n, 28, 28) each, and the share
-    that passes the filter.
+    images: {"mixture", "normal": (n, 28, 28)}.  run: the report's, with what passes of either.
     """
-    rng = np.random.default_rng(seed)
-    codes = training.sample_codes(*training.encode(generator.vae, seen.images), rng)
-    labels = seen.labels
+    codes, labels = training.sample_codes(*training.encode(vae, seen.images), rng), seen.labels
     centres = np.stack([codes[labels == label].mean(axis=0) for label in np.unique(labels)])
     normal = priors.StandardNormal(mixture.latent_dim)
     clouds = codes[:CLOUD], mixture.sample(CLOUD, rng), normal.sample(CLOUD, rng)
     _, *clouds = priors.principal_axes(centres, *clouds)
-    names = ("codes of images", "Gaussian mixture", "N(0, I)")
-    draws = dict(zip(names[1:], images, strict=True))
-    shares = dict(zip(names[1:], rates, strict=True))
-    draw("prior", figures.draw_prior, draws, shares, dict(zip(names, clouds, strict=True)))
+    titles = {"codes": "codes of images", "mixture": "Gaussian mixture", "normal": "N(0, I)"}
+    draws = {titles[name]: images[name] for name in ("mixture", "normal")}
+    rates = {titles[name]: run[f"strong_rate_{name}"] for name in ("mixture", "normal")}
+    clouds = dict(zip(titles.values(), clouds, strict=True))
+    draw("prior", figures.draw_prior, draws, rates, clouds)

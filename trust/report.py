@@ -68,6 +68,7 @@ RUN_ROWS = [
     Row("negative ELBO, fitted mixture, nats", "run", "negative_elbo_mixture", TWO_DIGITS),
     Row("sharpness of test images after training", "run", "sharpness", TWO_DIGITS),
 ]
+TEMPERATURES = ("temperature", "temperature_reconstructions", "temperature_real_images")
 
 
 def check(sets: dict, run: dict) -> None:

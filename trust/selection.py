@@ -151,11 +151,14 @@ class Classified(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """A classifier, the temperature of its confidence, and the confidence that is strong."""
+    """A classifier, the temperature of its confidence, the confidence that is strong, and the
+    temperatures that reconstructions of held-out images and these images themselves gave."""
 
     classifier: keras.Model
     temperature: float
     threshold: float
+    temperature_reconstructions: float
+    temperature_real_images: float
 
     def classify(self, images) -> Classified:
         """What the classifier says of images (n, 28, 28), uint8 or float32 in [0, 1]."""
@@ -166,22 +169,17 @@ class Filter(NamedTuple):
 
 
 def fit_filter(classifier, held_out, reconstructed, threshold, temperature=None):
-    """A Filter, and the temperatures: in use, and fitted on reconstructions and on real images.
+    """A Filter.
 
     Neither VAE nor classifier has learned from the held-out images, a Labelled, and their labels
-    are known.  In use is what their reconstructions (n, 28, 28) give, as blurred as generated
-    images are, or `temperature` where it is given.
+    are known.  The temperature is what their reconstructions (n, 28, 28) give, as blurred as
+    generated images are, unless it is given.
     """
     fitted, real = (
         fit_temperature(training.predict(classifier, images), held_out.labels)
         for images in (reconstructed, held_out.images)
     )
-    temperatures = {
-        "temperature": temperature or fitted,
-        "temperature_reconstructions": fitted,
-        "temperature_real_images": real,
-    }
-    return Filter(classifier, temperatures["temperature"], threshold), temperatures
+    return Filter(classifier, temperature or fitted, threshold, fitted, real)
 
 
 class Selection(NamedTuple):

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import keras
-import numpy as np
 
 import models
 from trust import generator, priors, referee, right, saving, training
@@ -77,12 +76,12 @@ def train_referee(network: keras.Model, data: Dataset, seed: int, clock: Clock) 
         referee.train_referee(network, *data.train, epochs, seed)
 
 
-def describe(trained: Trained, test: Labelled, found, referee_labels, seed: int) -> dict:
+def describe(trained: Trained, test: Labelled, found, referee_labels, rng) -> dict:
     """How good the models themselves are, on test images: a dict of numbers.
 
     found, referee_labels: (n,) integer, what classifier and referee say of the test images.
     """
-    vae, rng = trained.vae, np.random.default_rng(seed)
+    vae = trained.vae
     normal = priors.StandardNormal(trained.mixture.latent_dim)
     return {
         "classifier_test_accuracy": right.agreement(found, test.labels),
