@@ -69,7 +69,7 @@ def main(words=None):
     """The whole job, with the flags of the command line or the list of words given."""
     options = parse_options(words)
     data = datasets.load_dataset(options.dataset)
-    out = outputs.figures_folder(options.out, data.name)
+    out = options.out or ("imgs" if data.name == "mnist" else f"imgs/{data.name}")
     settings, saved = check_before_training(options, data, out)
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
@@ -96,10 +96,11 @@ def main(words=None):
     with clock("generating and filtering"):
         quota = selection.ClassQuota(options.per_class, data.classes)
         most = options.max_draws or 50 * options.per_class * data.classes
-        say = cli.every_few_seconds(partial(quota.missing, data.class_names))
+
+        def say():
+            print(quota.progress(data.class_names), flush=True)
+
         chosen = selection.generate(partial(generator.sample, rng=rng), accept, quota, most, say)
-        if missing := quota.missing(data.class_names):
-            print(missing)
         other = Generator(vae, other_prior)
         real = split.held_out, data.test
         controls = examination.draw_controls(generator, other, accept, *real, rng)
@@ -144,7 +145,9 @@ def main(words=None):
     values = report.origin(settings, vars(options) | {"out": out})
     values |= {"sets": sets, "classes": classes, "run": run, **clock.resources()}
     if options.save_images:
-        outputs.write_images(options.save_images, *chosen.accepted[:4])
+        kept = chosen.accepted._asdict()
+        del kept["logits"]
+        outputs.write_arrays(options.save_images, **kept)
     if options.report:
         outputs.write_json(options.report, values)
     report.print_report(values)

@@ -269,12 +269,3 @@ def test_help_fits_a_screen_and_shows_defaults(capsys, monkeypatch):
 
 
 # What a long run says
-
-
-def test_long_silence_gets_a_line_now_and_then(capsys, monkeypatch):
-    now = 100.0
-    monkeypatch.setattr(cli.time, "perf_counter", lambda: now)
-    sometimes = cli.every_few_seconds(lambda: f"still at it at {now}")
-    for now in (101.0, 104.9, 105.1, 106.0, 109.0, 110.2):  # noqa: B007
-        sometimes()
-    assert capsys.readouterr().out == "still at it at 105.1\nstill at it at 110.2\n"

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT
 
-from trust import datasets, referee, saving
+from trust import datasets, referee
+from trust.cli import UserError
 from trust.training import make_reproducible
 
 IMAGES = np.random.default_rng(0).random((5, 28, 28, 1), np.float32)
@@ -201,7 +202,7 @@ def test_a_damaged_referee_is_refused_with_a_sentence(tmp_path, monkeypatch, dam
         path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(1000))
     elif damage == "of another network":
         referee.build_referee(7).save_weights(path)
-    with pytest.raises(saving.SavedModelsError, match=path.name) as caught:
+    with pytest.raises(UserError, match=path.name) as caught:
         referee.bundled_referee("mnist")
     assert len(str(caught.value).splitlines()) == 1 and "git checkout" in str(caught.value)
 

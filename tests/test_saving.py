@@ -9,7 +9,7 @@ from test_outputs import contents
 
 from trust import priors, saving
 from trust.cli import UserError
-from trust.saving import SavedModelsError, Settings
+from trust.saving import Settings
 
 SETTINGS = Settings("mnist", "ab12", ("cat", "dog"), epochs=12, latent_dim=2)
 
@@ -61,7 +61,7 @@ def test_everything_comes_back_equal(tmp_path):
     for name, network in networks.items():
         for before, after in zip(network.get_weights(), weights[name], strict=True):
             np.testing.assert_array_equal(before, after)
-    for part in saving.MIXTURE:
+    for part in priors.PARAMETERS:
         np.testing.assert_array_equal(getattr(loaded, part), getattr(mixture(0.3), part))
 
 
@@ -70,7 +70,7 @@ def test_a_save_over_other_models_is_announced_and_over_the_same_is_not(tmp_path
     assert saving.check_save(path, SETTINGS) is None
     save(path, 3 - 1)
     assert saving.check_save(path, replace(SETTINGS, seed=2)) is None
-    assert saving.check_save(path, SETTINGS).endswith("replaces other models of mnist")
+    assert saving.check_save(path, SETTINGS).endswith("replaces other models of mnist, seed 2")
 
 
 # Files of others, and damaged ones
@@ -126,7 +126,7 @@ def test_what_is_no_save_is_neither_read_nor_replaced(tmp_path, damage):
     save(path, 1)
     damage(path)
     before = contents(tmp_path)
-    with pytest.raises(SavedModelsError, match=r"none that --save wrote"):
+    with pytest.raises(UserError, match=r"none that --save wrote"):
         saving.read_save(path)
     with pytest.raises(UserError, match="another's file") as refusal:
         saving.check_save(path, SETTINGS)
@@ -136,13 +136,13 @@ def test_what_is_no_save_is_neither_read_nor_replaced(tmp_path, damage):
 @pytest.mark.parametrize("path", ["absent", "folder"])
 def test_what_was_never_saved_is_not_loaded(tmp_path, path):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(SavedModelsError, match=f"{path} holds no models"):
+    with pytest.raises(UserError, match=f"{path} holds no models"):
         saving.read_save(tmp_path / path)
 
 
 def test_weights_of_another_network_are_refused():
     for arrays in (build(21).get_weights(), BLANK.get_weights()[:-1], []):
-        with pytest.raises(SavedModelsError, match="do not fit"):
+        with pytest.raises(UserError, match="do not fit"):
             saving.fill(BLANK, arrays)
 
 
@@ -152,7 +152,7 @@ def test_a_damaged_keras_file_is_refused_in_one_sentence(tmp_path, damage):
     build(21 if damage == "swapped" else 20).save_weights(file)
     if damage != "swapped":
         damage(file)
-    with pytest.raises(SavedModelsError, match="missing, damaged or another network's"):
+    with pytest.raises(UserError, match="missing, damaged or another network's"):
         saving.load_weights(build(), file)
 
 

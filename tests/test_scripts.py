@@ -356,7 +356,17 @@ def test_a_single_test_image_is_enough(trained, small_npz, tmp_path):
     fingerprint = datasets.load_dataset(tmp_path / "one.npz").fingerprint
     settings = replace(settings, fingerprint=fingerprint)
     saving.save_models(tmp_path / "models", settings, networks, mixture)
-    run(tmp_path, "demo_dnn_vae.py", "--dataset one.npz --load models", QUICK, OUTPUTS)
+    run(
+        tmp_path,
+        "demo_dnn_vae.py",
+        "--dataset one.npz --load models",
+        QUICK,
+        "--report report.json",
+    )
+    assert [folder.name for folder in (tmp_path / "imgs").iterdir()] == ["one"]  # the README's stay
+    (tmp_path / "imgs" / "one").rename(tmp_path / "one")
+    (tmp_path / "imgs").rmdir()
+    (tmp_path / "one").rename(tmp_path / "imgs")
     assert_all_drawn(tmp_path)
     values = read(tmp_path)
     counts_of(values)

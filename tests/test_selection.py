@@ -384,15 +384,15 @@ def test_where_none_is_strong_none_is_accepted():
     assert [len(each.labels) for each in cut] == [0, 0]
 
 
-def test_what_is_missing_is_a_sentence_and_nothing_is_none():
+def test_what_is_missing_is_said_and_nothing_where_all_is_there():
     quota = selection.ClassQuota(2, classes=3)
     names = ("coat", "shirt", "bag")
     quota.take(np.array([0, 0, 2]), np.ones(3), 0.9)
-    said = quota.missing(names)
+    said = quota.progress(names)
     assert said == "3 drawn; strong images still missing: 2 of shirt, 1 of bag"
     quota.take(np.array([1, 1, 2]), np.ones(3), 0.9)
-    assert quota.missing(names) == ""
-    assert "and of 4 other classes" in selection.ClassQuota(1, classes=12).missing("abcdefghijkl")
+    assert quota.progress(names) == "6 drawn"
+    assert "and of 4 other classes" in selection.ClassQuota(1, classes=12).progress("abcdefghijkl")
 
 
 def test_the_filter_takes_the_temperature_of_reconstructions_unless_told(monkeypatch):

@@ -109,27 +109,14 @@ class Clock:
         return {"seconds": seconds, "peak_memory_gb": peak_memory()}
 
 
-def every_few_seconds(say: Callable[[], str]) -> Callable[[], None]:
-    """A function that prints say(), but once in five seconds however often it is called."""
-    last = time.perf_counter()
-
-    def print_sometimes():
-        nonlocal last
-        if time.perf_counter() - last >= 5:
-            print(say(), flush=True)
-            last = time.perf_counter()
-
-    return print_sometimes
-
-
 def peak_memory() -> float:
     """The most memory this process has held so far, in GB; NaN where the system does not say."""
-    try:
+    with contextlib.suppress(ImportError):  # Windows has no such module
         import resource
-    except ImportError:  # Windows
-        return float("nan")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+        unit = 1e9 if sys.platform == "darwin" else 1e9 / 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return float("nan")
 
 
 def run(main: Callable[[], None]) -> None:

@@ -33,7 +33,7 @@ class Generator(NamedTuple):
 
 
 def load_generator(path) -> Generator:
-    """The Generator of a save.  Raises SavedModelsError where the file is none."""
+    """The Generator of a save.  Raises UserError where the file is none."""
     saved = saving.read_save(path)
     vae = models.build_vae(saved.settings.latent_dim)
     saving.fill(vae, saved.weights["vae"])

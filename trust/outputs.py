@@ -47,11 +47,6 @@ def check_outputs(folder: str, files: Iterable = (), inputs: Iterable = ()) -> N
             raise UserError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
 
 
-def figures_folder(out: str | None, dataset_name: str) -> str:
-    """`out` where it was given, else imgs for MNIST and a folder in it for any other data set."""
-    return out or ("imgs" if dataset_name == "mnist" else f"imgs/{dataset_name}")
-
-
 def draw(folder: str | Path, name: str, function: Callable, *arguments, **keywords) -> None:
     """function(file, ...), a function of figures.py, whose file becomes folder/name.png."""
     with replacing(Path(folder) / f"{name}.png") as file:
@@ -66,9 +61,7 @@ def write_json(path: str | Path, values: dict) -> None:
         file.write(json.dumps(finite, indent=2).encode() + b"\n")
 
 
-def write_images(path: str | Path, images, labels, confidence, probabilities) -> None:
-    """One .npz, not compressed: labels as int64, all else as float32."""
-    arrays = {"images": images, "confidence": confidence, "probabilities": probabilities}
-    arrays = {name: np.asarray(array, "<f4") for name, array in arrays.items()}
+def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
+    """The arrays as one .npz, not compressed."""
     with replacing(path) as file:
-        np.savez(file, labels=np.asarray(labels, "<i8"), **arrays)
+        np.savez(file, **arrays)

@@ -12,6 +12,7 @@ import numpy as np
 COMPONENTS = 500
 CODES_PER_COMPONENT = 10  # at least, so that small data get fewer components
 ROUNDS = 10
+PARAMETERS = ("weights", "means", "covariances", "labels")  # of a GaussianMixture, in order
 NARROWING = 0.94  # by measurement: most of a point more strong images, hardly less variety
 CODES_TOGETHER = 20_000  # whose log densities under each component are held at a time
 BLOCK = 6_000_000  # products of codes at a time, 25 MB

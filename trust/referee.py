@@ -147,13 +147,13 @@ def bundled_weights(name):
 def bundled_referee(name):
     """The referee of the bundled set `name`, a keras.Model as build_referee makes it.
 
-    Raises SavedModelsError where its file is missing or damaged.
+    Raises UserError where its file is missing or damaged.
     """
     network = build_referee(len(datasets.BUNDLED[name]))
     try:
         saving.load_weights(network, bundled_weights(name))
-    except saving.SavedModelsError as error:
-        raise saving.SavedModelsError(f"{error}: get it back with git checkout data") from error
+    except cli.UserError as error:
+        raise cli.UserError(f"{error}: get it back with git checkout data") from error
     return network
 
 

@@ -9,15 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from trust.cli import UserError
-from trust.outputs import replacing
-from trust.priors import GaussianMixture
+from trust.outputs import write_arrays
+from trust.priors import PARAMETERS, GaussianMixture
 
 SPLITS = ("shared", "disjoint")
-MIXTURE = ("weights", "means", "covariances", "labels")
-
-
-class SavedModelsError(UserError):
-    """Saved models cannot be read; one sentence for the user."""
 
 
 @dataclass(frozen=True)
@@ -54,31 +49,31 @@ def settle(options: dict, data, saved: Settings | None = None, path: str = "") -
         raise UserError(f"--load {path}: these models were trained on other data ({saved.dataset})")
     for name, value in given.items():
         if value != (trained := getattr(saved, name)):
-            flag = "--" + name.replace("_", "-")
-            raise UserError(f"{flag} {value}: the models in {path} were trained with {trained}")
+            flag = f"--{name.replace('_', '-')} {value}"
+            raise UserError(f"{flag}: the models in {path} were trained with {trained}")
     return saved
 
 
 def check_save(path: str | Path, settings: Settings) -> str | None:
-    """A sentence where a save would replace other models; a UserError where another's file."""
+    """A sentence where a save would replace other models; a UserError where other files."""
     try:
         old = read_save(path).settings if Path(path).exists() else settings
-    except SavedModelsError as error:
+    except UserError as error:
         raise UserError(f"--save would replace another's file: {error}") from error
-    return f"{path} replaces other models of {old.dataset}" if old != settings else None
+    replaced = f"{path} replaces other models of {old.dataset}, seed {old.seed}"
+    return replaced if old != settings else None
 
 
 def save_models(path: str | Path, settings: Settings, networks: dict, mixture) -> None:
     """Keeps the networks {name: keras.Model}, the GaussianMixture and the settings in one file."""
-    arrays = {f"mixture/{name}": getattr(mixture, name) for name in MIXTURE}
+    arrays = {f"mixture/{name}": getattr(mixture, name) for name in PARAMETERS}
     for name, network in networks.items():
         arrays |= {f"{name}/{i}": weights for i, weights in enumerate(network.get_weights())}
-    with replacing(path) as file:
-        np.savez(file, settings=json.dumps(asdict(settings)), **arrays)
+    write_arrays(path, settings=json.dumps(asdict(settings)), **arrays)
 
 
 def read_save(path: str | Path) -> Saved:
-    """What save_models kept; raises SavedModelsError where there is no such file, or a damaged."""
+    """What save_models kept; raises UserError where there is no such file, or a damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays, weights = dict(file), {}
@@ -90,21 +85,21 @@ def read_save(path: str | Path) -> Saved:
         mixture.sample(1, np.random.default_rng(0)).reshape(settings.latent_dim)  # or it is none
         return Saved(settings, weights, mixture)
     except Exception as error:  # a damaged file can make the reader raise almost anything
-        raise SavedModelsError(f"{path} holds no models or none that --save wrote whole") from error
+        raise UserError(f"{path} holds no models or none that --save wrote whole") from error
 
 
 def fill(network, arrays: list[np.ndarray]) -> None:
-    """Gives the keras.Model these weights; raises SavedModelsError where they are another's."""
+    """Gives the keras.Model these weights; raises UserError where they are another's."""
     if [array.shape for array in arrays] != [own.shape for own in network.get_weights()]:
-        raise SavedModelsError(f"the saved weights do not fit the network {network.name!r}")
+        raise UserError(f"the saved weights do not fit the network {network.name!r}")
     network.set_weights(arrays)
 
 
 def load_weights(network, file: str | Path) -> None:
-    """Fills the network with the weights in a Keras .weights.h5 file; raises SavedModelsError."""
+    """Fills the network with the weights in a Keras .weights.h5 file; raises UserError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras remarks on what it then refuses
             network.load_weights(file)
     except Exception as error:  # a damaged file can make the loader raise almost anything
-        raise SavedModelsError(f"{str(file)!r} is missing, damaged or another network's") from error
+        raise UserError(f"{str(file)!r} is missing, damaged or another network's") from error

@@ -98,14 +98,14 @@ class ClassQuota:
         """How many strong images each class still lacks: (classes,) integer, all 0 when done."""
         return self.per_class - self.kept
 
-    def missing(self, class_names):
-        """What is still to be drawn, as a sentence; empty when all is there."""
+    def progress(self, class_names):
+        """How many are drawn, and what is still missing, as a sentence."""
         pairs = zip(class_names, self.shortfall, strict=True)
         lacking = [f"{count:,} of {name}" for name, count in pairs if count]
         if len(lacking) > 8:
             lacking[8:] = [f"and of {len(lacking) - 8} other classes"]
-        drawn = f"{self.generated.sum():,} drawn; strong images still missing: "
-        return drawn + ", ".join(lacking) if lacking else ""
+        missing = f"; strong images still missing: {', '.join(lacking)}" if lacking else ""
+        return f"{self.generated.sum():,} drawn{missing}"
 
     def rates(self):
         """What became of all images so far, {question: {key: float}}: the shares of strong and of

@@ -22,7 +22,7 @@ class Trained(NamedTuple):
 def load(saved: saving.Saved, data: Dataset, split: Split, clock: Clock) -> Trained:
     """What a save holds; a referee that it does not hold is trained.
 
-    Raises SavedModelsError where the weights are of other networks.
+    Raises UserError where the weights are of other networks.
     """
     settings = saved.settings
     vae = training.new_vae(settings.latent_dim, len(split.vae.images), settings.seed)
