@@ -9,7 +9,6 @@ from trust import outputs
 from trust.cli import UserError
 
 
-
 def contents(folder):
     """{relative path: bytes} of every file below a folder, hidden ones too."""
     return {

@@ -53,25 +53,16 @@ class Examined(NamedTuple):
         return {question: getattr(self, question) for question in QUESTIONS}
 
 
-def build_reference(
-    data: Dataset,
-    seen: Labelled,
-    referee: keras.Model,
-    real: Classified,
-    blurred: Classified,
-    seed: int,
-) -> Reference:
+def build_reference(data: Dataset, seen: Labelled, referee, real, blurred, seed) -> Reference:
     """The Reference of a data set.
 
-    seen: what the generator learned from.  real, blurred: strong test images, and strong
-    reconstructions of held-out images.
+    seen: what the generator learned from.  referee: a keras.Model.  real, blurred: Classified,
+    strong test images and strong reconstructions of held-out images.
     """
-    distances = [
-        new.Distances(
-            new.nearest_of_class(images.images, images.labels, *seen).distance, images.labels
-        )
-        for images in (real, blurred)
-    ]
+    distances = []
+    for images in (real, blurred):
+        nearest = new.nearest_of_class(images.images, images.labels, *seen)
+        distances.append(new.Distances(nearest.distance, images.labels))
     words = judge(referee, data.test.images)
     return Reference(seen, data.test, referee, *words, *distances, data.classes, seed)
 
@@ -89,6 +80,12 @@ def examine_newness(images, labels, reference: Reference) -> tuple[dict, new.Nea
     return numbers, nearest
 
 
+def examine_usefulness(images, targets, reference: Reference) -> dict:
+    """Question 5 alone.  targets: labels (n,), or probabilities (n, classes) float32."""
+    to = reference.test, reference.classes, reference.seed
+    return {"accuracy": accuracy_after_training(images, targets, *to)}
+
+
 def examine(images, labels, targets, reference: Reference) -> Examined:
     """All questions of one set of labelled images.
 
@@ -99,9 +96,6 @@ def examine(images, labels, targets, reference: Reference) -> Examined:
     referee_labels, features = judge(reference.referee, images)
     newness, nearest = examine_newness(images, labels, reference)
     balls = map(varied.spread_rows, (features, reference.test_features))
-    accuracy = accuracy_after_training(
-        images, targets, reference.test, reference.classes, reference.seed
-    )
     return Examined(
         right={
             "strong_agreement": right.agreement(labels, referee_labels),
@@ -113,7 +107,7 @@ def examine(images, labels, targets, reference: Reference) -> Examined:
             **varied.variety(*balls),
         },
         new=newness,
-        useful={"accuracy": accuracy},
+        useful=examine_usefulness(images, targets, reference),
         referee_labels=referee_labels,
         nearest=nearest,
     )
@@ -242,10 +236,7 @@ def examine_all(selection, controls, held_out, reference, accept, soft, say=prin
     sets["reconstructed"] = through["reconstructed"] | {"new": newness["reconstructed"][0]}
     sets["planted"] = {"new": newness["planted"][0]}
     say("  as many real images without the filter: useful?")
-    accuracy = accuracy_after_training(
-        *unfiltered, reference.test, reference.classes, reference.seed
-    )
-    sets["unfiltered"] = {"useful": {"accuracy": accuracy}}
+    sets["unfiltered"] = {"useful": examine_usefulness(*unfiltered, reference)}
     sets["halfway"] = through["halfway"]
     nearest = {name: each.nearest for name, each in examined.items()}
     nearest |= {name: found for name, (_, found) in newness.items()}

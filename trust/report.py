@@ -74,24 +74,17 @@ TEMPERATURES = ("temperature", "temperature_reconstructions", "temperature_real_
 def check(sets: dict, run: dict) -> None:
     """Raises ValueError where a number has no row, or a row has no number: either is a mistake in
     the code that would otherwise go unnoticed."""
-    known = {(row.question, row.key) for row in ROWS}
-    columns = {
-        (question, key)
-        for name in COLUMNS
-        for question in sets[name]
-        for key in sets[name][question]
+    rows = {"columns": ROWS, "run": RUN_ROWS, **CONTROL_ROWS}
+    expected = {name: {(row.question, row.key) for row in own} for name, own in rows.items()}
+    found = {
+        name: {(question, key) for question, numbers in answers.items() for key in numbers}
+        for name, answers in (sets | {"run": {"run": run}}).items()
     }
-    pairs = [("columns", columns, known), ("run", set(run), {row.key for row in RUN_ROWS})]
-    for name, rows in CONTROL_ROWS.items():
-        found = {(question, key) for question in sets[name] for key in sets[name][question]}
-        pairs.append((name, found, {(row.question, row.key) for row in rows}))
-    if extra := set(sets) - {*COLUMNS, *CONTROL_ROWS}:
-        raise ValueError(f"sets without a row: {sorted(extra)}")
-    for name, found, expected in pairs:
-        if found != expected:
-            raise ValueError(
-                f"{name}: keys without a row or rows without a key: {found ^ expected}"
-            )
+    found["columns"] = set().union(*(found.pop(name) for name in COLUMNS))
+    for name in expected | found:
+        if expected.get(name) != found.get(name):
+            unmatched = expected.get(name, set()) ^ found.get(name, set())
+            raise ValueError(f"{name}: without a row or without a number: {unmatched}")
 
 
 def origin(settings, options: dict) -> dict:
