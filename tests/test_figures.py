@@ -328,7 +328,7 @@ def test_demo_manifold_keeps_the_order_of_its_rows_and_columns():
     row, column = np.array(
         [np.median(np.argwhere(pixels == v), axis=0) for v in values.ravel()]
     ).T.reshape(2, 4, 4)
-    assert np.ptp(row, axis=1).max() <= 1 and np.ptp(column, axis=0).max() <= 1
+    assert np.ptp(row, axis=1).max() <= 2 and np.ptp(column, axis=0).max() <= 2
     assert (np.diff(row, axis=0) > 180).all() and (np.diff(column, axis=1) > 180).all()
 
 
@@ -635,7 +635,7 @@ def test_diagram_names_every_step_in_order():
     result = Drawing(figures.draw_diagram)
     left = {text.strip().replace("\n", " "): box.x0 for text, box in result.texts}
     steps = ["training images", "encoder", "latents z, Gaussian mixture", "decoder"]
-    steps += ["generated images", "dense classifier, calibrated confidence", "strong"]
+    steps += ["generated images", "classifier, calibrated", "strong"]
     assert [left[step] for step in steps] == sorted(left[step] for step in steps)
     for words in ("weak", "in between", "right?", "balanced?", "varied?", "new?", "useful?"):
         assert result.says(words)

@@ -49,7 +49,7 @@ STYLE = {
 
 
 @contextmanager
-def _page(file, height, title="", dataset=""):
+def _page(file, height, title="", dataset="", note=""):
     """Axes as large as the page, in points from its top left corner, saved as PNG when left."""
     if dataset:
         title = f"{_fitting_names([dataset], 140)[0]}: {title}"
@@ -58,6 +58,7 @@ def _page(file, height, title="", dataset=""):
         page = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
         page.axis("off")
         page.text(MARGIN, 30, title, size=17, weight="bold")
+        page.text(MARGIN, 54, note, color=MUTED)
         yield page
         figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
 
@@ -124,27 +125,38 @@ def _as_bytes(images):
     return np.rint(255 * np.clip(np.nan_to_num(images), 0, 1)).astype(np.uint8)
 
 
-def _draw_grid(page, images, left, top, columns, scale, gap, captions=()):
-    """Draw (n, h, w) images row by row, `scale` points a pixel, `gap` (down, across) in pixels.
+def _joined(images, others, axis):
+    """Images (n, 28, 28) with the others below (axis 1) or beside them (axis 2), a line apart."""
+    images, others = (_as_bytes(each).reshape(-1, 28, 28) for each in (images, others))
+    line = np.full_like(images.take([0], axis), 255)
+    return np.concatenate([images, line, others], axis)
 
-    The gap is below each image, or above it where the captions stand.
+
+def _grid_height(images, columns, scale, gap):
+    return -(-len(images) // columns) * (np.shape(images)[1] + gap[0]) * scale
+
+
+def _draw_grid(page, images, left, top, columns, scale, gap, captions=(), heading=""):
+    """Draw (n, h, w) images row by row, `scale` points a pixel, under a heading.
+
+    gap: (above each image, right of it) in pixels; the captions stand in the first.
     """
+    page.text(left, top - 6, heading, size=13, weight="bold", va="bottom")
     n, height, width = images.shape
     if n == 0:
         return
-    rows, above = -(-n // columns), gap[0] if captions else 0
-    cells = np.full((rows * columns, height + gap[0], width + gap[1]), 255, np.uint8)
-    cells[:n, above : above + height, :width] = _as_bytes(images)
+    rows, height, width = -(-n // columns), height + gap[0], width + gap[1]
+    cells = np.full((rows * columns, height, width), 255, np.uint8)
+    cells[:n, gap[0] :, : width - gap[1]] = _as_bytes(images)
     # One picture for the whole grid: hundreds of axes would take seconds.
-    down, across = np.multiply(cells.shape[1:], scale)
-    picture = cells.reshape(rows, columns, *cells.shape[1:]).swapaxes(1, 2)
-    picture = picture.reshape(rows * cells.shape[1], columns * cells.shape[2])
+    picture = cells.reshape(rows, columns, height, width).swapaxes(1, 2)
+    picture = picture.reshape(rows * height, columns * width)
     rgb = np.repeat(picture[..., None], 3, axis=2)  # as they are: a colour map rounds
-    extent = (left, left + columns * across, top + rows * down, top)
+    extent = (left, left + columns * width * scale, top + rows * height * scale, top)
     page.imshow(rgb, interpolation="nearest", aspect="auto", extent=extent)
     for i, caption in enumerate(captions):
-        x, y = left + i % columns * across, top + i // columns * down + above * scale - 5
-        page.text(x, y, caption, size=11, va="baseline", linespacing=1)
+        x, y = i % columns * width, i // columns * height + gap[0]
+        page.text(left + x * scale, top + y * scale - 5, caption, size=11, linespacing=1)
 
 
 def draw_demo(
@@ -166,8 +178,7 @@ def draw_demo(
     code_labels: (n,) integer.  originals, reconstructions: (m, 28, 28).  samples: (s, 28, 28).
     history: {"loss", "val_loss", "reconstruction_loss", "kl_loss"}, each a list in nats per image.
     """
-    blank = np.full((len(originals), 1, 28), 255, np.uint8)
-    pairs = np.concatenate([_as_bytes(originals), blank, _as_bytes(reconstructions)], axis=1)
+    pairs = _joined(originals, reconstructions, axis=1)
     grids = [("Test images above their reconstructions", pairs, 10, (4, 1))]
     grids += [("New images, decoded from the prior", np.asarray(samples), 10, (1, 1))]
     which = "Encoded test images by class"
@@ -177,20 +188,16 @@ def draw_demo(
         tiles = np.asarray(manifold).reshape(-1, 28, 28)
         heading = "Images decoded from a grid over the latent space"
         grids.insert(0, (heading, tiles, len(manifold), (0, 0)))
-    places, y = [], 84
-    for _, images, columns, gap in grids:
-        scale = COLUMN / (columns * (28 + gap[1]))
-        places.append((y, scale))
-        y += -(-len(images) // columns) * (images.shape[1] + gap[0]) * scale + 46
-
-    height = max(y - 30, 740)
+    scales = [COLUMN / (columns * (28 + gap[1])) for *_, columns, gap in grids]
+    heights = [_grid_height(*grid[1:3], k, grid[3]) for grid, k in zip(grids, scales, strict=True)]
+    height, top = max(54 + sum(heights) + 40 * len(grids), 740), 80
     with _page(file, height, title) as page:
-        for (heading, images, columns, gap), (top, scale) in zip(grids, places, strict=True):
-            page.text(MARGIN, top - 12, heading, size=13)
-            _draw_grid(page, images, MARGIN, top, columns, scale, gap)
-        left, ratios = WIDTH - MARGIN - COLUMN, {"height_ratios": (5, 3, 2)}
-        charts = _charts(page, 56, height - MARGIN, 3, left=left, **ratios)[:, 0]
-        charts[0].set_title(which, size=13)
+        for (heading, images, *shape, gap), k, down in zip(grids, scales, heights, strict=True):
+            _draw_grid(page, images, MARGIN, top, *shape, k, gap, heading=heading)
+            top += down + 40
+        left, ratios = WIDTH - MARGIN - COLUMN, (5, 3, 2)
+        charts = _charts(page, 56, height - MARGIN, 3, left=left, height_ratios=ratios)[:, 0]
+        charts[0].set_title(which, size=13, weight="bold")
         _draw_codes(charts[0], codes, code_labels, class_names)
         _draw_losses(*charts[1:], history)
 
@@ -224,66 +231,55 @@ def _draw_losses(upper, lower, history):
         axes.grid(axis="y")
         axes.legend()
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    upper.set_title("Loss after each epoch, nats per image", size=13)
+    upper.set_title("Loss after each epoch, nats per image", size=13, weight="bold")
     upper.tick_params(labelbottom=False)
     lower.set_xlabel("epoch")
 
 
 def draw_diagram(file):
     """The way from training images to trusted ones, and what is asked of these."""
-    middle, centre = 142, {"ha": "center", "va": "center"}
-    with _page(file, 430) as page:
-        steps = (112, 164), (238, 264), (364, 396), (468, 516), (615, 655)
-        arrows = [((start, middle), (end, middle), MUTED) for start, end in steps]
-        arrows += [((730, middle), (796, y), INK) for y in (90, middle, 194)]
-        arrows += [((692, 42), (692, 88), MUTED), ((857, 214), (857, 280), STRONG)]
-        page.plot((64, 64, 692), (90, 42, 42), color=MUTED, linewidth=1)
-        for start, end, colour in arrows:
-            arrow = {"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 0}
-            page.annotate("", end, start, arrowprops={**arrow, "mutation_scale": 14})
-        for place, *size, colour in (
-            ((146, 66), 336, 176, "#e6f1f8"),
-            ((16, 282), 898, 132, "#e5f5f0"),
+    nodes = {
+        "training\nimages": (58, 130, "black"),
+        "encoder": (178, 130, GENERATED),
+        "latents z,\nGaussian mixture": (314, 130, CLASSES[5]),
+        "decoder": (450, 130, GENERATED),
+        "generated\nimages": (566, 130, "black"),
+        "classifier,\ncalibrated": (700, 130, REAL),
+        "weak": (858, 78, WEAK),
+        "in between": (858, 130, BETWEEN),
+        "strong": (858, 182, STRONG),
+        "Are the strong images ...": (465, 256, STRONG),
+    }
+    questions = {
+        "right?": (34, "a stronger classifier\nof another kind agrees"),
+        "balanced?": (205, "as many images\nof every class"),
+        "varied?": (355, "precision, recall and coverage\nbeside real images"),
+        "new?": (571, "compared with the closest\ntraining image of the class"),
+        "useful?": (765, "a classifier trained on\nthem alone, tested on\nreal images"),
+    }
+    with _page(file, 376) as page:
+        for corner, *size, colour in (
+            ((118, 70), 390, 116, "#e6f1f8"),
+            ((16, 256), 898, 108, "#e5f5f0"),
         ):
-            page.add_patch(Rectangle(place, *size, facecolor=colour, zorder=0))
-        for x, edge, name, colour in (
-            (166, (94, 120, 164, 190), "encoder", GENERATED),
-            (396, (120, 94, 190, 164), "decoder", GENERATED),
-            (657, (94, 120, 164, 190), "classifier", INK),
-        ):
-            page.fill((x, x + 70, x + 70, x), edge, color=colour)
-            page.text(x + 35, middle, name, color="white", **centre)
-        for size in (620, 260, 60):  # the Gaussians, each darker towards its mean
-            x, y = (288, 322, 346, 290, 326), (122, 114, 142, 164, 170)
-            page.scatter(x, y, size, CLASSES[:5], alpha=0.35, linewidths=0)
-        for x, y, text, colour, size in (
-            (64, middle, "5 0 4\n1 9 2\n1 3 1", "black", 22),
-            (566, middle, "7 2 8\n3 0 6\n9 4 5", "black", 22),
-            (857, 90, "    weak    ", WEAK, 15),
-            (857, middle, "in between", BETWEEN, 15),
-            (857, 194, "   strong   ", STRONG, 15),
-        ):
-            box = {"boxstyle": "round,pad=0.5", "facecolor": colour, "edgecolor": "none"}
-            page.text(x, y, text, color="white", size=size, bbox=box, **centre)
-        for x, y, text, colour in (
-            (314, 84, "variational autoencoder", GENERATED),
-            (64, 216, "training\nimages", INK),
-            (314, 216, "latents z,\nGaussian mixture", INK),
-            (566, 216, "generated\nimages", INK),
-            (692, 216, "dense classifier,\ncalibrated confidence", INK),
-            (378, 30, "the classifier learns from labelled images", MUTED),
-            (109, 304, "Are the strong images ...", STRONG),
-        ):
-            page.text(x, y, text, color=colour, **centre)
-        for x, question, answer in (
-            (34, "✓ right?", "a stronger classifier\nof another kind agrees"),
-            (205, "= balanced?", "as many images\nof every class"),
-            (355, "❖ varied?", "precision, recall and coverage\nbeside real images"),
-            (571, "≠ new?", "compared with the closest\ntraining image of the class"),
-            (765, "↗ useful?", "a classifier trained on\nthem alone, tested on\nreal images"),
-        ):
-            page.text(x, 338, question, size=14, weight="bold")
-            page.text(x, 352, answer, va="top")
+            page.add_patch(Rectangle(corner, *size, facecolor=colour))
+        page.text(314, 88, "variational autoencoder", color=GENERATED, ha="center")
+        page.text(378, 30, "the classifier learns from labelled images", color=MUTED, ha="center")
+        patches = []
+        for text, (x, y, colour) in nodes.items():
+            box = {"boxstyle": "round,pad=0.6", "facecolor": colour, "edgecolor": "none"}
+            node = page.text(x, y, text, color="white", bbox=box, ha="center", va="center")
+            patches.append(node.get_bbox_patch())
+        places = [place for *place, _ in nodes.values()]
+        steps = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (5, 7), (5, 8), (8, 9), (0, 5)]
+        for start, end in steps:
+            bend = "arc3,rad=-0.22" if (start, end) == (0, 5) else "arc3"
+            arrow = {"arrowstyle": "-|>", "color": MUTED, "connectionstyle": bend}
+            arrow |= {"patchA": patches[start], "patchB": patches[end], "mutation_scale": 14}
+            page.annotate("", places[end], places[start], arrowprops=arrow)
+        for question, (x, answer) in questions.items():
+            page.text(x, 300, question, size=14, weight="bold")
+            page.text(x, 310, answer, va="top")
 
 
 def draw_strong(file, images, labels, confidence, class_names, threshold, *, dataset: str):
@@ -292,24 +288,22 @@ def draw_strong(file, images, labels, confidence, class_names, threshold, *, dat
     images: (n, 28, 28), all of confidence >= `threshold`.  labels: (n,) integer.
     confidence: (n,) float in [0, 1].  threshold: float in [0, 1].
     """
-    limit, names = f"{100 * threshold:g}", _fitting_names(class_names, 88)
+    limit, names = f"{100 * threshold:g} %", _fitting_names(class_names, 88)
     left, top, scale, gap = MARGIN + 12 + max(map(_text_width, names)), 48, 2.5, (9, 4)
     row = (28 + gap[0]) * scale
-    height = top + row * min(len(names), MOST_CLASSES) + MARGIN if len(images) else 96
-    title = f"strong images, the classifier is at least {limit} % sure"
-    with _page(file, height, title, dataset) as page:
-        if len(images) == 0:
-            page.text(MARGIN, 66, f"No image reaches a confidence of {limit} %.", size=14)
-            return
-        for label, name in enumerate(_first_classes(page, names)):
+    height = top + row * min(len(names), MOST_CLASSES) + MARGIN if len(images) else 66
+    title = f"strong images, the classifier is at least {limit} sure"
+    note = "" if len(images) else f"No image reaches a confidence of {limit}."
+    with _page(file, height, title, dataset, note) as page:
+        for label, name in enumerate(_first_classes(page, names) if len(images) else ()):
             y = top + label * row
-            middle = y + row - 14 * scale
-            page.text(MARGIN, middle, name, size=13, weight="bold", va="center")
+            middle = {"y": y + row - 14 * scale, "va": "center"}
+            page.text(MARGIN, s=name, size=13, weight="bold", **middle)
             chosen = np.flatnonzero(labels == label)[:10]
-            if len(chosen) == 0:
-                page.text(left, middle, "no strong image", color=MUTED, size=14, va="center")
             captions = [_percent(share) for share in confidence[chosen]]
             _draw_grid(page, images[chosen], left, y, 10, scale, gap, captions)
+            if len(chosen) == 0:
+                page.text(left, s="no strong image", color=MUTED, **middle)
 
 
 def draw_weak(
@@ -333,30 +327,26 @@ def draw_weak(
     16 are shown.  halfway_strong_rate, strong_rate: shares of these and of all generated images
     that pass the filter, floats in [0, 1].  limit: float in [0, 1].
     """
-    columns, scale, gap, names = 8, 3, (12, 10), _fitting_names(class_names, 88)
-    images, halfway, n = images[:32], halfway[:16], len(images)
-    below = 64 + -(-len(images) // columns) * (28 + gap[0]) * scale + 46
-    height = below + 40 + -(-len(halfway) // columns) * 31 * scale if len(halfway) else below - 30
+    grid, names, n = (8, 3, (12, 10)), _fitting_names(class_names, 88), len(images)
+    images, halfway = images[:32], halfway[:16]
+    below = 64 + _grid_height(images, *grid) + 64
+    height = below + _grid_height(halfway, 8, 3, (2, 10)) + MARGIN if len(halfway) else below - 44
     limit = f"{100 * limit:g} %"
+    note = f"The {len(images)} least sure of {n:,}" if len(images) < n else "All"
+    note += ", with the two classes it hesitates between"
+    note = note if n else f"No image has a confidence below {limit}."
     title = f"weak images, the classifier is less than {limit} sure"
-    with _page(file, height, title, dataset) as page:
-        which = f"The {len(images)} least sure of {n:,}" if len(images) < n else "All"
-        which += ", with the two classes it hesitates between"
-        if n == 0:
-            which = f"No image has a confidence below {limit}."
-        page.text(MARGIN, 54, which, color=MUTED)
+    with _page(file, height, title, dataset, note) as page:
         captions = []
         for pair, confidences in zip(top_two[:32], top_two_confidence[:32], strict=True):
             both = zip(pair, confidences, strict=True)
             captions.append("\n".join(f"{names[k]} · {_percent(share, 0)}" for k, share in both))
-        _draw_grid(page, images, MARGIN, 64, columns, scale, gap, captions)
+        _draw_grid(page, images, MARGIN, 64, *grid, captions)
         if len(halfway):
-            title = "Half-way between two classes: a control the filter should reject"
-            page.text(MARGIN, below, title, size=17, weight="bold")
-            passing = _percent(halfway_strong_rate), _percent(strong_rate)
-            sentence = "{} of them pass the filter, of generated images {}".format(*passing)
-            page.text(MARGIN, below + 24, sentence, color=MUTED)
-            _draw_grid(page, halfway, MARGIN, below + 40, columns, scale, (3, gap[1]))
+            heading = "Half-way between two classes: a control the filter should reject\n"
+            heading += f"{_percent(halfway_strong_rate)} of them pass the filter, "
+            heading += f"of generated images {_percent(strong_rate)}"
+            _draw_grid(page, halfway, MARGIN, below, 8, 3, (2, 10), heading=heading)
 
 
 def _draw_histogram(axes, values, bins, **style):
@@ -377,22 +367,16 @@ def draw_confidence(file, generated, real, threshold, weak, *, dataset: str):
     generated: (n,), real: (m,) confidence, float in [0, 1].
     Strong is `threshold` and more, weak is below `weak`, both floats in [0, 1].
     """
-    zones = {
-        "weak": (-np.inf, weak),
-        "in between": (weak, threshold),
-        "strong": (threshold, np.inf),
-    }
+    zones, edges = ("weak", "in between", "strong"), (-np.inf, weak, threshold, np.inf)
     first, others = f"the first {len(generated):,} generated", f"{len(real):,} real held-out"
     with _page(file, 450, "how sure the classifier is", dataset) as page:
         ((axes,),) = _charts(page, 100, 440)
         keys = []
         for kind, sure, style in (first, generated, FILLED), (others, real, {"color": REAL}):
             _draw_histogram(axes, _finite(sure), np.linspace(0, 1, 41), **style)
-            inside = {name: (sure >= low) & (sure < high) for name, (low, high) in zones.items()}
-            shares = [
-                f"{name} {_percent(each.mean())}" for name, each in inside.items() if len(sure)
-            ]
-            text = f"{kind} images:   {'   '.join(shares) or 'none'}"
+            shares = np.histogram(sure, edges)[0] / max(len(sure), 1)
+            inside = [f"{zone} {_percent(s)}" for zone, s in zip(zones, shares, strict=True)]
+            text = f"{kind} images:   {'   '.join(inside) if len(sure) else 'none'}"
             keys.append(Patch(color=style["color"], label=text))
         _draw_legend(page, 46, keys, 1)
         lowest = 0.5 / max(len(generated), len(real), 100)
@@ -412,51 +396,36 @@ def draw_confidence(file, generated, real, threshold, weak, *, dataset: str):
 def draw_calibration(file, panels, *, dataset: str):
     """Reliability diagrams, with the number of images below.  Guo et al. 2017, figure 4.
 
-    panels: up to 4, or 6 in two rows, each ("which images, which temperature", reliability), the
-    latter a mapping with edges (bins + 1,), confidence, accuracy and count (bins,), NaN where a bin
-    is empty, and ece, a float.
+    panels: up to 4, each ("which images, which temperature", reliability), the latter a mapping
+    with edges (bins + 1,), confidence, accuracy and count (bins,), NaN where a bin is empty, and
+    ece, a float.
     """
-    columns = len(panels) if len(panels) <= 4 else 3
-    rows = -(-len(panels) // columns)
-    most = max(1, *(np.max(reliability["count"]) for _, reliability in panels))
-    title = "is the classifier right as often as it is sure?"
-    with _page(file, 82 + 340 * rows, title, dataset) as page:
-        gap = {"facecolor": "none", "hatch": "/////"}
-        keys = [Patch(facecolor=GENERATED, alpha=0.55, label="accuracy")]
-        keys += [Patch(edgecolor=WEAK, label="gap to the confidence: too sure", **gap)]
-        keys += [Patch(edgecolor=INK, label="gap: not sure enough", **gap)]
+    title, hatched = "is the classifier right as often as it is sure?", {"hatch": "/////"}
+    keys = [Patch(facecolor=GENERATED, alpha=0.55, label="accuracy")]
+    for colour, label in (WEAK, "gap to the confidence: too sure"), (INK, "gap: not sure enough"):
+        keys.append(Patch(edgecolor=colour, facecolor="none", label=label, **hatched))
+    with _page(file, 422, title, dataset) as page:
         _draw_legend(page, 50, keys, 3)
-        shared = {"sharey": "row", "height_ratios": (4, 1) * rows}
-        charts = _charts(page, 82, 72 + 340 * rows, 2 * rows, columns, **shared)
-        for i in range(rows * columns):
-            upper, lower = charts[i // columns * 2 :, i % columns][:2]
-            if i >= len(panels):
-                upper.axis("off"), lower.axis("off")
-                continue
-            (which, _, how), reliability = panels[i][0].partition(", "), panels[i][1]
-            upper.set(title=f"{which}\n{how}, ECE {reliability['ece']:.4f}", ylim=(0, 1))
-            lower.set(yscale="log", ylim=(0.7, 2 * most))
-            _draw_reliability(upper, lower, reliability)
-            upper.set_ylabel("" if i % columns else "accuracy")
-            lower.set_ylabel("" if i % columns else "images")
-
-
-def _draw_reliability(upper, lower, reliability):
-    """Accuracy and its gap to the confidence on the upper axes, counts on the lower."""
-    confidence, accuracy = reliability["confidence"], reliability["accuracy"]
-    edges = np.asarray(reliability["edges"])
-    bins = {"x": edges[:-1], "width": np.diff(edges), "align": "edge"}
-    upper.bar(height=accuracy, color=GENERATED, alpha=0.55, edgecolor="white", **bins)
-    gap = {"height": confidence - accuracy, "bottom": accuracy, "color": "none", "hatch": "/////"}
-    upper.bar(edgecolor=np.where(np.greater(confidence, accuracy), WEAK, INK), **gap, **bins)
-    upper.plot((0, 1), (0, 1), "--", color=MUTED, linewidth=1)
-    upper.tick_params(labelbottom=False)
-    lower.bar(height=reliability["count"], color=BETWEEN, edgecolor="white", **bins)
-    lower.set(yticks=(1, 100, 10000), xlabel="confidence")
-    lower.minorticks_off()
-    lower.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
-    for axes in (upper, lower):
-        axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), xticklabels=("0", "0.5", "1"))
+        shared = {"sharex": True, "sharey": "row", "height_ratios": (4, 1)}
+        charts = _charts(page, 82, 412, 2, len(panels), **shared)
+        for (upper, lower), (which, reliability) in zip(charts.T, panels, strict=True):
+            heading = which.replace(", ", "\n", 1)
+            upper.set_title(f"{heading}, ECE {reliability['ece']:.4f}")
+            sure, accuracy = np.array([reliability["confidence"], reliability["accuracy"]])
+            edges = np.asarray(reliability["edges"])
+            bins = {"x": edges[:-1], "width": np.diff(edges), "align": "edge"}
+            upper.bar(height=accuracy, color=GENERATED, alpha=0.55, edgecolor="white", **bins)
+            gap = {"height": sure - accuracy, "bottom": accuracy, "color": "none", **hatched}
+            upper.bar(edgecolor=np.where(sure > accuracy, WEAK, INK), **gap, **bins)
+            upper.plot((0, 1), (0, 1), "--", color=MUTED, linewidth=1)
+            lower.bar(height=reliability["count"], color=BETWEEN, edgecolor="white", **bins)
+            lower.set_xlabel("confidence")
+        charts[0, 0].set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+        charts[0, 0].set_xticks((0, 0.5, 1), ("0", "0.5", "1"))
+        most = max(1, *(np.max(reliability["count"]) for _, reliability in panels))
+        charts[1, 0].set(ylabel="images", yscale="log", ylim=(0.7, 2 * most))
+        charts[1, 0].set_yticks((1, 100, 10000), ("1", "100", "10,000"))
+        charts[1, 0].minorticks_off()
 
 
 def _draw_bars(axes, values, texts, colours):
@@ -505,22 +474,19 @@ def draw_copies(file, distances, pairs, class_names, *, dataset: str):
     pairs: {class: (image (28, 28), closest training image (28, 28), distance float)}, the
     generated image of each class that is closest to a training image.
     """
-    columns, scale, gap, below = 5, 2.5, (8, 18), 356
-    names = _fitting_names(class_names, 130)
+    grid, below, names = (5, 2.5, (8, 18)), 356, _fitting_names(class_names, 130)
     shown = dict(list(pairs.items())[:MOST_CLASSES])
-    bottom = below + -(-len(shown) // columns) * (28 + gap[0]) * scale + MARGIN
+    both = _joined([pair[0] for pair in shown.values()], [pair[1] for pair in shown.values()], 2)
+    bottom = below + _grid_height(both, *grid) + MARGIN
     with _page(file, bottom, "are the images copies of training images?", dataset) as page:
         (charts,) = _charts(page, 76, below - 24, columns=2)
-        _draw_legend(page, 46, _draw_distances(*charts, distances), len(distances))
+        _draw_distances(*charts, distances)
+        _draw_legend(page, 46, charts[1].get_legend_handles_labels()[0], len(distances))
+        _first_classes(page, class_names)
         heading = "The closest generated image of each class, its training image at the right"
         heading = heading if shown else "No generated images"
-        page.text(MARGIN, below - 4, heading, size=13, weight="bold")
-        _first_classes(page, class_names)
-        both = np.full((len(shown), 28, 57), 255, np.uint8)
-        for row, (image, twin, _) in zip(both, shown.values(), strict=True):
-            row[:, :28], row[:, 29:] = _as_bytes(image), _as_bytes(twin)
         captions = [f"{names[label]} · {distance:.2f}" for label, (*_, distance) in shown.items()]
-        _draw_grid(page, both, MARGIN, below, columns, scale, gap, captions)
+        _draw_grid(page, both, MARGIN, below, *grid, captions, heading)
 
 
 def _draw_distances(histogram, closest, distances):
@@ -544,7 +510,6 @@ def _draw_distances(histogram, closest, distances):
     closest.set_title("share of images at most as far, the closest 10 %", color=MUTED)
     for axes in (histogram, closest):
         axes.set_xlabel("Euclidean distance to the closest training image")
-    return closest.get_legend_handles_labels()[0]
 
 
 def draw_prior(file, draws, strong_rates, clouds, *, dataset: str):
@@ -554,20 +519,20 @@ def draw_prior(file, draws, strong_rates, clouds, *, dataset: str):
     strong_rates: {name: share of them that passes the filter, float in [0, 1]}.
     clouds: {name: (n, 2) float}, three sets of points on two axes.
     """
-    below, title = 415, "where the latents come from, and what is decoded from them"
+    title, below = "where the latents come from, and what is decoded from them", 415
+    heading = "Latents, on the two axes along which the classes lie furthest apart"
     with _page(file, below + 330, title, dataset) as page:
         for x, (name, images) in zip((MARGIN, WIDTH - MARGIN - COLUMN), draws.items(), strict=True):
-            heading = f"{name}: {_percent(strong_rates[name])} pass the filter"
-            page.text(x, 70, heading, size=13, weight="bold")
-            _draw_grid(page, images[:60], x, 84, 10, 1.5, (1, 1))
-        heading = "Latents, on the two axes along which the classes lie furthest apart"
+            rate = f"{name}: {_percent(strong_rates[name])} pass the filter"
+            _draw_grid(page, images[:60], x, 78, 10, 1.5, (1, 1), heading=rate)
         page.text(MARGIN, below - 20, heading, size=13, weight="bold")
         (charts,) = _charts(page, below - 8, below + 320, columns=3, sharex=True, sharey=True)
         colours = REAL, GENERATED, WEAK
         for axes, (name, points), colour in zip(charts, clouds.items(), colours, strict=True):
             axes.set_title(name, color=colour)
             axes.scatter(*points.T, s=4, alpha=0.4, color=colour, linewidths=0)
-            axes.set_aspect("equal")
+            axes.set(aspect="equal", xlabel="first axis")
+        charts[0].set_ylabel("second axis")
 
 
 def draw_usefulness(file, accuracies, images, *, dataset: str):
@@ -577,13 +542,11 @@ def draw_usefulness(file, accuracies, images, *, dataset: str):
     images: int, how many training images are behind each.
     """
     bottom = 70 + 30 * len(accuracies)
-    with _page(file, bottom + 6, "are the images useful?", dataset) as page:
-        note = f"accuracy on real test images of a classifier trained on {images:,} images alone"
-        page.text(MARGIN, 54, note, color=MUTED)
+    note = f"accuracy on real test images of a classifier trained on {images:,} images alone"
+    with _page(file, bottom + 6, "are the images useful?", dataset, note) as page:
         ((axes,),) = _charts(page, 66, bottom)
         shares = list(accuracies.values())
-        colours = [REAL, STRONG, GENERATED, *CLASSES][: len(accuracies)]
-        _draw_bars(axes, shares, list(map(_percent, shares)), colours)
+        _draw_bars(axes, shares, map(_percent, shares), (REAL, STRONG, GENERATED))
         axes.set_yticks(range(len(accuracies)), accuracies)
         axes.set_xlim(0, 1.12 * max(np.nan_to_num(shares).max(), 0.01))
 
