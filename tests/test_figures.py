@@ -420,8 +420,6 @@ def test_strong_says_which_class_has_none():
         for name in ("Coat", "Shirt")
     )
     assert coat[0] + coat[2] < y < shirt[0]
-    ((_, name),) = [(text, box) for text, box in result.texts if text == "Sandal"]
-    assert abs(name.y0 + name.y1 - box.y0 - box.y1) < 10
 
 
 def test_nothing_strong_is_said():
@@ -571,7 +569,7 @@ def test_copies_histogram_and_cumulative_shares():
         values = distances[name][~np.isnan(distances[name])]
         for x in (0, 1, 1.5, 2.1):
             drawn = share[at <= x][-1] if (at <= x).any() else 0
-            assert drawn == pytest.approx((values <= x).mean())
+            assert drawn == pytest.approx((values <= x).mean(), abs=0.001)
     styles = [(line.get_color(), line.get_linestyle()) for line in closest.lines]
     assert len(set(styles)) == 4
     legend = result.page.get_legend()

@@ -1,10 +1,8 @@
 """The figures: arrays in, PNG out; nothing is computed here but layout and histograms.
 
 Every function writes one PNG to `file`, a path or a binary file object; the same input gives the
-same bytes.  `dataset` is the name that the title begins with.  Images are (28, 28), either uint8
-or float in [0, 1].  Sizes and positions are in points, counted from the top left corner of the
-page.  A page is as wide as a README, so a point is about a pixel on the reader's screen.  What is
-NaN is not drawn.
+same bytes.  `dataset` begins the title.  Images are (28, 28), uint8 or float in [0, 1]; NaN is not
+drawn.  Positions are in points from the top left corner of a page as wide as a README.
 """
 
 import sys
@@ -32,7 +30,7 @@ CLASSES = "#332288 #88ccee #117733 #ddcc77 #cc6677 #44aa99 #882255 #999933 #aa44
 
 STYLE = {
     "font.family": "DejaVu Sans",
-    "font.size": 12,
+    "font.size": 11,
     "text.color": INK,
     "text.parse_math": False,  # a class may be called "$"
     "axes.titlelocation": "left",
@@ -42,15 +40,13 @@ STYLE = {
     "axes.spines.right": False,
     "grid.color": FAINT,
     "legend.frameon": False,
-    "legend.fontsize": 11,
     **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), MUTED),
-    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 10),
 }
 
 
 @contextmanager
-def _page(file, height, title="", dataset="", note=""):
-    """Axes as large as the page, in points from its top left corner, saved as PNG when left."""
+def _page(file, title="", dataset="", note="", height=66):
+    """Axes as large as the page, which grids of images may lengthen; saved as PNG when left."""
     if dataset:
         title = f"{_fitting_names([dataset], 140)[0]}: {title}"
     with rc_context(STYLE):
@@ -60,14 +56,12 @@ def _page(file, height, title="", dataset="", note=""):
         page.text(MARGIN, 30, title, size=17, weight="bold")
         page.text(MARGIN, 54, note, color=MUTED)
         yield page
+        figure.set_figheight(page.get_ylim()[0] / 72)
         figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
 
 
 def _charts(page, top, bottom, rows=1, columns=1, left=MARGIN, **settings):
-    """Axes (rows, columns) between two heights of the page; their labels find room by themselves.
-
-    A page has room for one such block: Matplotlib lays out all of a figure at once.
-    """
+    """Axes (rows, columns) between two heights of a page that has its length: once a page."""
     height = page.get_ylim()[0]
     box = left / WIDTH, 1 - bottom / height, 1 - (left + MARGIN) / WIDTH, (bottom - top) / height
     page.figure.set_layout_engine("constrained", rect=box)
@@ -132,31 +126,28 @@ def _joined(images, others, axis):
     return np.concatenate([images, line, others], axis)
 
 
-def _grid_height(images, columns, scale, gap):
-    return -(-len(images) // columns) * (np.shape(images)[1] + gap[0]) * scale
-
-
 def _draw_grid(page, images, left, top, columns, scale, gap, captions=(), heading=""):
-    """Draw (n, h, w) images row by row, `scale` points a pixel, under a heading.
+    """Draw (n, h, w) images row by row, `scale` points a pixel, under a heading; return the bottom.
 
     gap: (above each image, right of it) in pixels; the captions stand in the first.
     """
     page.text(left, top - 6, heading, size=13, weight="bold", va="bottom")
     n, height, width = images.shape
-    if n == 0:
-        return
     rows, height, width = -(-n // columns), height + gap[0], width + gap[1]
+    bottom = top + rows * height * scale
+    page.set_ylim(max(page.get_ylim()[0], bottom + MARGIN), 0)
     cells = np.full((rows * columns, height, width), 255, np.uint8)
     cells[:n, gap[0] :, : width - gap[1]] = _as_bytes(images)
-    # One picture for the whole grid: hundreds of axes would take seconds.
-    picture = cells.reshape(rows, columns, height, width).swapaxes(1, 2)
-    picture = picture.reshape(rows * height, columns * width)
-    rgb = np.repeat(picture[..., None], 3, axis=2)  # as they are: a colour map rounds
-    extent = (left, left + columns * width * scale, top + rows * height * scale, top)
-    page.imshow(rgb, interpolation="nearest", aspect="auto", extent=extent)
+    if n:  # one picture for the whole grid: hundreds of axes would take seconds
+        picture = cells.reshape(rows, columns, height, width).swapaxes(1, 2)
+        picture = picture.reshape(rows * height, columns * width)
+        rgb = np.repeat(picture[..., None], 3, axis=2)  # as they are: a colour map rounds
+        extent = (left, left + columns * width * scale, bottom, top)
+        page.imshow(rgb, interpolation="nearest", aspect="auto", extent=extent)
     for i, caption in enumerate(captions):
         x, y = i % columns * width, i // columns * height + gap[0]
-        page.text(left + x * scale, top + y * scale - 5, caption, size=11, linespacing=1)
+        page.text(left + x * scale, top + y * scale - 5, caption, linespacing=1)
+    return bottom
 
 
 def draw_demo(
@@ -188,52 +179,45 @@ def draw_demo(
         tiles = np.asarray(manifold).reshape(-1, 28, 28)
         heading = "Images decoded from a grid over the latent space"
         grids.insert(0, (heading, tiles, len(manifold), (0, 0)))
-    scales = [COLUMN / (columns * (28 + gap[1])) for *_, columns, gap in grids]
-    heights = [_grid_height(*grid[1:3], k, grid[3]) for grid, k in zip(grids, scales, strict=True)]
-    height, top = max(54 + sum(heights) + 40 * len(grids), 740), 80
-    with _page(file, height, title) as page:
-        for (heading, images, *shape, gap), k, down in zip(grids, scales, heights, strict=True):
-            _draw_grid(page, images, MARGIN, top, *shape, k, gap, heading=heading)
-            top += down + 40
-        left, ratios = WIDTH - MARGIN - COLUMN, (5, 3, 2)
-        charts = _charts(page, 56, height - MARGIN, 3, left=left, height_ratios=ratios)[:, 0]
-        charts[0].set_title(which, size=13, weight="bold")
-        _draw_codes(charts[0], codes, code_labels, class_names)
-        _draw_losses(*charts[1:], history)
+    with _page(file, title, height=740) as page:
+        end = 34
+        for heading, images, columns, gap in grids:
+            shape = columns, COLUMN / (columns * (28 + gap[1])), gap
+            end = _draw_grid(page, images, MARGIN, end + 46, *shape, heading=heading)
+        left, end = WIDTH - MARGIN - COLUMN, page.get_ylim()[0] - MARGIN
+        ((upper,), (lower,)) = _charts(page, 56, end, 2, left=left, height_ratios=(4, 3))
+        upper.set_title(which, size=13, weight="bold")
+        _draw_codes(upper, codes, code_labels, class_names)
+        _draw_losses(lower, history)
 
 
 def _draw_codes(axes, codes, labels, class_names):
-    names, colours = _fitting_names(class_names, 120), CLASSES[: len(class_names)]
-    if len(class_names) > len(CLASSES):
-        names = _fitting_names(class_names, 60)
+    names, colours = _fitting_names(class_names, 90), CLASSES
+    if len(names) > len(CLASSES):
         colours = list(colormaps["turbo"](np.linspace(0.03, 0.97, len(names))))
     # One scatter for all: drawn class by class, the last would hide the first.
     axes.scatter(*np.asarray(codes).T, c=np.array(colours)[labels], s=5, alpha=0.7, linewidths=0)
-    named = range(0, len(names), -(-len(names) // 40))  # the legend's, 40 at most
-    for label in named:
+    for label in range(0, len(names), -(-len(names) // 40)):  # 40 in the legend at most
         axes.plot([], [], "o", color=colours[label], markersize=7, label=names[label])
-    columns = min(len(named), int(COLUMN / (max(map(_text_width, names)) + 26)))
+    columns = min(10, int(COLUMN / (max(map(_text_width, names)) + 26)))
     spacing = {"columnspacing": 0.8, "handletextpad": 0.2, "handlelength": 1}
     axes.legend(ncols=columns, loc="upper left", bbox_to_anchor=(-0.06, -0.06), **spacing)
 
 
-def _draw_losses(upper, lower, history):
-    epochs = np.arange(1, len(history["loss"]) + 1)
-    for axes, key, label, colour, style in (
-        (upper, "loss", "loss, training images", GENERATED, "o-"),
-        (upper, "val_loss", "loss, test images", WEAK, "o-"),
-        (upper, "reconstruction_loss", "reconstruction, training images", GENERATED, "o:"),
-        (lower, "kl_loss", "KL divergence, training images", GENERATED, "o-"),
+def _draw_losses(axes, history):
+    epochs = range(1, len(history["loss"]) + 1)
+    for key, label, colour, style in (
+        ("loss", "loss, training images", GENERATED, "o-"),
+        ("val_loss", "loss, test images", WEAK, "o-"),
+        ("reconstruction_loss", "reconstruction, training images", GENERATED, "o:"),
+        ("kl_loss", "KL divergence, training images", STRONG, "o-"),
     ):
         axes.plot(epochs, history[key], style, color=colour, label=label, markersize=3)
-    for axes in (upper, lower):
-        axes.set_xlim(0.5, len(epochs) + 0.5)
-        axes.grid(axis="y")
-        axes.legend()
-        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    upper.set_title("Loss after each epoch, nats per image", size=13, weight="bold")
-    upper.tick_params(labelbottom=False)
-    lower.set_xlabel("epoch")
+    axes.set_title("Loss after each epoch, nats per image", size=13, weight="bold")
+    axes.set(xlabel="epoch", xlim=(0.5, len(epochs) + 0.5))
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axes.grid(axis="y")
+    axes.legend()
 
 
 def draw_diagram(file):
@@ -248,7 +232,7 @@ def draw_diagram(file):
         "weak": (858, 78, WEAK),
         "in between": (858, 130, BETWEEN),
         "strong": (858, 182, STRONG),
-        "Are the strong images ...": (465, 256, STRONG),
+        "Are the strong images ...": (820, 256, STRONG),
     }
     questions = {
         "right?": (34, "a stronger classifier\nof another kind agrees"),
@@ -257,14 +241,11 @@ def draw_diagram(file):
         "new?": (571, "compared with the closest\ntraining image of the class"),
         "useful?": (765, "a classifier trained on\nthem alone, tested on\nreal images"),
     }
-    with _page(file, 376) as page:
-        for corner, *size, colour in (
-            ((118, 70), 390, 116, "#e6f1f8"),
-            ((16, 256), 898, 108, "#e5f5f0"),
-        ):
-            page.add_patch(Rectangle(corner, *size, facecolor=colour))
+    with _page(file, height=376) as page:
+        page.add_patch(Rectangle((118, 70), 390, 116, facecolor="#e6f1f8"))
+        page.add_patch(Rectangle((16, 256), 898, 108, facecolor="#e5f5f0"))
         page.text(314, 88, "variational autoencoder", color=GENERATED, ha="center")
-        page.text(378, 30, "the classifier learns from labelled images", color=MUTED, ha="center")
+        page.text(378, 46, "the classifier learns from labelled images", color=MUTED, ha="center")
         patches = []
         for text, (x, y, colour) in nodes.items():
             box = {"boxstyle": "round,pad=0.6", "facecolor": colour, "edgecolor": "none"}
@@ -289,21 +270,21 @@ def draw_strong(file, images, labels, confidence, class_names, threshold, *, dat
     confidence: (n,) float in [0, 1].  threshold: float in [0, 1].
     """
     limit, names = f"{100 * threshold:g} %", _fitting_names(class_names, 88)
-    left, top, scale, gap = MARGIN + 12 + max(map(_text_width, names)), 48, 2.5, (9, 4)
+    left, scale, gap = MARGIN + 12 + max(map(_text_width, names)), 2.5, (9, 4)
     row = (28 + gap[0]) * scale
-    height = top + row * min(len(names), MOST_CLASSES) + MARGIN if len(images) else 66
     title = f"strong images, the classifier is at least {limit} sure"
-    note = "" if len(images) else f"No image reaches a confidence of {limit}."
-    with _page(file, height, title, dataset, note) as page:
-        for label, name in enumerate(_first_classes(page, names) if len(images) else ()):
-            y = top + label * row
-            middle = {"y": y + row - 14 * scale, "va": "center"}
-            page.text(MARGIN, s=name, size=13, weight="bold", **middle)
+    if len(images) == 0:
+        with _page(file, title, dataset, f"No image reaches a confidence of {limit}."):
+            return
+    height = 48 + row * min(len(names), MOST_CLASSES) + MARGIN
+    with _page(file, title, dataset, height=height) as page:
+        for label, name in enumerate(_first_classes(page, names)):
+            top = 48 + label * row
+            middle = top + row - 14 * scale
+            page.text(MARGIN, middle, name, size=13, weight="bold", va="center")
             chosen = np.flatnonzero(labels == label)[:10]
-            captions = [_percent(share) for share in confidence[chosen]]
-            _draw_grid(page, images[chosen], left, y, 10, scale, gap, captions)
-            if len(chosen) == 0:
-                page.text(left, s="no strong image", color=MUTED, **middle)
+            captions = list(map(_percent, confidence[chosen])) or ["no strong image"]
+            _draw_grid(page, images[chosen], left, top, 10, scale, gap, captions)
 
 
 def draw_weak(
@@ -321,32 +302,29 @@ def draw_weak(
 ):
     """Weak images with the two classes each hesitates between, and images half-way between two.
 
-    images: (n, 28, 28), all of confidence < `limit`, the least sure first; 32 are shown.
+    images: (n, 28, 28), all of confidence < `limit`, the least sure first.
     top_two: (n, 2) integer, the likeliest classes.  top_two_confidence: (n, 2) float in [0, 1].
-    halfway: (m, 28, 28), decoded half-way between the codes of two images of different classes;
-    16 are shown.  halfway_strong_rate, strong_rate: shares of these and of all generated images
-    that pass the filter, floats in [0, 1].  limit: float in [0, 1].
+    halfway: (m, 28, 28).  halfway_strong_rate, strong_rate: shares of these and of all generated
+    images that pass the filter, floats in [0, 1].  limit: float in [0, 1].
     """
-    grid, names, n = (8, 3, (12, 10)), _fitting_names(class_names, 88), len(images)
-    images, halfway = images[:32], halfway[:16]
-    below = 64 + _grid_height(images, *grid) + 64
-    height = below + _grid_height(halfway, 8, 3, (2, 10)) + MARGIN if len(halfway) else below - 44
-    limit = f"{100 * limit:g} %"
-    note = f"The {len(images)} least sure of {n:,}" if len(images) < n else "All"
+    names, limit, grid = _fitting_names(class_names, 88), f"{100 * limit:g} %", (8, 3, (12, 10))
+    shown, n = images[:32], len(images)
+    note = f"The {len(shown)} least sure of {n:,}" if len(shown) < n else "All"
     note += ", with the two classes it hesitates between"
     note = note if n else f"No image has a confidence below {limit}."
+    captions = []
+    for pair, confidences in zip(top_two[:32], top_two_confidence[:32], strict=True):
+        both = zip(pair, confidences, strict=True)
+        captions.append("\n".join(f"{names[k]} · {_percent(share, 0)}" for k, share in both))
     title = f"weak images, the classifier is less than {limit} sure"
-    with _page(file, height, title, dataset, note) as page:
-        captions = []
-        for pair, confidences in zip(top_two[:32], top_two_confidence[:32], strict=True):
-            both = zip(pair, confidences, strict=True)
-            captions.append("\n".join(f"{names[k]} · {_percent(share, 0)}" for k, share in both))
-        _draw_grid(page, images, MARGIN, 64, *grid, captions)
+    with _page(file, title, dataset, note) as page:
+        bottom = _draw_grid(page, shown, MARGIN, 64, *grid, captions)
         if len(halfway):
             heading = "Half-way between two classes: a control the filter should reject\n"
             heading += f"{_percent(halfway_strong_rate)} of them pass the filter, "
             heading += f"of generated images {_percent(strong_rate)}"
-            _draw_grid(page, halfway, MARGIN, below, 8, 3, (2, 10), heading=heading)
+            grid = 8, 3, (2, 10)
+            _draw_grid(page, halfway[:16], MARGIN, bottom + 64, *grid, heading=heading)
 
 
 def _draw_histogram(axes, values, bins, **style):
@@ -358,6 +336,7 @@ def _draw_histogram(axes, values, bins, **style):
     _show_percents(axes.yaxis)
 
 
+COMPARED = (GENERATED, "-"), (REAL, "-"), (STRONG, "--"), (WEAK, ":")
 FILLED = {"histtype": "stepfilled", "linewidth": 0, "color": GENERATED, "alpha": 0.55}
 
 
@@ -369,9 +348,11 @@ def draw_confidence(file, generated, real, threshold, weak, *, dataset: str):
     """
     zones, edges = ("weak", "in between", "strong"), (-np.inf, weak, threshold, np.inf)
     first, others = f"the first {len(generated):,} generated", f"{len(real):,} real held-out"
-    with _page(file, 450, "how sure the classifier is", dataset) as page:
+    lowest, keys = 0.5 / max(len(generated), len(real), 100), []
+    with _page(file, "how sure the classifier is", dataset, height=450) as page:
         ((axes,),) = _charts(page, 100, 440)
-        keys = []
+        axes.set(xlabel="confidence", ylabel="share of images", yscale="log")
+        axes.set(xlim=(0, 1), ylim=(lowest, 1.5))
         for kind, sure, style in (first, generated, FILLED), (others, real, {"color": REAL}):
             _draw_histogram(axes, _finite(sure), np.linspace(0, 1, 41), **style)
             shares = np.histogram(sure, edges)[0] / max(len(sure), 1)
@@ -379,12 +360,8 @@ def draw_confidence(file, generated, real, threshold, weak, *, dataset: str):
             text = f"{kind} images:   {'   '.join(inside) if len(sure) else 'none'}"
             keys.append(Patch(color=style["color"], label=text))
         _draw_legend(page, 46, keys, 1)
-        lowest = 0.5 / max(len(generated), len(real), 100)
-        axes.set(xlabel="confidence", ylabel="share of images", yscale="log")
-        axes.set(xlim=(0, 1), ylim=(lowest, 1.5))
         axes.minorticks_off()
         _show_percents(axes.xaxis)
-        _show_percents(axes.yaxis)
         for x, end, name, colour in (
             (weak, weak, f"weak, below {100 * weak:g} %", WEAK),
             (threshold, 1, f"strong, {100 * threshold:g} % and more", STRONG),
@@ -404,7 +381,7 @@ def draw_calibration(file, panels, *, dataset: str):
     keys = [Patch(facecolor=GENERATED, alpha=0.55, label="accuracy")]
     for colour, label in (WEAK, "gap to the confidence: too sure"), (INK, "gap: not sure enough"):
         keys.append(Patch(edgecolor=colour, facecolor="none", label=label, **hatched))
-    with _page(file, 422, title, dataset) as page:
+    with _page(file, title, dataset, height=422) as page:
         _draw_legend(page, 50, keys, 3)
         shared = {"sharex": True, "sharey": "row", "height_ratios": (4, 1)}
         charts = _charts(page, 82, 412, 2, len(panels), **shared)
@@ -428,13 +405,13 @@ def draw_calibration(file, panels, *, dataset: str):
         charts[1, 0].minorticks_off()
 
 
-def _draw_bars(axes, values, texts, colours):
+def _draw_bars(axes, names, values, texts, colours):
     """Horizontal bars, the first at the top, the text behind each."""
-    values = np.nan_to_num(np.asarray(values, float))
-    bars = axes.barh(range(len(values)), values, height=0.7, color=colours)
-    axes.bar_label(bars, texts, padding=4, fontsize=11)
+    bars = axes.barh(range(len(values)), np.nan_to_num(values), height=0.7, color=colours)
+    axes.bar_label(bars, texts, padding=4)
+    axes.set_yticks(range(len(names)), names)
     axes.set(ylim=(len(values) - 0.5, -0.5), xticks=())
-    axes.tick_params(left=False, labelsize=12, labelcolor=INK)
+    axes.tick_params(left=False, labelcolor=INK)
     axes.spines["bottom"].set_visible(False)
 
 
@@ -446,24 +423,14 @@ def draw_class_balance(file, generated, accepted, balanced, class_names, *, data
     counts = np.stack([generated, accepted, balanced])
     shown = counts[:, :MOST_CLASSES]
     bottom = 84 + 19 * shown.shape[1]
-    with _page(file, bottom + MARGIN, "how many images of each class", dataset) as page:
+    with _page(file, "how many images of each class", dataset, height=bottom + MARGIN) as page:
         names = _first_classes(page, _fitting_names(class_names, 140))
         (charts,) = _charts(page, 44, bottom, columns=3, sharex=True, sharey=True)
         for i, title in enumerate(("generated", "accepted", "balanced")):
             charts[i].set_title(f"as {title}\n{counts[i].sum():,} images")
             texts, colour = [f"{n:,}" for n in shown[i]], (GENERATED, STRONG, CLASSES[8])[i]
-            _draw_bars(charts[i], shown[i], texts, colour)
-        # Room for a count behind the longest bar.
-        charts[0].set(xlim=(0, 1.3 * max(shown.max(), 1)), yticks=range(len(names)))
-        charts[0].set_yticklabels(names)
-
-
-COMPARED = (
-    {"color": GENERATED, "linewidth": 5, "alpha": 0.55, "solid_capstyle": "butt"},
-    {"color": REAL, "linewidth": 1.8},
-    {"color": STRONG, "linewidth": 1.8, "linestyle": "--"},
-    {"color": WEAK, "linewidth": 1.8, "linestyle": ":"},
-)
+            _draw_bars(charts[i], names, shown[i], texts, colour)
+        charts[0].set_xlim(0, 1.3 * max(shown.max(), 1))  # with room for the longest bar's count
 
 
 def draw_copies(file, distances, pairs, class_names, *, dataset: str):
@@ -471,45 +438,36 @@ def draw_copies(file, distances, pairs, class_names, *, dataset: str):
 
     distances: {name: (n,) float}, to the closest training image of the same class; the generated
     images first, then up to three sets to compare them with.
-    pairs: {class: (image (28, 28), closest training image (28, 28), distance float)}, the
-    generated image of each class that is closest to a training image.
+    pairs: {class: (image (28, 28), closest training image (28, 28), distance float)}.
     """
-    grid, below, names = (5, 2.5, (8, 18)), 356, _fitting_names(class_names, 130)
-    shown = dict(list(pairs.items())[:MOST_CLASSES])
-    both = _joined([pair[0] for pair in shown.values()], [pair[1] for pair in shown.values()], 2)
-    bottom = below + _grid_height(both, *grid) + MARGIN
-    with _page(file, bottom, "are the images copies of training images?", dataset) as page:
-        (charts,) = _charts(page, 76, below - 24, columns=2)
-        _draw_distances(*charts, distances)
-        _draw_legend(page, 46, charts[1].get_legend_handles_labels()[0], len(distances))
-        _first_classes(page, class_names)
-        heading = "The closest generated image of each class, its training image at the right"
-        heading = heading if shown else "No generated images"
-        captions = [f"{names[label]} · {distance:.2f}" for label, (*_, distance) in shown.items()]
-        _draw_grid(page, both, MARGIN, below, *grid, captions, heading)
-
-
-def _draw_distances(histogram, closest, distances):
-    """Shares of all distances on one chart, the cumulative share of the closest on the other."""
+    names, shown = _fitting_names(class_names, 130), list(pairs.items())[:MOST_CLASSES]
+    captions = [f"{names[label]} · {distance:.2f}" for label, (*_, distance) in shown]
+    images = _joined([image for _, (image, *_) in shown], [twin for _, (_, twin, _) in shown], 2)
+    heading = "The closest generated image of each class, its training image at the right"
+    heading = heading if shown else "No generated images"
     sets = {name: _finite(values) for name, values in distances.items()}
-    every = np.concatenate([*sets.values(), []])
-    low, high = (every.min(), every.max()) if len(every) else (0, 1)
-    reach = max((np.quantile(values, 0.1) for values in sets.values() if len(values)), default=1)
-    bins = np.linspace(low, max(high, low + 0.01), 61)
-    for (name, values), line in zip(sets.items(), COMPARED, strict=False):
-        _draw_histogram(histogram, values, bins, **(FILLED if line is COMPARED[0] else line))
-        if len(values):
-            closest.ecdf(values, label=name, **line)
-        else:
-            closest.plot([], [], label=f"{name}: no image", **line)
-    margin = 0.03 * max(reach - low, 0.01)
-    closest.set(xlim=(low - margin, reach + margin), ylim=(0, 0.1))
-    closest.grid(axis="y")
-    _show_percents(closest.yaxis)
-    histogram.set_title("share of images", color=MUTED)
-    closest.set_title("share of images at most as far, the closest 10 %", color=MUTED)
-    for axes in (histogram, closest):
-        axes.set_xlabel("Euclidean distance to the closest training image")
+    bins = np.histogram_bin_edges(np.concatenate([*sets.values()]), 60)
+    shares = np.linspace(0, 0.1, 201)
+    with _page(file, "are the images copies of training images?", dataset) as page:
+        _draw_grid(page, images, MARGIN, 356, 5, 2.5, (8, 18), captions, heading)
+        _first_classes(page, class_names)
+        ((histogram, closest),) = _charts(page, 76, 322, columns=2)
+        for (name, values), (colour, style) in zip(sets.items(), COMPARED, strict=False):
+            line = {"color": colour, "linestyle": style}
+            _draw_histogram(histogram, values, bins, **(line if closest.lines else FILLED))
+            # Where the share of images at most as far reaches each share.
+            at = values if len(values) else [np.nan]
+            at = np.quantile(at, shares, method="inverted_cdf")
+            label = name if len(values) else f"{name}: no image"
+            closest.plot(at, shares, label=label, linewidth=1.8, **line)
+        _draw_legend(page, 46, closest.lines, len(sets))
+        histogram.set_title("share of images", color=MUTED)
+        closest.set_title("share of images at most as far, the closest 10 %", color=MUTED)
+        closest.set_ylim(0, 0.1)
+        closest.grid(axis="y")
+        _show_percents(closest.yaxis)
+        for axes in (histogram, closest):
+            axes.set_xlabel("Euclidean distance to the closest training image")
 
 
 def draw_prior(file, draws, strong_rates, clouds, *, dataset: str):
@@ -521,7 +479,7 @@ def draw_prior(file, draws, strong_rates, clouds, *, dataset: str):
     """
     title, below = "where the latents come from, and what is decoded from them", 415
     heading = "Latents, on the two axes along which the classes lie furthest apart"
-    with _page(file, below + 330, title, dataset) as page:
+    with _page(file, title, dataset, height=below + 330) as page:
         for x, (name, images) in zip((MARGIN, WIDTH - MARGIN - COLUMN), draws.items(), strict=True):
             rate = f"{name}: {_percent(strong_rates[name])} pass the filter"
             _draw_grid(page, images[:60], x, 78, 10, 1.5, (1, 1), heading=rate)
@@ -543,11 +501,10 @@ def draw_usefulness(file, accuracies, images, *, dataset: str):
     """
     bottom = 70 + 30 * len(accuracies)
     note = f"accuracy on real test images of a classifier trained on {images:,} images alone"
-    with _page(file, bottom + 6, "are the images useful?", dataset, note) as page:
+    with _page(file, "are the images useful?", dataset, note, bottom + 6) as page:
         ((axes,),) = _charts(page, 66, bottom)
         shares = list(accuracies.values())
-        _draw_bars(axes, shares, map(_percent, shares), (REAL, STRONG, GENERATED))
-        axes.set_yticks(range(len(accuracies)), accuracies)
+        _draw_bars(axes, accuracies, shares, map(_percent, shares), (REAL, STRONG, GENERATED))
         axes.set_xlim(0, 1.12 * max(np.nan_to_num(shares).max(), 0.01))
 
 
