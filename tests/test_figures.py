@@ -138,7 +138,6 @@ DRAWINGS = {
     "confidence of NaN": (figures.draw_confidence, (*map(with_nan, confidence()[:2]), 0.95, 0.5)),
     "calibration": (figures.draw_calibration, calibration(4)),
     "calibration of one": (figures.draw_calibration, calibration(1)),
-    "calibration of six": (figures.draw_calibration, calibration(6)),
     "class balance": (figures.draw_class_balance, class_balance(CLOTHES)),
     "balance of two classes": (figures.draw_class_balance, class_balance(NAMES["two"])),
     "balance of many classes": (figures.draw_class_balance, class_balance(NAMES["pixels"])),

@@ -132,12 +132,11 @@ def _draw_grid(page, images, left, top, columns, scale, gap, captions=(), headin
     gap: (above each image, right of it) in pixels; the captions stand in the first.
     """
     page.text(left, top - 6, heading, size=13, weight="bold", va="bottom")
-    n, height, width = images.shape
-    rows, height, width = -(-n // columns), height + gap[0], width + gap[1]
-    bottom = top + rows * height * scale
+    padding = (0, -len(images) % columns), (gap[0], 0), (0, gap[1])
+    cells = np.pad(_as_bytes(images), padding, constant_values=255)
+    n, height, width = cells.shape
+    rows, bottom = n // columns, top + n // columns * height * scale
     page.set_ylim(max(page.get_ylim()[0], bottom + MARGIN), 0)
-    cells = np.full((rows * columns, height, width), 255, np.uint8)
-    cells[:n, gap[0] :, : width - gap[1]] = _as_bytes(images)
     if n:  # one picture for the whole grid: hundreds of axes would take seconds
         picture = cells.reshape(rows, columns, height, width).swapaxes(1, 2)
         picture = picture.reshape(rows * height, columns * width)
@@ -169,16 +168,16 @@ def draw_demo(
     code_labels: (n,) integer.  originals, reconstructions: (m, 28, 28).  samples: (s, 28, 28).
     history: {"loss", "val_loss", "reconstruction_loss", "kl_loss"}, each a list in nats per image.
     """
+    grids, which = [], "Encoded test images by class, on two principal axes"
+    if manifold is not None:
+        which = "Encoded test images by class"
+        tiles = np.reshape(manifold, (-1, 28, 28))
+        grids += [
+            ("Images decoded from a grid over the latent space", tiles, len(manifold), (0, 0))
+        ]
     pairs = _joined(originals, reconstructions, axis=1)
-    grids = [("Test images above their reconstructions", pairs, 10, (4, 1))]
+    grids += [("Test images above their reconstructions", pairs, 10, (4, 1))]
     grids += [("New images, decoded from the prior", np.asarray(samples), 10, (1, 1))]
-    which = "Encoded test images by class"
-    if manifold is None:
-        which += ", along their two principal axes"
-    else:
-        tiles = np.asarray(manifold).reshape(-1, 28, 28)
-        heading = "Images decoded from a grid over the latent space"
-        grids.insert(0, (heading, tiles, len(manifold), (0, 0)))
     with _page(file, title, height=740) as page:
         end = 34
         for heading, images, columns, gap in grids:
@@ -199,9 +198,8 @@ def _draw_codes(axes, codes, labels, class_names):
     axes.scatter(*np.asarray(codes).T, c=np.array(colours)[labels], s=5, alpha=0.7, linewidths=0)
     for label in range(0, len(names), -(-len(names) // 40)):  # 40 in the legend at most
         axes.plot([], [], "o", color=colours[label], markersize=7, label=names[label])
-    columns = min(10, int(COLUMN / (max(map(_text_width, names)) + 26)))
-    spacing = {"columnspacing": 0.8, "handletextpad": 0.2, "handlelength": 1}
-    axes.legend(ncols=columns, loc="upper left", bbox_to_anchor=(-0.06, -0.06), **spacing)
+    columns = int(COLUMN / (max(map(_text_width, names)) + 46))
+    axes.legend(ncols=columns, loc="upper left", bbox_to_anchor=(-0.06, -0.06), handletextpad=0)
 
 
 def _draw_losses(axes, history):
@@ -246,18 +244,16 @@ def draw_diagram(file):
         page.add_patch(Rectangle((16, 256), 898, 108, facecolor="#e5f5f0"))
         page.text(314, 88, "variational autoencoder", color=GENERATED, ha="center")
         page.text(378, 46, "the classifier learns from labelled images", color=MUTED, ha="center")
-        patches = []
+        boxes = []
         for text, (x, y, colour) in nodes.items():
             box = {"boxstyle": "round,pad=0.6", "facecolor": colour, "edgecolor": "none"}
-            node = page.text(x, y, text, color="white", bbox=box, ha="center", va="center")
-            patches.append(node.get_bbox_patch())
-        places = [place for *place, _ in nodes.values()]
+            boxes.append(page.text(x, y, text, color="white", bbox=box, ha="center", va="center"))
         steps = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (5, 7), (5, 8), (8, 9), (0, 5)]
-        for start, end in steps:
-            bend = "arc3,rad=-0.22" if (start, end) == (0, 5) else "arc3"
-            arrow = {"arrowstyle": "-|>", "color": MUTED, "connectionstyle": bend}
-            arrow |= {"patchA": patches[start], "patchB": patches[end], "mutation_scale": 14}
-            page.annotate("", places[end], places[start], arrowprops=arrow)
+        for a, b in steps:
+            arrow = {"arrowstyle": "-|>", "color": MUTED, "mutation_scale": 14}
+            arrow |= {"connectionstyle": f"arc3,rad={-0.22 if (a, b) == (0, 5) else 0}"}
+            arrow |= {"patchA": boxes[a].get_bbox_patch(), "patchB": boxes[b].get_bbox_patch()}
+            page.annotate("", boxes[b].get_position(), boxes[a].get_position(), arrowprops=arrow)
         for question, (x, answer) in questions.items():
             page.text(x, 300, question, size=14, weight="bold")
             page.text(x, 310, answer, va="top")
@@ -266,8 +262,7 @@ def draw_diagram(file):
 def draw_strong(file, images, labels, confidence, class_names, threshold, *, dataset: str):
     """The first ten strong images of each class in a row, the confidence above each.
 
-    images: (n, 28, 28), all of confidence >= `threshold`.  labels: (n,) integer.
-    confidence: (n,) float in [0, 1].  threshold: float in [0, 1].
+    images: (n, 28, 28).  labels: (n,) integer.  confidence: (n,) float, all >= `threshold`.
     """
     limit, names = f"{100 * threshold:g} %", _fitting_names(class_names, 88)
     left, scale, gap = MARGIN + 12 + max(map(_text_width, names)), 2.5, (9, 4)
@@ -280,8 +275,7 @@ def draw_strong(file, images, labels, confidence, class_names, threshold, *, dat
     with _page(file, title, dataset, height=height) as page:
         for label, name in enumerate(_first_classes(page, names)):
             top = 48 + label * row
-            middle = top + row - 14 * scale
-            page.text(MARGIN, middle, name, size=13, weight="bold", va="center")
+            page.text(MARGIN, top + row - 35, name, size=13, weight="bold", va="center")
             chosen = np.flatnonzero(labels == label)[:10]
             captions = list(map(_percent, confidence[chosen])) or ["no strong image"]
             _draw_grid(page, images[chosen], left, top, 10, scale, gap, captions)
@@ -302,15 +296,13 @@ def draw_weak(
 ):
     """Weak images with the two classes each hesitates between, and images half-way between two.
 
-    images: (n, 28, 28), all of confidence < `limit`, the least sure first.
+    images: (n, 28, 28), all of confidence < `limit`, the least sure first.  halfway: (m, 28, 28).
     top_two: (n, 2) integer, the likeliest classes.  top_two_confidence: (n, 2) float in [0, 1].
-    halfway: (m, 28, 28).  halfway_strong_rate, strong_rate: shares of these and of all generated
-    images that pass the filter, floats in [0, 1].  limit: float in [0, 1].
+    halfway_strong_rate, strong_rate: shares of `halfway` and of all images that pass the filter.
     """
     names, limit, grid = _fitting_names(class_names, 88), f"{100 * limit:g} %", (8, 3, (12, 10))
     shown, n = images[:32], len(images)
-    note = f"The {len(shown)} least sure of {n:,}" if len(shown) < n else "All"
-    note += ", with the two classes it hesitates between"
+    note = f"The {len(shown)} least sure of {n:,}, with the two classes it hesitates between"
     note = note if n else f"No image has a confidence below {limit}."
     captions = []
     for pair, confidences in zip(top_two[:32], top_two_confidence[:32], strict=True):
@@ -343,10 +335,9 @@ FILLED = {"histtype": "stepfilled", "linewidth": 0, "color": GENERATED, "alpha":
 def draw_confidence(file, generated, real, threshold, weak, *, dataset: str):
     """How sure the classifier is of generated and of real held-out images, on the same axes.
 
-    generated: (n,), real: (m,) confidence, float in [0, 1].
-    Strong is `threshold` and more, weak is below `weak`, both floats in [0, 1].
+    generated: (n,), real: (m,) float.  Strong is `threshold` and more, weak is below `weak`.
     """
-    zones, edges = ("weak", "in between", "strong"), (-np.inf, weak, threshold, np.inf)
+    zones = ("weak", 0, weak), ("in between", weak, threshold), ("strong", threshold, np.inf)
     first, others = f"the first {len(generated):,} generated", f"{len(real):,} real held-out"
     lowest, keys = 0.5 / max(len(generated), len(real), 100), []
     with _page(file, "how sure the classifier is", dataset, height=450) as page:
@@ -355,9 +346,9 @@ def draw_confidence(file, generated, real, threshold, weak, *, dataset: str):
         axes.set(xlim=(0, 1), ylim=(lowest, 1.5))
         for kind, sure, style in (first, generated, FILLED), (others, real, {"color": REAL}):
             _draw_histogram(axes, _finite(sure), np.linspace(0, 1, 41), **style)
-            shares = np.histogram(sure, edges)[0] / max(len(sure), 1)
-            inside = [f"{zone} {_percent(s)}" for zone, s in zip(zones, shares, strict=True)]
-            text = f"{kind} images:   {'   '.join(inside) if len(sure) else 'none'}"
+            text = f"{kind} images:" if len(sure) else f"{kind} images:   none"
+            for zone, low, high in zones if len(sure) else ():
+                text += f"   {zone} {_percent(np.mean((sure >= low) & (sure < high)))}"
             keys.append(Patch(color=style["color"], label=text))
         _draw_legend(page, 46, keys, 1)
         axes.minorticks_off()
@@ -373,9 +364,8 @@ def draw_confidence(file, generated, real, threshold, weak, *, dataset: str):
 def draw_calibration(file, panels, *, dataset: str):
     """Reliability diagrams, with the number of images below.  Guo et al. 2017, figure 4.
 
-    panels: up to 4, each ("which images, which temperature", reliability), the latter a mapping
-    with edges (bins + 1,), confidence, accuracy and count (bins,), NaN where a bin is empty, and
-    ece, a float.
+    panels: up to 4 ("which images, which temperature", reliability), the latter a mapping with
+    edges (bins + 1,), confidence, accuracy and count (bins,), NaN in empty bins, and ece, a float.
     """
     title, hatched = "is the classifier right as often as it is sure?", {"hatch": "/////"}
     keys = [Patch(facecolor=GENERATED, alpha=0.55, label="accuracy")]
@@ -416,10 +406,7 @@ def _draw_bars(axes, names, values, texts, colours):
 
 
 def draw_class_balance(file, generated, accepted, balanced, class_names, *, dataset: str):
-    """Images of each class, as generated, as accepted and as balanced.
-
-    generated, accepted, balanced: (classes,) integer counts.
-    """
+    """How many images of each class there are: three times (classes,) integer."""
     counts = np.stack([generated, accepted, balanced])
     shown = counts[:, :MOST_CLASSES]
     bottom = 84 + 19 * shown.shape[1]
@@ -436,8 +423,7 @@ def draw_class_balance(file, generated, accepted, balanced, class_names, *, data
 def draw_copies(file, distances, pairs, class_names, *, dataset: str):
     """How near images come to the training images, and the nearest of each class beside its twin.
 
-    distances: {name: (n,) float}, to the closest training image of the same class; the generated
-    images first, then up to three sets to compare them with.
+    distances: {name: (n,) float}, to the closest training image of the class, of up to four sets.
     pairs: {class: (image (28, 28), closest training image (28, 28), distance float)}.
     """
     names, shown = _fitting_names(class_names, 130), list(pairs.items())[:MOST_CLASSES]
@@ -446,7 +432,7 @@ def draw_copies(file, distances, pairs, class_names, *, dataset: str):
     heading = "The closest generated image of each class, its training image at the right"
     heading = heading if shown else "No generated images"
     sets = {name: _finite(values) for name, values in distances.items()}
-    bins = np.histogram_bin_edges(np.concatenate([*sets.values()]), 60)
+    bins = np.histogram_bin_edges(np.concatenate(list(sets.values())), 60)
     shares = np.linspace(0, 0.1, 201)
     with _page(file, "are the images copies of training images?", dataset) as page:
         _draw_grid(page, images, MARGIN, 356, 5, 2.5, (8, 18), captions, heading)
@@ -456,25 +442,22 @@ def draw_copies(file, distances, pairs, class_names, *, dataset: str):
             line = {"color": colour, "linestyle": style}
             _draw_histogram(histogram, values, bins, **(line if closest.lines else FILLED))
             # Where the share of images at most as far reaches each share.
-            at = values if len(values) else [np.nan]
-            at = np.quantile(at, shares, method="inverted_cdf")
+            at = np.quantile(values if len(values) else [np.nan], shares, method="inverted_cdf")
             label = name if len(values) else f"{name}: no image"
             closest.plot(at, shares, label=label, linewidth=1.8, **line)
         _draw_legend(page, 46, closest.lines, len(sets))
-        histogram.set_title("share of images", color=MUTED)
-        closest.set_title("share of images at most as far, the closest 10 %", color=MUTED)
+        label = "Euclidean distance to the closest training image"
+        histogram.set(title="share of images", xlabel=label)
+        closest.set(title="share of images at most as far, the closest 10 %", xlabel=label)
         closest.set_ylim(0, 0.1)
         closest.grid(axis="y")
         _show_percents(closest.yaxis)
-        for axes in (histogram, closest):
-            axes.set_xlabel("Euclidean distance to the closest training image")
 
 
 def draw_prior(file, draws, strong_rates, clouds, *, dataset: str):
     """Images from two densities of the latents, unfiltered, and how well these meet the codes.
 
-    draws: {name: (n, 28, 28)}, two sets; 60 images of each are shown.
-    strong_rates: {name: share of them that passes the filter, float in [0, 1]}.
+    draws: {name: (n, 28, 28)}, two sets.  strong_rates: {name: share that passes the filter}.
     clouds: {name: (n, 2) float}, three sets of points on two axes.
     """
     title, below = "where the latents come from, and what is decoded from them", 415
@@ -485,19 +468,17 @@ def draw_prior(file, draws, strong_rates, clouds, *, dataset: str):
             _draw_grid(page, images[:60], x, 78, 10, 1.5, (1, 1), heading=rate)
         page.text(MARGIN, below - 20, heading, size=13, weight="bold")
         (charts,) = _charts(page, below - 8, below + 320, columns=3, sharex=True, sharey=True)
-        colours = REAL, GENERATED, WEAK
-        for axes, (name, points), colour in zip(charts, clouds.items(), colours, strict=True):
+        for axes, name, colour in zip(charts, clouds, (REAL, GENERATED, WEAK), strict=True):
             axes.set_title(name, color=colour)
-            axes.scatter(*points.T, s=4, alpha=0.4, color=colour, linewidths=0)
+            axes.scatter(*clouds[name].T, s=4, alpha=0.4, color=colour, linewidths=0)
             axes.set(aspect="equal", xlabel="first axis")
         charts[0].set_ylabel("second axis")
 
 
 def draw_usefulness(file, accuracies, images, *, dataset: str):
-    """What a classifier learns from the images alone.
+    """What a classifier learns from so many images alone.
 
     accuracies: {training images: accuracy on real test images, float in [0, 1] or NaN}.
-    images: int, how many training images are behind each.
     """
     bottom = 70 + 30 * len(accuracies)
     note = f"accuracy on real test images of a classifier trained on {images:,} images alone"
