@@ -16,9 +16,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.textpath import text_to_path
 
 DPI = 144  # two pixels a point
-WIDTH = 930
-MARGIN = 16
-COLUMN = 435  # width of one of two columns
+WIDTH, MARGIN, COLUMN = 930, 16, 435  # of a page, beside it, of one of two columns
 MOST_CLASSES = 64  # with a place of their own: a page has to end somewhere
 
 INK, MUTED, FAINT = "#222222", "#6b6b6b", "#e4e4e4"
@@ -36,10 +34,8 @@ STYLE = {
     "axes.titlelocation": "left",
     "axes.titlesize": 12,
     "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
     "grid.color": FAINT,
-    "legend.frameon": False,
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False),
     **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), MUTED),
 }
 
@@ -172,9 +168,7 @@ def draw_demo(
     if manifold is not None:
         which = "Encoded test images by class"
         tiles = np.reshape(manifold, (-1, 28, 28))
-        grids += [
-            ("Images decoded from a grid over the latent space", tiles, len(manifold), (0, 0))
-        ]
+        grids = [("Decoded from a grid over the latent space", tiles, len(manifold), (0, 0))]
     pairs = _joined(originals, reconstructions, axis=1)
     grids += [("Test images above their reconstructions", pairs, 10, (4, 1))]
     grids += [("New images, decoded from the prior", np.asarray(samples), 10, (1, 1))]
@@ -187,7 +181,19 @@ def draw_demo(
         ((upper,), (lower,)) = _charts(page, 56, end, 2, left=left, height_ratios=(4, 3))
         upper.set_title(which, size=13, weight="bold")
         _draw_codes(upper, codes, code_labels, class_names)
-        _draw_losses(lower, history)
+        epochs = range(1, len(history["loss"]) + 1)
+        for key, label, colour, style in (
+            ("loss", "loss, training images", GENERATED, "o-"),
+            ("val_loss", "loss, test images", WEAK, "o-"),
+            ("reconstruction_loss", "reconstruction, training images", GENERATED, "o:"),
+            ("kl_loss", "KL divergence, training images", STRONG, "o-"),
+        ):
+            lower.plot(epochs, history[key], style, color=colour, label=label, markersize=3)
+        lower.set_title("Loss after each epoch, nats per image", size=13, weight="bold")
+        lower.set(xlabel="epoch", xlim=(0.5, len(epochs) + 0.5))
+        lower.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        lower.grid(axis="y")
+        lower.legend()
 
 
 def _draw_codes(axes, codes, labels, class_names):
@@ -200,22 +206,6 @@ def _draw_codes(axes, codes, labels, class_names):
         axes.plot([], [], "o", color=colours[label], markersize=7, label=names[label])
     columns = int(COLUMN / (max(map(_text_width, names)) + 46))
     axes.legend(ncols=columns, loc="upper left", bbox_to_anchor=(-0.06, -0.06), handletextpad=0)
-
-
-def _draw_losses(axes, history):
-    epochs = range(1, len(history["loss"]) + 1)
-    for key, label, colour, style in (
-        ("loss", "loss, training images", GENERATED, "o-"),
-        ("val_loss", "loss, test images", WEAK, "o-"),
-        ("reconstruction_loss", "reconstruction, training images", GENERATED, "o:"),
-        ("kl_loss", "KL divergence, training images", STRONG, "o-"),
-    ):
-        axes.plot(epochs, history[key], style, color=colour, label=label, markersize=3)
-    axes.set_title("Loss after each epoch, nats per image", size=13, weight="bold")
-    axes.set(xlabel="epoch", xlim=(0.5, len(epochs) + 0.5))
-    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    axes.grid(axis="y")
-    axes.legend()
 
 
 def draw_diagram(file):
@@ -268,12 +258,10 @@ def draw_strong(file, images, labels, confidence, class_names, threshold, *, dat
     left, scale, gap = MARGIN + 12 + max(map(_text_width, names)), 2.5, (9, 4)
     row = (28 + gap[0]) * scale
     title = f"strong images, the classifier is at least {limit} sure"
-    if len(images) == 0:
-        with _page(file, title, dataset, f"No image reaches a confidence of {limit}."):
-            return
-    height = 48 + row * min(len(names), MOST_CLASSES) + MARGIN
-    with _page(file, title, dataset, height=height) as page:
-        for label, name in enumerate(_first_classes(page, names)):
+    note = "" if len(images) else f"No image reaches a confidence of {limit}."
+    height = 48 + row * min(len(names), MOST_CLASSES) + MARGIN if len(images) else 66
+    with _page(file, title, dataset, note, height) as page:
+        for label, name in enumerate(_first_classes(page, names) if len(images) else ()):
             top = 48 + label * row
             page.text(MARGIN, top + row - 35, name, size=13, weight="bold", va="center")
             chosen = np.flatnonzero(labels == label)[:10]
@@ -351,7 +339,6 @@ def draw_confidence(file, generated, real, threshold, weak, *, dataset: str):
                 text += f"   {zone} {_percent(np.mean((sure >= low) & (sure < high)))}"
             keys.append(Patch(color=style["color"], label=text))
         _draw_legend(page, 46, keys, 1)
-        axes.minorticks_off()
         _show_percents(axes.xaxis)
         for x, end, name, colour in (
             (weak, weak, f"weak, below {100 * weak:g} %", WEAK),
@@ -448,8 +435,7 @@ def draw_copies(file, distances, pairs, class_names, *, dataset: str):
         _draw_legend(page, 46, closest.lines, len(sets))
         label = "Euclidean distance to the closest training image"
         histogram.set(title="share of images", xlabel=label)
-        closest.set(title="share of images at most as far, the closest 10 %", xlabel=label)
-        closest.set_ylim(0, 0.1)
+        closest.set(title="share of images at most as far, up to 10 %", xlabel=label, ylim=(0, 0.1))
         closest.grid(axis="y")
         _show_percents(closest.yaxis)
 
