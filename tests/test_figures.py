@@ -16,7 +16,6 @@ from trust import figures
 CLOTHES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"]
 CLOTHES += ["Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 NAMES = {
-    "two": ["0", "1"],
     "digits": list("0123456789"),
     "clothes": CLOTHES,
     "letters": list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
@@ -30,8 +29,8 @@ def noise(n, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (n, 28, 28), dtype=np.uint8)
 
 
-def demo(names, manifold=True, shown=12, codes=300):
-    rng = np.random.default_rng(1)
+def demo(names, manifold=True):
+    rng, codes, shown = np.random.default_rng(1), 300, 12
     grid = rng.random((15, 15, 28, 28), dtype=np.float32) if manifold else None
     points, labels = rng.normal(size=(codes, 2)), rng.integers(0, len(names), codes)
     keys = ("loss", "val_loss", "reconstruction_loss", "kl_loss")
@@ -62,14 +61,13 @@ def reliability(confidence, accuracy, count, ece=0.01):
     return dict(edges=edges, confidence=confidence, accuracy=accuracy, count=count, ece=ece)
 
 
-def calibration(panels):
+def calibration():
     middles = (np.arange(15) + 0.5) / 15
     accuracy = np.clip(middles + 0.2 * np.sin(9 * middles), 0, 1)
     count = np.r_[0, np.geomspace(1, 9000, 14).astype(int)]
     middles[0] = accuracy[0] = np.nan
-    titles = "real held-out images", "generated against referee", "reconstructions"
-    titles = [f"{title}, {how}" for title in titles for how in ("raw softmax", "calibrated")]
-    return ([(title, reliability(middles, accuracy, count)) for title in titles[:panels]],)
+    titles = "generated against referee, raw softmax", "real held-out images, T of real images"
+    return ([(title, reliability(middles, accuracy, count)) for title in 2 * titles],)
 
 
 def class_balance(names):
@@ -89,11 +87,10 @@ def copies(names, n=500, classes=None):
     return distances, {k: (images[k], twins[k], 0.5 + k / 8) for k in classes}, names
 
 
-def prior(n=64, points=500):
-    draws = {"Gaussian mixture": noise(n) / 255, "N(0, I)": noise(n, 6) / 255}
-    names = "codes of images", *draws
-    rng = np.random.default_rng(7)
-    clouds = {name: rng.normal(size=(points, 2)) * (2, i + 1) for i, name in enumerate(names)}
+def prior():
+    draws = {"Gaussian mixture": noise(64) / 255, "N(0, I)": noise(64, 6) / 255}
+    names, rng = ("codes of images", *draws), np.random.default_rng(7)
+    clouds = {name: rng.normal(size=(500, 2)) * (2, i + 1) for i, name in enumerate(names)}
     return draws, dict(zip(draws, (0.9123, 0.4), strict=True)), clouds
 
 
@@ -108,41 +105,36 @@ def with_nan(values):
     return values
 
 
-def with_nans():
-    draws, rates, clouds = prior()
-    return draws, rates, {name: with_nan(points) for name, points in clouds.items()}
-
-
-DRAWINGS = {
-    "demo": (figures.draw_demo, demo(CLOTHES)),
-    "demo of many classes": (figures.draw_demo, demo(NAMES["letters"])),
-    "demo of too many classes": (figures.draw_demo, demo(NAMES["pixels"])),
-    "demo of odd names": (figures.draw_demo, demo(NAMES["odd"])),
-    "demo without manifold": (figures.draw_demo, demo(CLOTHES, manifold=False)),
-    "strong": (figures.draw_strong, strong(CLOTHES)),
-    "strong of many classes": (figures.draw_strong, strong(NAMES["pixels"], each=1)),
-    "strong of odd names": (figures.draw_strong, strong(NAMES["odd"])),
-    "no strong": (figures.draw_strong, strong(CLOTHES, each=0)),
-    "weak": (figures.draw_weak, weak(CLOTHES)),
-    "weak of odd names": (figures.draw_weak, weak(NAMES["odd"])),
-    "no weak": (figures.draw_weak, weak(CLOTHES, n=0)),
+OF_CLASSES = {
+    figures.draw_demo: demo,
+    figures.draw_strong: strong,
+    figures.draw_weak: weak,
+    figures.draw_class_balance: class_balance,
+    figures.draw_copies: copies,
+}
+TYPICAL = {
+    **{draw.__name__: (draw, make(CLOTHES)) for draw, make in OF_CLASSES.items()},
     "confidence": (figures.draw_confidence, confidence()),
+    "calibration": (figures.draw_calibration, calibration()),
+    "prior": (figures.draw_prior, prior()),
+    "usefulness": (figures.draw_usefulness, usefulness()),
+    "diagram": (figures.draw_diagram, ()),
+}
+DRAWINGS = {
+    **TYPICAL,
+    **{
+        f"{draw.__name__} of {names}": (draw, make(NAMES[names]))
+        for draw, make in OF_CLASSES.items()
+        for names in ("letters", "pixels", "odd")
+    },
+    "demo without manifold": (figures.draw_demo, demo(CLOTHES, manifold=False)),
+    "no strong": (figures.draw_strong, strong(CLOTHES, each=0)),
+    "no weak": (figures.draw_weak, weak(CLOTHES, n=0)),
     "confidence of NaN": (figures.draw_confidence, (*map(with_nan, confidence()[:2]), 0.95, 0.5)),
-    "calibration": (figures.draw_calibration, calibration(4)),
-    "class balance": (figures.draw_class_balance, class_balance(CLOTHES)),
-    "balance of many classes": (figures.draw_class_balance, class_balance(NAMES["pixels"])),
-    "balance of odd names": (figures.draw_class_balance, class_balance(NAMES["odd"])),
     "balance of nothing": (figures.draw_class_balance, (*np.zeros((3, 10), int), CLOTHES)),
-    "copies": (figures.draw_copies, copies(CLOTHES)),
-    "copies of many classes": (figures.draw_copies, copies(NAMES["pixels"])),
-    "copies of odd names": (figures.draw_copies, copies(NAMES["odd"])),
     "copies of one image": (figures.draw_copies, copies(CLOTHES, n=1, classes=[3])),
     "no copies": (figures.draw_copies, copies(CLOTHES, n=0, classes=[])),
-    "prior": (figures.draw_prior, prior()),
-    "prior of NaN": (figures.draw_prior, with_nans()),
-    "usefulness": (figures.draw_usefulness, usefulness()),
     "usefulness of NaN": (figures.draw_usefulness, usefulness(np.nan)),
-    "diagram": (figures.draw_diagram, ()),
 }
 
 
@@ -154,16 +146,15 @@ def naming_the_data(draw):
 class Drawing:
     """A figure as drawn: its PNG, and Matplotlib's own objects."""
 
-    def __init__(self, draw, *arguments, **options):
+    def __init__(self, draw, *arguments):
         save, file = Figure.savefig, io.BytesIO()
-        draw = naming_the_data(draw)
 
         def keep(figure, *args, **kwargs):
             self.figure = figure
             save(figure, *args, **kwargs)
 
         with patch.object(Figure, "savefig", keep):
-            draw(file, *arguments, **options)
+            naming_the_data(draw)(file, *arguments)
         self.png = file.getvalue()
         self.page, *self.charts = self.figure.axes
 
@@ -230,7 +221,7 @@ def test_texts_are_whole_and_apart(drawing):
     width, height = Image.open(io.BytesIO(result.png)).size
     assert width == 1860
     texts = result.texts
-    assert len(texts) >= 2
+    assert (result.pixels[-height // 10 :] < 200).any()
     assert draw in (figures.draw_demo, figures.draw_diagram) or result.says("some_data: ")
     for text, box in texts:
         assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height, text
@@ -240,9 +231,7 @@ def test_texts_are_whole_and_apart(drawing):
         assert across <= 2 or down <= 2, (a, b)
 
 
-@pytest.mark.parametrize(
-    "drawing", [d for d in DRAWINGS if not {"of", "no", "without"} & set(d.split())]
-)
+@pytest.mark.parametrize("drawing", TYPICAL)
 def test_same_input_same_bytes(drawing, tmp_path):
     draw, arguments = DRAWINGS[drawing]
     draw = naming_the_data(draw)
@@ -275,14 +264,6 @@ def test_too_many_classes_are_cut_and_the_page_says_so(monkeypatch):
         assert result.says("the first 5 of 784 classes")
         shown = {text.partition(" · ")[0] for text, _ in result.texts}
         assert {"0", "1", "2", "3", "4"} <= shown and "783" not in shown
-
-
-def test_names_are_shown_as_they_are_and_cut_where_they_are_too_long():
-    names = ["$", "$x^2$", "a class name as long as a sentence"]
-    result = Drawing(figures.draw_class_balance, [1, 2, 3], [1, 2, 3], [1, 2, 3], names)
-    assert result.says("$x^2$")
-    (cut,) = [text for text, _ in result.texts if text.endswith("…")]
-    assert len(cut) > 10 and names[2].startswith(cut[:-1])
 
 
 def test_demo_shows_each_image_above_its_reconstruction():
@@ -331,64 +312,49 @@ def test_demo_colours_the_codes_as_in_the_legend(names):
     assert [to_hex(colour) for colour in points.get_facecolors()] == expected
 
 
-@pytest.mark.parametrize("epochs", [1, 3])
-def test_demo_draws_every_loss_of_every_epoch(epochs):
-    *arguments, history = demo(NAMES["digits"])
-    history = {key: values[:epochs] for key, values in history.items()}
-    result = Drawing(figures.draw_demo, *arguments, history)
-    lines = [line for axes in result.charts for line in axes.lines if len(line.get_xdata())]
-    assert [list(line.get_xdata()) for line in lines] == [list(range(1, epochs + 1))] * 4
-    assert sorted(list(line.get_ydata()) for line in lines) == sorted(history.values())
+def test_demo_draws_every_loss_of_every_epoch():
+    arguments = demo(NAMES["digits"])
+    lines = Drawing(figures.draw_demo, *arguments).charts[1].lines
+    assert [list(line.get_xdata()) for line in lines] == [[1, 2, 3]] * 4
+    assert [list(line.get_ydata()) for line in lines] == list(arguments[-1].values())
 
 
-@pytest.mark.parametrize("names", ["digits", "clothes"])
-def test_strong_has_a_row_for_each_class_in_the_given_order(names):
-    images, labels, sure, names, threshold = strong(NAMES[names][:4])
-    result = Drawing(figures.draw_strong, images, labels, sure, names, threshold)
+def test_strong_has_a_row_for_each_class_in_the_given_order():
+    images, labels, sure, names, _ = arguments = strong(CLOTHES[:4])
+    result = Drawing(figures.draw_strong, *arguments)
     rows = []
     for label, name in enumerate(names):
         of_class = np.flatnonzero(labels == label)
-        places = [result.find(images[i]) for i in of_class[:10]]
-        assert places == sorted(places)
-        (row,) = {row for row, *_ in places}
+        places = [result.find(images[i]) for i in of_class]
+        assert places.pop() is None and places == sorted(places)
+        ((row, size),) = {(row, size) for row, _, size in places}
         rows.append(row)
-        assert not any(result.find(images[i]) for i in of_class[10:])
         for i, (_, column, _) in zip(of_class, places, strict=False):
-            caption = " ".join(result.text_above(row, column))
-            assert caption == f"{100 * sure[i]:.1f} %"
-        ((_, box),) = [(text, box) for text, box in result.texts if text == name and box.x0 < 40]
-        middle = len(result.pixels) - (box.y0 + box.y1) / 2
-        assert row < middle < row + places[0][2]
+            assert result.text_above(row, column) == [f"{100 * sure[i]:.1f} %"]
+        ((_, box),) = [(text, box) for text, box in result.texts if text == name]
+        assert row < len(result.pixels) - (box.y0 + box.y1) / 2 < row + size
     assert rows == sorted(set(rows))
 
 
-@pytest.mark.parametrize("names", ["digits", "clothes"])
-def test_weak_keeps_the_order_and_names_both_classes(names):
-    images, top_two, sure, *_ = arguments = weak(NAMES[names], n=35)
+def test_weak_keeps_the_order_and_names_both_classes_above_images_half_way():
+    images, top_two, sure, halfway, *_ = arguments = weak(CLOTHES, n=35)
     result = Drawing(figures.draw_weak, *arguments)
     places = [result.find(image) for image in images]
     assert places[32:] == [None] * 3
-    assert places[:32] == sorted(places[:32])
     for i, (row, column, _) in enumerate(places[:32]):
         assert result.text_above(row, column)[-1].split("\n") == [
-            f"{NAMES[names][label]} · {100 * share:.0f} %"
+            f"{CLOTHES[label]} · {100 * share:.0f} %"
             for label, share in zip(top_two[i], sure[i], strict=True)
         ]
-    assert result.says("The 32 least sure of 35")
-    assert result.says("less than 50 % sure")
-
-
-@pytest.mark.parametrize("n", [0, 9])
-def test_halfway_images_stand_below_the_weak_ones(n):
-    arguments = weak(NAMES["digits"], n=n)
-    result = Drawing(figures.draw_weak, *arguments)
-    places = [result.find(np.rint(255 * image)) for image in arguments[3]]
-    assert places[16:] == [None] * 4
-    assert places[:16] == sorted(places[:16])
-    assert result.says("Half-way between two classes: a control the filter should reject")
-    assert result.says("1.2 % of them pass the filter, of generated images 90.0 %")
-    weak_rows = [result.find(image)[0] for image in arguments[0]]
-    assert max(weak_rows, default=0) < places[0][0]
+    below = [result.find(np.rint(255 * image)) for image in halfway]
+    assert below[16:] == [None] * 4
+    assert places[:32] + below[:16] == sorted(places[:32] + below[:16])
+    for words in (
+        "The 32 least sure of 35",
+        "less than 50 % sure",
+        "1.2 % of them pass the filter, of generated images 90.0 %",
+    ):
+        assert result.says(words)
 
 
 def test_confidence_shares_and_bars():
@@ -410,12 +376,6 @@ def test_confidence_shares_and_bars():
     assert filled.get_xy()[:, 1].max() == pytest.approx(4 / 8)
     assert outline.get_xy()[:, 1].max() == pytest.approx(2 / 4)
     assert {line.get_xdata()[0] for line in axes.lines} == {0.5, 0.95}
-    # What a reader sees: at the left nothing, at the right both.
-    inside = axes.get_window_extent()
-    column = result.colours[int(len(result.pixels) - inside.y0) - 8, :, :].astype(int)
-    blue = (column[:, 2] - column[:, 0]) > 40
-    x = int(inside.x0 + 0.985 * inside.width)
-    assert blue[x] and not blue[int(inside.x0 + 0.3 * inside.width)]
 
 
 def test_calibration_bars_gaps_and_counts():
@@ -441,25 +401,17 @@ def test_calibration_bars_gaps_and_counts():
 
 
 def test_class_balance_bars_are_as_long_as_the_counts():
-    """One scale for all three charts, which share the width of the page."""
     names = ["T-shirt/top", "Ankle boot", "Bag"]
     counts = [4000, 1000, 2000], [3000, 0, 1500], [500, 0, 500]
     result = Drawing(figures.draw_class_balance, *map(np.array, counts), names)
-    scales = []
-    for axes, numbers, colour in zip(
-        result.charts, counts, ((0, 114, 178), (0, 158, 115), (170, 68, 153)), strict=True
-    ):
-        painted = (result.colours == colour).all(axis=2)
-        inside = axes.get_window_extent()
-        top = len(result.pixels) - inside.y1
-        lengths = [painted[int(top + (i + 0.5) * inside.height / 3)].sum() for i in range(3)]
-        scales.append(lengths[0] / numbers[0])
-        np.testing.assert_allclose(lengths, scales[0] * np.array(numbers), atol=2)
+    assert len({axes.get_xlim() for axes in result.charts}) == 1
+    for axes, numbers in zip(result.charts, counts, strict=True):
+        assert [bar.get_width() for bar in axes.patches] == numbers
+        assert axes.get_xlim()[0] == 0 and not any(bar.get_x() for bar in axes.patches)
         assert result.says(f"{sum(numbers):,} images")
         assert all(result.says(f"{number:,}") for number in numbers)
     rows = {text: box.y0 for text, box in result.texts}
     assert [rows[name] for name in names] == sorted((rows[name] for name in names), reverse=True)
-    assert result.charts[-1].get_window_extent().x1 > 0.9 * result.colours.shape[1]
 
 
 def test_copies_stand_beside_their_training_images():
@@ -493,14 +445,10 @@ def test_copies_histogram_and_cumulative_shares():
         for x in (0, 1, 1.5, 2.1):
             drawn = share[at <= x][-1] if (at <= x).any() else 0
             assert drawn == pytest.approx((values <= x).mean(), abs=0.001)
-    styles = [(line.get_color(), line.get_linestyle()) for line in closest.lines]
-    assert len(set(styles)) == 4
-    legend = result.page.get_legend()
-    assert [text.get_text() for text in legend.get_texts()] == list(SETS)
-    handles = [(line.get_color(), line.get_linestyle()) for line in legend.legend_handles]
-    assert handles == styles
-    outlined = [to_hex(outline.get_edgecolor()) for outline in outlines]
-    assert outlined == [colour for colour, _ in styles[1:]]
+    colours = [line.get_color() for line in closest.lines]
+    assert [to_hex(outline.get_edgecolor()) for outline in outlines] == colours[1:]
+    assert [line.get_color() for line in result.page.get_legend().legend_handles] == colours
+    assert len(set(colours)) == 4 and all(result.says(name) for name in SETS)
 
 
 def test_prior_shows_both_sets_side_by_side_with_their_rates():
@@ -514,7 +462,7 @@ def test_prior_shows_both_sets_side_by_side_with_their_rates():
         assert result.text_above(*places[0][:2])[-1] == f"{name}: {rate} pass the filter"
         corners.append(places[0])
     (row, column, _), (same_row, right, _) = corners
-    assert row == same_row and column < 100 and right > result.colours.shape[1] / 2
+    assert row == same_row and column < 100 and right > result.pixels.shape[1] / 2
 
 
 def test_prior_scatters_on_equal_axes():
@@ -566,7 +514,9 @@ def test_diagram_names_every_step_in_order():
         (figures.draw_copies, copies(CLOTHES, n=0, classes=[]), "No generated images"),
         (figures.draw_copies, copies(CLOTHES, n=0, classes=[]), "generated: no image"),
         (figures.draw_usefulness, usefulness(np.nan), "not measured"),
+        (figures.draw_class_balance, class_balance(NAMES["odd"]), "x^2$"),
+        (figures.draw_class_balance, class_balance(NAMES["odd"]), "a class name as"),
     ],
 )
-def test_what_is_missing_is_said(draw, arguments, words):
+def test_what_is_missing_or_odd_is_said(draw, arguments, words):
     assert Drawing(draw, *arguments).says(words)

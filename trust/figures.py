@@ -41,7 +41,7 @@ STYLE = {
 
 
 @contextmanager
-def _page(file, title="", dataset="", note="", height=66):
+def _page(file, title="", dataset="", note="", height=58):
     """Axes as large as the page, which grids of images may lengthen; saved as PNG when left."""
     if dataset:
         title = f"{_fitting_names([dataset], 140)[0]}: {title}"
@@ -259,7 +259,7 @@ def draw_strong(file, images, labels, confidence, class_names, threshold, *, dat
     row = (28 + gap[0]) * scale
     title = f"strong images, the classifier is at least {limit} sure"
     note = "" if len(images) else f"No image reaches a confidence of {limit}."
-    height = 48 + row * min(len(names), MOST_CLASSES) + MARGIN if len(images) else 66
+    height = 48 + row * min(len(names), MOST_CLASSES) + MARGIN if len(images) else 58
     with _page(file, title, dataset, note, height) as page:
         for label, name in enumerate(_first_classes(page, names) if len(images) else ()):
             top = 48 + label * row
