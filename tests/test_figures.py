@@ -159,13 +159,10 @@ class Drawing:
         self.page, *self.charts = self.figure.axes
 
     @cached_property
-    def colours(self):
-        return np.asarray(Image.open(io.BytesIO(self.png)).convert("RGB"))
-
-    @cached_property
     def pixels(self):
         """Grey levels, -1 where there is a colour."""
-        red, green, blue = np.moveaxis(self.colours, 2, 0)
+        colours = np.asarray(Image.open(io.BytesIO(self.png)).convert("RGB"))
+        red, green, blue = np.moveaxis(colours, 2, 0)
         return np.where((red == green) & (green == blue), red.astype(np.int16), np.int16(-1))
 
     def find(self, image):
@@ -218,7 +215,7 @@ class Drawing:
 def test_texts_are_whole_and_apart(drawing):
     draw, arguments = DRAWINGS[drawing]
     result = Drawing(draw, *arguments)
-    width, height = Image.open(io.BytesIO(result.png)).size
+    height, width = result.pixels.shape
     assert width == 1860
     texts = result.texts
     assert (result.pixels[-height // 10 :] < 200).any()
@@ -361,7 +358,6 @@ def test_confidence_shares_and_bars():
     generated = np.array([0.2, 0.5, 0.6, 0.95, 0.99, 0.99, 0.99, 0.99])
     real = np.array([0.96, 0.49999, 1.0, 1.0])
     result = Drawing(figures.draw_confidence, generated, real, 0.95, 0.5)
-    texts = result.texts
     # Worked by hand: 0.5 is in between, 0.95 is strong.
     for words in (
         "the first 8 generated images:   weak 12.5 %   in between 25.0 %   strong 62.5 %",
@@ -369,7 +365,7 @@ def test_confidence_shares_and_bars():
         "weak, below 50 %",
         "strong, 95 % and more",
     ):
-        assert words in [text for text, _ in texts]
+        assert result.says(words)
     (axes,) = result.charts
     assert axes.get_yscale() == "log"
     filled, outline = axes.patches
@@ -382,11 +378,9 @@ def test_calibration_bars_gaps_and_counts():
     confidence = np.array([np.nan, 0.5, 0.9])
     accuracy = np.array([np.nan, 0.75, 0.6])
     panel = reliability(confidence, accuracy, np.array([0, 4, 1000]), ece=0.2994)
-    flat = reliability(accuracy, accuracy, np.array([0, 4, 1000]), ece=0.0)
-    result = Drawing(figures.draw_calibration, [("Before, raw", panel), ("After", flat)])
-    for words in ("Before", "raw", "After", "ECE 0.2994", "ECE 0.0000"):
-        assert result.says(words)
-    upper, after, lower, _ = result.charts
+    result = Drawing(figures.draw_calibration, [("Before, raw", panel)])
+    assert result.says("Before\nraw, ECE 0.2994")
+    upper, lower = result.charts
     bars, gaps = upper.containers
     np.testing.assert_array_equal([bar.get_height() for bar in bars], accuracy)
     for gap, low, high, colour in zip(
@@ -395,7 +389,6 @@ def test_calibration_bars_gaps_and_counts():
         assert gap.get_y() == low and gap.get_y() + gap.get_height() == pytest.approx(high)
         assert to_hex(gap.get_edgecolor()) == colour
     np.testing.assert_allclose([bar.get_x() for bar in bars], [0, 1 / 3, 2 / 3])
-    assert [bar.get_height() for bar in after.containers[1]][1:] == [0, 0]
     assert lower.get_yscale() == "log"
     assert [bar.get_height() for bar in lower.containers[0]] == [0, 4, 1000]
 
@@ -451,42 +444,20 @@ def test_copies_histogram_and_cumulative_shares():
     assert len(set(colours)) == 4 and all(result.says(name) for name in SETS)
 
 
-def test_prior_shows_both_sets_side_by_side_with_their_rates():
-    draws, rates, clouds = prior()
-    result = Drawing(figures.draw_prior, draws, rates, clouds)
-    corners = []
+def test_prior_shows_both_sets_with_their_rates_and_scatters_on_equal_axes():
+    draws, _, clouds = arguments = prior()
+    result = Drawing(figures.draw_prior, *arguments)
     for name, rate in zip(draws, ("91.2 %", "40.0 %"), strict=True):
         places = [result.find(np.rint(255 * image)) for image in draws[name]]
         assert places[60:] == [None] * 4
         assert places[:60] == sorted(places[:60])
         assert result.text_above(*places[0][:2])[-1] == f"{name}: {rate} pass the filter"
-        corners.append(places[0])
-    (row, column, _), (same_row, right, _) = corners
-    assert row == same_row and column < 100 and right > result.pixels.shape[1] / 2
-
-
-def test_prior_scatters_on_equal_axes():
-    _, _, clouds = arguments = prior()
-    result = Drawing(figures.draw_prior, *arguments)
-    (limits,) = {(*axes.get_xlim(), *axes.get_ylim()) for axes in result.charts}
-    left, right, low, high = limits
+    ((left, right, low, high),) = {(*axes.get_xlim(), *axes.get_ylim()) for axes in result.charts}
     for axes, (name, points) in zip(result.charts, clouds.items(), strict=True):
         box = axes.get_window_extent()
         assert box.width / (right - left) == pytest.approx(box.height / (high - low))
-        (drawn,) = axes.collections
-        np.testing.assert_array_equal(drawn.get_offsets(), points)
-        assert ((points > (left, low)) & (points < (right, high))).all()
-        assert result.text_above(len(result.pixels) - box.y1, box.x0)[-1:] == [name]
-
-
-def test_usefulness_bars_start_at_zero_and_say_their_accuracy():
-    result = Drawing(figures.draw_usefulness, *usefulness())
-    (axes,) = result.charts
-    lengths = np.array([bar.get_width() for bar in axes.patches])
-    assert axes.get_xlim()[0] == 0 and not any(bar.get_x() for bar in axes.patches)
-    np.testing.assert_allclose(lengths, [0.964, 0.957, 0.953])
-    for words in ("96.4 %", "95.7 %", "95.3 %", "10,000 images", *usefulness()[0]):
-        assert result.says(words)
+        np.testing.assert_array_equal(axes.collections[0].get_offsets(), points)
+        assert axes.get_title(loc="left") == name and axes.get_xlabel() == "first axis"
 
 
 def test_diagram_names_every_step_in_order():
@@ -495,8 +466,8 @@ def test_diagram_names_every_step_in_order():
     steps = ["training images", "encoder", "latents z, Gaussian mixture", "decoder"]
     steps += ["generated images", "classifier, calibrated", "strong"]
     assert [left[step] for step in steps] == sorted(left[step] for step in steps)
-    for words in ("weak", "in between", "right?", "balanced?", "varied?", "new?", "useful?"):
-        assert result.says(words)
+    questions = {"right?", "balanced?", "varied?", "new?", "useful?"}
+    assert {"weak", "in between"} | questions <= set(left)
 
 
 @pytest.mark.parametrize(
@@ -514,6 +485,7 @@ def test_diagram_names_every_step_in_order():
         (figures.draw_copies, copies(CLOTHES, n=0, classes=[]), "No generated images"),
         (figures.draw_copies, copies(CLOTHES, n=0, classes=[]), "generated: no image"),
         (figures.draw_usefulness, usefulness(np.nan), "not measured"),
+        (figures.draw_usefulness, usefulness(), "95.3 %"),
         (figures.draw_class_balance, class_balance(NAMES["odd"]), "x^2$"),
         (figures.draw_class_balance, class_balance(NAMES["odd"]), "a class name as"),
     ],
