@@ -1,10 +1,8 @@
 """The figures: arrays in, PNG out; nothing is computed here but layout and histograms.
 
 Every function writes one PNG to `file`, a path or a binary file object; the same input gives the
-same bytes.  `dataset` is the name that the title begins with.  Images are (28, 28), either uint8
-or float in [0, 1].  Sizes and positions are in points, counted from the top left corner of the
-page.  A page is as wide as a README, so a point is about a pixel on the reader's screen.  What is
-NaN is not drawn.
+same bytes.  `dataset` begins the title.  Images are (28, 28), uint8 or float in [0, 1]; NaN is not
+drawn.  Positions are in points from the top left corner of a page as wide as a README.
 """
 
 import sys
@@ -18,9 +16,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.textpath import text_to_path
 
 DPI = 144  # two pixels a point
-WIDTH = 930
-MARGIN = 16
-COLUMN = 435  # width of one of two columns
+WIDTH, MARGIN, COLUMN = 930, 16, 435  # of a page, beside it, of one of two columns
 MOST_CLASSES = 64  # with a place of their own: a page has to end somewhere
 
 INK, MUTED, FAINT = "#222222", "#6b6b6b", "#e4e4e4"
@@ -32,25 +28,21 @@ CLASSES = "#332288 #88ccee #117733 #ddcc77 #cc6677 #44aa99 #882255 #999933 #aa44
 
 STYLE = {
     "font.family": "DejaVu Sans",
-    "font.size": 12,
+    "font.size": 11,
     "text.color": INK,
     "text.parse_math": False,  # a class may be called "$"
     "axes.titlelocation": "left",
     "axes.titlesize": 12,
     "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
     "grid.color": FAINT,
-    "legend.frameon": False,
-    "legend.fontsize": 11,
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False),
     **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), MUTED),
-    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 10),
 }
 
 
 @contextmanager
-def _page(file, height, title="", dataset=""):
-    """Axes as large as the page, in points from its top left corner, saved as PNG when left."""
+def _page(file, title="", dataset="", note="", height=58):
+    """Axes as large as the page, which grids of images may lengthen; saved as PNG when left."""
     if dataset:
         title = f"{_fitting_names([dataset], 140)[0]}: {title}"
     with rc_context(STYLE):
@@ -58,15 +50,14 @@ def _page(file, height, title="", dataset=""):
         page = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
         page.axis("off")
         page.text(MARGIN, 30, title, size=17, weight="bold")
+        page.text(MARGIN, 54, note, color=MUTED)
         yield page
+        figure.set_figheight(page.get_ylim()[0] / 72)
         figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
 
 
 def _charts(page, top, bottom, rows=1, columns=1, left=MARGIN, **settings):
-    """Axes (rows, columns) between two heights of the page; their labels find room by themselves.
-
-    A page has room for one such block: Matplotlib lays out all of a figure at once.
-    """
+    """Axes (rows, columns) between two heights of a page that has its length: once a page."""
     height = page.get_ylim()[0]
     box = left / WIDTH, 1 - bottom / height, 1 - (left + MARGIN) / WIDTH, (bottom - top) / height
     page.figure.set_layout_engine("constrained", rect=box)
@@ -124,27 +115,34 @@ def _as_bytes(images):
     return np.rint(255 * np.clip(np.nan_to_num(images), 0, 1)).astype(np.uint8)
 
 
-def _draw_grid(page, images, left, top, columns, scale, gap, captions=()):
-    """Draw (n, h, w) images row by row, `scale` points a pixel, `gap` (down, across) in pixels.
+def _joined(images, others, axis):
+    """Images (n, 28, 28) with the others below (axis 1) or beside them (axis 2), a line apart."""
+    images, others = (_as_bytes(each).reshape(-1, 28, 28) for each in (images, others))
+    line = np.full_like(images.take([0], axis), 255)
+    return np.concatenate([images, line, others], axis)
 
-    The gap is below each image, or above it where the captions stand.
+
+def _draw_grid(page, images, left, top, columns, scale, gap, captions=(), heading=""):
+    """Draw (n, h, w) images row by row, `scale` points a pixel, under a heading; return the bottom.
+
+    gap: (above each image, right of it) in pixels; the captions stand in the first.
     """
-    n, height, width = images.shape
-    if n == 0:
-        return
-    rows, above = -(-n // columns), gap[0] if captions else 0
-    cells = np.full((rows * columns, height + gap[0], width + gap[1]), 255, np.uint8)
-    cells[:n, above : above + height, :width] = _as_bytes(images)
-    # One picture for the whole grid: hundreds of axes would take seconds.
-    down, across = np.multiply(cells.shape[1:], scale)
-    picture = cells.reshape(rows, columns, *cells.shape[1:]).swapaxes(1, 2)
-    picture = picture.reshape(rows * cells.shape[1], columns * cells.shape[2])
-    rgb = np.repeat(picture[..., None], 3, axis=2)  # as they are: a colour map rounds
-    extent = (left, left + columns * across, top + rows * down, top)
-    page.imshow(rgb, interpolation="nearest", aspect="auto", extent=extent)
+    page.text(left, top - 6, heading, size=13, weight="bold", va="bottom")
+    padding = (0, -len(images) % columns), (gap[0], 0), (0, gap[1])
+    cells = np.pad(_as_bytes(images), padding, constant_values=255)
+    n, height, width = cells.shape
+    rows, bottom = n // columns, top + n // columns * height * scale
+    page.set_ylim(max(page.get_ylim()[0], bottom + MARGIN), 0)
+    if n:  # one picture for the whole grid: hundreds of axes would take seconds
+        picture = cells.reshape(rows, columns, height, width).swapaxes(1, 2)
+        picture = picture.reshape(rows * height, columns * width)
+        rgb = np.repeat(picture[..., None], 3, axis=2)  # as they are: a colour map rounds
+        extent = (left, left + columns * width * scale, bottom, top)
+        page.imshow(rgb, interpolation="nearest", aspect="auto", extent=extent)
     for i, caption in enumerate(captions):
-        x, y = left + i % columns * across, top + i // columns * down + above * scale - 5
-        page.text(x, y, caption, size=11, va="baseline", linespacing=1)
+        x, y = i % columns * width, i // columns * height + gap[0]
+        page.text(left + x * scale, top + y * scale - 5, caption, linespacing=1)
+    return bottom
 
 
 def draw_demo(
@@ -166,150 +164,109 @@ def draw_demo(
     code_labels: (n,) integer.  originals, reconstructions: (m, 28, 28).  samples: (s, 28, 28).
     history: {"loss", "val_loss", "reconstruction_loss", "kl_loss"}, each a list in nats per image.
     """
-    blank = np.full((len(originals), 1, 28), 255, np.uint8)
-    pairs = np.concatenate([_as_bytes(originals), blank, _as_bytes(reconstructions)], axis=1)
-    grids = [("Test images above their reconstructions", pairs, 10, (4, 1))]
+    grids, which = [], "Encoded test images by class, on two principal axes"
+    if manifold is not None:
+        which = "Encoded test images by class"
+        tiles = np.reshape(manifold, (-1, 28, 28))
+        grids = [("Decoded from a grid over the latent space", tiles, len(manifold), (0, 0))]
+    pairs = _joined(originals, reconstructions, axis=1)
+    grids += [("Test images above their reconstructions", pairs, 10, (4, 1))]
     grids += [("New images, decoded from the prior", np.asarray(samples), 10, (1, 1))]
-    which = "Encoded test images by class"
-    if manifold is None:
-        which += ", along their two principal axes"
-    else:
-        tiles = np.asarray(manifold).reshape(-1, 28, 28)
-        heading = "Images decoded from a grid over the latent space"
-        grids.insert(0, (heading, tiles, len(manifold), (0, 0)))
-    places, y = [], 84
-    for _, images, columns, gap in grids:
-        scale = COLUMN / (columns * (28 + gap[1]))
-        places.append((y, scale))
-        y += -(-len(images) // columns) * (images.shape[1] + gap[0]) * scale + 46
-
-    height = max(y - 30, 740)
-    with _page(file, height, title) as page:
-        for (heading, images, columns, gap), (top, scale) in zip(grids, places, strict=True):
-            page.text(MARGIN, top - 12, heading, size=13)
-            _draw_grid(page, images, MARGIN, top, columns, scale, gap)
-        left, ratios = WIDTH - MARGIN - COLUMN, {"height_ratios": (5, 3, 2)}
-        charts = _charts(page, 56, height - MARGIN, 3, left=left, **ratios)[:, 0]
-        charts[0].set_title(which, size=13)
-        _draw_codes(charts[0], codes, code_labels, class_names)
-        _draw_losses(*charts[1:], history)
+    with _page(file, title, height=740) as page:
+        end = 34
+        for heading, images, columns, gap in grids:
+            shape = columns, COLUMN / (columns * (28 + gap[1])), gap
+            end = _draw_grid(page, images, MARGIN, end + 46, *shape, heading=heading)
+        left, end = WIDTH - MARGIN - COLUMN, page.get_ylim()[0] - MARGIN
+        ((upper,), (lower,)) = _charts(page, 56, end, 2, left=left, height_ratios=(4, 3))
+        upper.set_title(which, size=13, weight="bold")
+        _draw_codes(upper, codes, code_labels, class_names)
+        epochs = range(1, len(history["loss"]) + 1)
+        for key, label, colour, style in (
+            ("loss", "loss, training images", GENERATED, "o-"),
+            ("val_loss", "loss, test images", WEAK, "o-"),
+            ("reconstruction_loss", "reconstruction, training images", GENERATED, "o:"),
+            ("kl_loss", "KL divergence, training images", STRONG, "o-"),
+        ):
+            lower.plot(epochs, history[key], style, color=colour, label=label, markersize=3)
+        lower.set_title("Loss after each epoch, nats per image", size=13, weight="bold")
+        lower.set(xlabel="epoch", xlim=(0.5, len(epochs) + 0.5))
+        lower.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        lower.grid(axis="y")
+        lower.legend()
 
 
 def _draw_codes(axes, codes, labels, class_names):
-    names, colours = _fitting_names(class_names, 120), CLASSES[: len(class_names)]
-    if len(class_names) > len(CLASSES):
-        names = _fitting_names(class_names, 60)
+    names, colours = _fitting_names(class_names, 90), CLASSES
+    if len(names) > len(CLASSES):
         colours = list(colormaps["turbo"](np.linspace(0.03, 0.97, len(names))))
     # One scatter for all: drawn class by class, the last would hide the first.
     axes.scatter(*np.asarray(codes).T, c=np.array(colours)[labels], s=5, alpha=0.7, linewidths=0)
-    named = range(0, len(names), -(-len(names) // 40))  # the legend's, 40 at most
-    for label in named:
+    for label in range(0, len(names), -(-len(names) // 40)):  # 40 in the legend at most
         axes.plot([], [], "o", color=colours[label], markersize=7, label=names[label])
-    columns = min(len(named), int(COLUMN / (max(map(_text_width, names)) + 26)))
-    spacing = {"columnspacing": 0.8, "handletextpad": 0.2, "handlelength": 1}
-    axes.legend(ncols=columns, loc="upper left", bbox_to_anchor=(-0.06, -0.06), **spacing)
-
-
-def _draw_losses(upper, lower, history):
-    epochs = np.arange(1, len(history["loss"]) + 1)
-    for axes, key, label, colour, style in (
-        (upper, "loss", "loss, training images", GENERATED, "o-"),
-        (upper, "val_loss", "loss, test images", WEAK, "o-"),
-        (upper, "reconstruction_loss", "reconstruction, training images", GENERATED, "o:"),
-        (lower, "kl_loss", "KL divergence, training images", GENERATED, "o-"),
-    ):
-        axes.plot(epochs, history[key], style, color=colour, label=label, markersize=3)
-    for axes in (upper, lower):
-        axes.set_xlim(0.5, len(epochs) + 0.5)
-        axes.grid(axis="y")
-        axes.legend()
-        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    upper.set_title("Loss after each epoch, nats per image", size=13)
-    upper.tick_params(labelbottom=False)
-    lower.set_xlabel("epoch")
+    columns = int(COLUMN / (max(map(_text_width, names)) + 46))
+    axes.legend(ncols=columns, loc="upper left", bbox_to_anchor=(-0.06, -0.06), handletextpad=0)
 
 
 def draw_diagram(file):
     """The way from training images to trusted ones, and what is asked of these."""
-    middle, centre = 142, {"ha": "center", "va": "center"}
-    with _page(file, 430) as page:
-        steps = (112, 164), (238, 264), (364, 396), (468, 516), (615, 655)
-        arrows = [((start, middle), (end, middle), MUTED) for start, end in steps]
-        arrows += [((730, middle), (796, y), INK) for y in (90, middle, 194)]
-        arrows += [((692, 42), (692, 88), MUTED), ((857, 214), (857, 280), STRONG)]
-        page.plot((64, 64, 692), (90, 42, 42), color=MUTED, linewidth=1)
-        for start, end, colour in arrows:
-            arrow = {"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 0}
-            page.annotate("", end, start, arrowprops={**arrow, "mutation_scale": 14})
-        for place, *size, colour in (
-            ((146, 66), 336, 176, "#e6f1f8"),
-            ((16, 282), 898, 132, "#e5f5f0"),
-        ):
-            page.add_patch(Rectangle(place, *size, facecolor=colour, zorder=0))
-        for x, edge, name, colour in (
-            (166, (94, 120, 164, 190), "encoder", GENERATED),
-            (396, (120, 94, 190, 164), "decoder", GENERATED),
-            (657, (94, 120, 164, 190), "classifier", INK),
-        ):
-            page.fill((x, x + 70, x + 70, x), edge, color=colour)
-            page.text(x + 35, middle, name, color="white", **centre)
-        for size in (620, 260, 60):  # the Gaussians, each darker towards its mean
-            x, y = (288, 322, 346, 290, 326), (122, 114, 142, 164, 170)
-            page.scatter(x, y, size, CLASSES[:5], alpha=0.35, linewidths=0)
-        for x, y, text, colour, size in (
-            (64, middle, "5 0 4\n1 9 2\n1 3 1", "black", 22),
-            (566, middle, "7 2 8\n3 0 6\n9 4 5", "black", 22),
-            (857, 90, "    weak    ", WEAK, 15),
-            (857, middle, "in between", BETWEEN, 15),
-            (857, 194, "   strong   ", STRONG, 15),
-        ):
-            box = {"boxstyle": "round,pad=0.5", "facecolor": colour, "edgecolor": "none"}
-            page.text(x, y, text, color="white", size=size, bbox=box, **centre)
-        for x, y, text, colour in (
-            (314, 84, "variational autoencoder", GENERATED),
-            (64, 216, "training\nimages", INK),
-            (314, 216, "latents z,\nGaussian mixture", INK),
-            (566, 216, "generated\nimages", INK),
-            (692, 216, "dense classifier,\ncalibrated confidence", INK),
-            (378, 30, "the classifier learns from labelled images", MUTED),
-            (109, 304, "Are the strong images ...", STRONG),
-        ):
-            page.text(x, y, text, color=colour, **centre)
-        for x, question, answer in (
-            (34, "✓ right?", "a stronger classifier\nof another kind agrees"),
-            (205, "= balanced?", "as many images\nof every class"),
-            (355, "❖ varied?", "precision, recall and coverage\nbeside real images"),
-            (571, "≠ new?", "compared with the closest\ntraining image of the class"),
-            (765, "↗ useful?", "a classifier trained on\nthem alone, tested on\nreal images"),
-        ):
-            page.text(x, 338, question, size=14, weight="bold")
-            page.text(x, 352, answer, va="top")
+    nodes = {
+        "training\nimages": (58, 130, "black"),
+        "encoder": (178, 130, GENERATED),
+        "latents z,\nGaussian mixture": (314, 130, CLASSES[5]),
+        "decoder": (450, 130, GENERATED),
+        "generated\nimages": (566, 130, "black"),
+        "classifier,\ncalibrated": (700, 130, REAL),
+        "weak": (858, 78, WEAK),
+        "in between": (858, 130, BETWEEN),
+        "strong": (858, 182, STRONG),
+        "Are the strong images ...": (820, 256, STRONG),
+    }
+    questions = {
+        "right?": (34, "a stronger classifier\nof another kind agrees"),
+        "balanced?": (205, "as many images\nof every class"),
+        "varied?": (355, "precision, recall and coverage\nbeside real images"),
+        "new?": (571, "compared with the closest\ntraining image of the class"),
+        "useful?": (765, "a classifier trained on\nthem alone, tested on\nreal images"),
+    }
+    with _page(file, height=376) as page:
+        page.add_patch(Rectangle((118, 70), 390, 116, facecolor="#e6f1f8"))
+        page.add_patch(Rectangle((16, 256), 898, 108, facecolor="#e5f5f0"))
+        page.text(314, 88, "variational autoencoder", color=GENERATED, ha="center")
+        page.text(378, 46, "the classifier learns from labelled images", color=MUTED, ha="center")
+        boxes = []
+        for text, (x, y, colour) in nodes.items():
+            box = {"boxstyle": "round,pad=0.6", "facecolor": colour, "edgecolor": "none"}
+            boxes.append(page.text(x, y, text, color="white", bbox=box, ha="center", va="center"))
+        steps = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (5, 7), (5, 8), (8, 9), (0, 5)]
+        for a, b in steps:
+            arrow = {"arrowstyle": "-|>", "color": MUTED, "mutation_scale": 14}
+            arrow |= {"connectionstyle": f"arc3,rad={-0.22 if (a, b) == (0, 5) else 0}"}
+            arrow |= {"patchA": boxes[a].get_bbox_patch(), "patchB": boxes[b].get_bbox_patch()}
+            page.annotate("", boxes[b].get_position(), boxes[a].get_position(), arrowprops=arrow)
+        for question, (x, answer) in questions.items():
+            page.text(x, 300, question, size=14, weight="bold")
+            page.text(x, 310, answer, va="top")
 
 
 def draw_strong(file, images, labels, confidence, class_names, threshold, *, dataset: str):
     """The first ten strong images of each class in a row, the confidence above each.
 
-    images: (n, 28, 28), all of confidence >= `threshold`.  labels: (n,) integer.
-    confidence: (n,) float in [0, 1].  threshold: float in [0, 1].
+    images: (n, 28, 28).  labels: (n,) integer.  confidence: (n,) float, all >= `threshold`.
     """
-    limit, names = f"{100 * threshold:g}", _fitting_names(class_names, 88)
-    left, top, scale, gap = MARGIN + 12 + max(map(_text_width, names)), 48, 2.5, (9, 4)
+    limit, names = f"{100 * threshold:g} %", _fitting_names(class_names, 88)
+    left, scale, gap = MARGIN + 12 + max(map(_text_width, names)), 2.5, (9, 4)
     row = (28 + gap[0]) * scale
-    height = top + row * min(len(names), MOST_CLASSES) + MARGIN if len(images) else 96
-    title = f"strong images, the classifier is at least {limit} % sure"
-    with _page(file, height, title, dataset) as page:
-        if len(images) == 0:
-            page.text(MARGIN, 66, f"No image reaches a confidence of {limit} %.", size=14)
-            return
-        for label, name in enumerate(_first_classes(page, names)):
-            y = top + label * row
-            middle = y + row - 14 * scale
-            page.text(MARGIN, middle, name, size=13, weight="bold", va="center")
+    title = f"strong images, the classifier is at least {limit} sure"
+    note = "" if len(images) else f"No image reaches a confidence of {limit}."
+    height = 48 + row * min(len(names), MOST_CLASSES) + MARGIN if len(images) else 58
+    with _page(file, title, dataset, note, height) as page:
+        for label, name in enumerate(_first_classes(page, names) if len(images) else ()):
+            top = 48 + label * row
+            page.text(MARGIN, top + row - 35, name, size=13, weight="bold", va="center")
             chosen = np.flatnonzero(labels == label)[:10]
-            if len(chosen) == 0:
-                page.text(left, middle, "no strong image", color=MUTED, size=14, va="center")
-            captions = [_percent(share) for share in confidence[chosen]]
-            _draw_grid(page, images[chosen], left, y, 10, scale, gap, captions)
+            captions = list(map(_percent, confidence[chosen])) or ["no strong image"]
+            _draw_grid(page, images[chosen], left, top, 10, scale, gap, captions)
 
 
 def draw_weak(
@@ -327,36 +284,27 @@ def draw_weak(
 ):
     """Weak images with the two classes each hesitates between, and images half-way between two.
 
-    images: (n, 28, 28), all of confidence < `limit`, the least sure first; 32 are shown.
+    images: (n, 28, 28), all of confidence < `limit`, the least sure first.  halfway: (m, 28, 28).
     top_two: (n, 2) integer, the likeliest classes.  top_two_confidence: (n, 2) float in [0, 1].
-    halfway: (m, 28, 28), decoded half-way between the codes of two images of different classes;
-    16 are shown.  halfway_strong_rate, strong_rate: shares of these and of all generated images
-    that pass the filter, floats in [0, 1].  limit: float in [0, 1].
+    halfway_strong_rate, strong_rate: shares of `halfway` and of all images that pass the filter.
     """
-    columns, scale, gap, names = 8, 3, (12, 10), _fitting_names(class_names, 88)
-    images, halfway, n = images[:32], halfway[:16], len(images)
-    below = 64 + -(-len(images) // columns) * (28 + gap[0]) * scale + 46
-    height = below + 40 + -(-len(halfway) // columns) * 31 * scale if len(halfway) else below - 30
-    limit = f"{100 * limit:g} %"
+    names, limit, grid = _fitting_names(class_names, 88), f"{100 * limit:g} %", (8, 3, (12, 10))
+    shown, n = images[:32], len(images)
+    note = f"The {len(shown)} least sure of {n:,}, with the two classes it hesitates between"
+    note = note if n else f"No image has a confidence below {limit}."
+    captions = []
+    for pair, confidences in zip(top_two[:32], top_two_confidence[:32], strict=True):
+        both = zip(pair, confidences, strict=True)
+        captions.append("\n".join(f"{names[k]} · {_percent(share, 0)}" for k, share in both))
     title = f"weak images, the classifier is less than {limit} sure"
-    with _page(file, height, title, dataset) as page:
-        which = f"The {len(images)} least sure of {n:,}" if len(images) < n else "All"
-        which += ", with the two classes it hesitates between"
-        if n == 0:
-            which = f"No image has a confidence below {limit}."
-        page.text(MARGIN, 54, which, color=MUTED)
-        captions = []
-        for pair, confidences in zip(top_two[:32], top_two_confidence[:32], strict=True):
-            both = zip(pair, confidences, strict=True)
-            captions.append("\n".join(f"{names[k]} · {_percent(share, 0)}" for k, share in both))
-        _draw_grid(page, images, MARGIN, 64, columns, scale, gap, captions)
+    with _page(file, title, dataset, note) as page:
+        bottom = _draw_grid(page, shown, MARGIN, 64, *grid, captions)
         if len(halfway):
-            title = "Half-way between two classes: a control the filter should reject"
-            page.text(MARGIN, below, title, size=17, weight="bold")
-            passing = _percent(halfway_strong_rate), _percent(strong_rate)
-            sentence = "{} of them pass the filter, of generated images {}".format(*passing)
-            page.text(MARGIN, below + 24, sentence, color=MUTED)
-            _draw_grid(page, halfway, MARGIN, below + 40, columns, scale, (3, gap[1]))
+            heading = "Half-way between two classes: a control the filter should reject\n"
+            heading += f"{_percent(halfway_strong_rate)} of them pass the filter, "
+            heading += f"of generated images {_percent(strong_rate)}"
+            grid = 8, 3, (2, 10)
+            _draw_grid(page, halfway[:16], MARGIN, bottom + 64, *grid, heading=heading)
 
 
 def _draw_histogram(axes, values, bins, **style):
@@ -368,39 +316,30 @@ def _draw_histogram(axes, values, bins, **style):
     _show_percents(axes.yaxis)
 
 
+COMPARED = (GENERATED, "-"), (REAL, "-"), (STRONG, "--"), (WEAK, ":")
 FILLED = {"histtype": "stepfilled", "linewidth": 0, "color": GENERATED, "alpha": 0.55}
 
 
 def draw_confidence(file, generated, real, threshold, weak, *, dataset: str):
     """How sure the classifier is of generated and of real held-out images, on the same axes.
 
-    generated: (n,), real: (m,) confidence, float in [0, 1].
-    Strong is `threshold` and more, weak is below `weak`, both floats in [0, 1].
+    generated: (n,), real: (m,) float.  Strong is `threshold` and more, weak is below `weak`.
     """
-    zones = {
-        "weak": (-np.inf, weak),
-        "in between": (weak, threshold),
-        "strong": (threshold, np.inf),
-    }
+    zones = ("weak", 0, weak), ("in between", weak, threshold), ("strong", threshold, np.inf)
     first, others = f"the first {len(generated):,} generated", f"{len(real):,} real held-out"
-    with _page(file, 450, "how sure the classifier is", dataset) as page:
+    lowest, keys = 0.5 / max(len(generated), len(real), 100), []
+    with _page(file, "how sure the classifier is", dataset, height=450) as page:
         ((axes,),) = _charts(page, 100, 440)
-        keys = []
-        for kind, sure, style in (first, generated, FILLED), (others, real, {"color": REAL}):
-            _draw_histogram(axes, _finite(sure), np.linspace(0, 1, 41), **style)
-            inside = {name: (sure >= low) & (sure < high) for name, (low, high) in zones.items()}
-            shares = [
-                f"{name} {_percent(each.mean())}" for name, each in inside.items() if len(sure)
-            ]
-            text = f"{kind} images:   {'   '.join(shares) or 'none'}"
-            keys.append(Patch(color=style["color"], label=text))
-        _draw_legend(page, 46, keys, 1)
-        lowest = 0.5 / max(len(generated), len(real), 100)
         axes.set(xlabel="confidence", ylabel="share of images", yscale="log")
         axes.set(xlim=(0, 1), ylim=(lowest, 1.5))
-        axes.minorticks_off()
+        for kind, sure, style in (first, generated, FILLED), (others, real, {"color": REAL}):
+            _draw_histogram(axes, _finite(sure), np.linspace(0, 1, 41), **style)
+            text = f"{kind} images:" if len(sure) else f"{kind} images:   none"
+            for zone, low, high in zones if len(sure) else ():
+                text += f"   {zone} {_percent(np.mean((sure >= low) & (sure < high)))}"
+            keys.append(Patch(color=style["color"], label=text))
+        _draw_legend(page, 46, keys, 1)
         _show_percents(axes.xaxis)
-        _show_percents(axes.yaxis)
         for x, end, name, colour in (
             (weak, weak, f"weak, below {100 * weak:g} %", WEAK),
             (threshold, 1, f"strong, {100 * threshold:g} % and more", STRONG),
@@ -412,179 +351,127 @@ def draw_confidence(file, generated, real, threshold, weak, *, dataset: str):
 def draw_calibration(file, panels, *, dataset: str):
     """Reliability diagrams, with the number of images below.  Guo et al. 2017, figure 4.
 
-    panels: up to 4, or 6 in two rows, each ("which images, which temperature", reliability), the
-    latter a mapping with edges (bins + 1,), confidence, accuracy and count (bins,), NaN where a bin
-    is empty, and ece, a float.
+    panels: up to 4 ("which images, which temperature", reliability), the latter a mapping with
+    edges (bins + 1,), confidence, accuracy and count (bins,), NaN in empty bins, and ece, a float.
     """
-    columns = len(panels) if len(panels) <= 4 else 3
-    rows = -(-len(panels) // columns)
-    most = max(1, *(np.max(reliability["count"]) for _, reliability in panels))
-    title = "is the classifier right as often as it is sure?"
-    with _page(file, 82 + 340 * rows, title, dataset) as page:
-        gap = {"facecolor": "none", "hatch": "/////"}
-        keys = [Patch(facecolor=GENERATED, alpha=0.55, label="accuracy")]
-        keys += [Patch(edgecolor=WEAK, label="gap to the confidence: too sure", **gap)]
-        keys += [Patch(edgecolor=INK, label="gap: not sure enough", **gap)]
+    title, hatched = "is the classifier right as often as it is sure?", {"hatch": "/////"}
+    keys = [Patch(facecolor=GENERATED, alpha=0.55, label="accuracy")]
+    for colour, label in (WEAK, "gap to the confidence: too sure"), (INK, "gap: not sure enough"):
+        keys.append(Patch(edgecolor=colour, facecolor="none", label=label, **hatched))
+    with _page(file, title, dataset, height=422) as page:
         _draw_legend(page, 50, keys, 3)
-        shared = {"sharey": "row", "height_ratios": (4, 1) * rows}
-        charts = _charts(page, 82, 72 + 340 * rows, 2 * rows, columns, **shared)
-        for i in range(rows * columns):
-            upper, lower = charts[i // columns * 2 :, i % columns][:2]
-            if i >= len(panels):
-                upper.axis("off"), lower.axis("off")
-                continue
-            (which, _, how), reliability = panels[i][0].partition(", "), panels[i][1]
-            upper.set(title=f"{which}\n{how}, ECE {reliability['ece']:.4f}", ylim=(0, 1))
-            lower.set(yscale="log", ylim=(0.7, 2 * most))
-            _draw_reliability(upper, lower, reliability)
-            upper.set_ylabel("" if i % columns else "accuracy")
-            lower.set_ylabel("" if i % columns else "images")
+        shared = {"sharex": True, "sharey": "row", "height_ratios": (4, 1)}
+        charts = _charts(page, 82, 412, 2, len(panels), **shared)
+        for (upper, lower), (which, reliability) in zip(charts.T, panels, strict=True):
+            heading = which.replace(", ", "\n", 1)
+            upper.set_title(f"{heading}, ECE {reliability['ece']:.4f}")
+            sure, accuracy = np.array([reliability["confidence"], reliability["accuracy"]])
+            edges = np.asarray(reliability["edges"])
+            bins = {"x": edges[:-1], "width": np.diff(edges), "align": "edge"}
+            upper.bar(height=accuracy, color=GENERATED, alpha=0.55, edgecolor="white", **bins)
+            gap = {"height": sure - accuracy, "bottom": accuracy, "color": "none", **hatched}
+            upper.bar(edgecolor=np.where(sure > accuracy, WEAK, INK), **gap, **bins)
+            upper.plot((0, 1), (0, 1), "--", color=MUTED, linewidth=1)
+            lower.bar(height=reliability["count"], color=BETWEEN, edgecolor="white", **bins)
+            lower.set_xlabel("confidence")
+        charts[0, 0].set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+        charts[0, 0].set_xticks((0, 0.5, 1), ("0", "0.5", "1"))
+        most = max(1, *(np.max(reliability["count"]) for _, reliability in panels))
+        charts[1, 0].set(ylabel="images", yscale="log", ylim=(0.7, 2 * most))
+        charts[1, 0].set_yticks((1, 100, 10000), ("1", "100", "10,000"))
+        charts[1, 0].minorticks_off()
 
 
-def _draw_reliability(upper, lower, reliability):
-    """Accuracy and its gap to the confidence on the upper axes, counts on the lower."""
-    confidence, accuracy = reliability["confidence"], reliability["accuracy"]
-    edges = np.asarray(reliability["edges"])
-    bins = {"x": edges[:-1], "width": np.diff(edges), "align": "edge"}
-    upper.bar(height=accuracy, color=GENERATED, alpha=0.55, edgecolor="white", **bins)
-    gap = {"height": confidence - accuracy, "bottom": accuracy, "color": "none", "hatch": "/////"}
-    upper.bar(edgecolor=np.where(np.greater(confidence, accuracy), WEAK, INK), **gap, **bins)
-    upper.plot((0, 1), (0, 1), "--", color=MUTED, linewidth=1)
-    upper.tick_params(labelbottom=False)
-    lower.bar(height=reliability["count"], color=BETWEEN, edgecolor="white", **bins)
-    lower.set(yticks=(1, 100, 10000), xlabel="confidence")
-    lower.minorticks_off()
-    lower.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
-    for axes in (upper, lower):
-        axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), xticklabels=("0", "0.5", "1"))
-
-
-def _draw_bars(axes, values, texts, colours):
+def _draw_bars(axes, names, values, texts, colours):
     """Horizontal bars, the first at the top, the text behind each."""
-    values = np.nan_to_num(np.asarray(values, float))
-    bars = axes.barh(range(len(values)), values, height=0.7, color=colours)
-    axes.bar_label(bars, texts, padding=4, fontsize=11)
+    bars = axes.barh(range(len(values)), np.nan_to_num(values), height=0.7, color=colours)
+    axes.bar_label(bars, texts, padding=4)
+    axes.set_yticks(range(len(names)), names)
     axes.set(ylim=(len(values) - 0.5, -0.5), xticks=())
-    axes.tick_params(left=False, labelsize=12, labelcolor=INK)
+    axes.tick_params(left=False, labelcolor=INK)
     axes.spines["bottom"].set_visible(False)
 
 
 def draw_class_balance(file, generated, accepted, balanced, class_names, *, dataset: str):
-    """Images of each class, as generated, as accepted and as balanced.
-
-    generated, accepted, balanced: (classes,) integer counts.
-    """
+    """How many images of each class there are: three times (classes,) integer."""
     counts = np.stack([generated, accepted, balanced])
     shown = counts[:, :MOST_CLASSES]
     bottom = 84 + 19 * shown.shape[1]
-    with _page(file, bottom + MARGIN, "how many images of each class", dataset) as page:
+    with _page(file, "how many images of each class", dataset, height=bottom + MARGIN) as page:
         names = _first_classes(page, _fitting_names(class_names, 140))
         (charts,) = _charts(page, 44, bottom, columns=3, sharex=True, sharey=True)
         for i, title in enumerate(("generated", "accepted", "balanced")):
             charts[i].set_title(f"as {title}\n{counts[i].sum():,} images")
             texts, colour = [f"{n:,}" for n in shown[i]], (GENERATED, STRONG, CLASSES[8])[i]
-            _draw_bars(charts[i], shown[i], texts, colour)
-        # Room for a count behind the longest bar.
-        charts[0].set(xlim=(0, 1.3 * max(shown.max(), 1)), yticks=range(len(names)))
-        charts[0].set_yticklabels(names)
-
-
-COMPARED = (
-    {"color": GENERATED, "linewidth": 5, "alpha": 0.55, "solid_capstyle": "butt"},
-    {"color": REAL, "linewidth": 1.8},
-    {"color": STRONG, "linewidth": 1.8, "linestyle": "--"},
-    {"color": WEAK, "linewidth": 1.8, "linestyle": ":"},
-)
+            _draw_bars(charts[i], names, shown[i], texts, colour)
+        charts[0].set_xlim(0, 1.3 * max(shown.max(), 1))  # with room for the longest bar's count
 
 
 def draw_copies(file, distances, pairs, class_names, *, dataset: str):
     """How near images come to the training images, and the nearest of each class beside its twin.
 
-    distances: {name: (n,) float}, to the closest training image of the same class; the generated
-    images first, then up to three sets to compare them with.
-    pairs: {class: (image (28, 28), closest training image (28, 28), distance float)}, the
-    generated image of each class that is closest to a training image.
+    distances: {name: (n,) float}, to the closest training image of the class, of up to four sets.
+    pairs: {class: (image (28, 28), closest training image (28, 28), distance float)}.
     """
-    columns, scale, gap, below = 5, 2.5, (8, 18), 356
-    names = _fitting_names(class_names, 130)
-    shown = dict(list(pairs.items())[:MOST_CLASSES])
-    bottom = below + -(-len(shown) // columns) * (28 + gap[0]) * scale + MARGIN
-    with _page(file, bottom, "are the images copies of training images?", dataset) as page:
-        (charts,) = _charts(page, 76, below - 24, columns=2)
-        _draw_legend(page, 46, _draw_distances(*charts, distances), len(distances))
-        heading = "The closest generated image of each class, its training image at the right"
-        heading = heading if shown else "No generated images"
-        page.text(MARGIN, below - 4, heading, size=13, weight="bold")
-        _first_classes(page, class_names)
-        both = np.full((len(shown), 28, 57), 255, np.uint8)
-        for row, (image, twin, _) in zip(both, shown.values(), strict=True):
-            row[:, :28], row[:, 29:] = _as_bytes(image), _as_bytes(twin)
-        captions = [f"{names[label]} · {distance:.2f}" for label, (*_, distance) in shown.items()]
-        _draw_grid(page, both, MARGIN, below, columns, scale, gap, captions)
-
-
-def _draw_distances(histogram, closest, distances):
-    """Shares of all distances on one chart, the cumulative share of the closest on the other."""
+    names, shown = _fitting_names(class_names, 130), list(pairs.items())[:MOST_CLASSES]
+    captions = [f"{names[label]} · {distance:.2f}" for label, (*_, distance) in shown]
+    images = _joined([image for _, (image, *_) in shown], [twin for _, (_, twin, _) in shown], 2)
+    heading = "The closest generated image of each class, its training image at the right"
+    heading = heading if shown else "No generated images"
     sets = {name: _finite(values) for name, values in distances.items()}
-    every = np.concatenate([*sets.values(), []])
-    low, high = (every.min(), every.max()) if len(every) else (0, 1)
-    reach = max((np.quantile(values, 0.1) for values in sets.values() if len(values)), default=1)
-    bins = np.linspace(low, max(high, low + 0.01), 61)
-    for (name, values), line in zip(sets.items(), COMPARED, strict=False):
-        _draw_histogram(histogram, values, bins, **(FILLED if line is COMPARED[0] else line))
-        if len(values):
-            closest.ecdf(values, label=name, **line)
-        else:
-            closest.plot([], [], label=f"{name}: no image", **line)
-    margin = 0.03 * max(reach - low, 0.01)
-    closest.set(xlim=(low - margin, reach + margin), ylim=(0, 0.1))
-    closest.grid(axis="y")
-    _show_percents(closest.yaxis)
-    histogram.set_title("share of images", color=MUTED)
-    closest.set_title("share of images at most as far, the closest 10 %", color=MUTED)
-    for axes in (histogram, closest):
-        axes.set_xlabel("Euclidean distance to the closest training image")
-    return closest.get_legend_handles_labels()[0]
+    bins = np.histogram_bin_edges(np.concatenate(list(sets.values())), 60)
+    shares = np.linspace(0, 0.1, 201)
+    with _page(file, "are the images copies of training images?", dataset) as page:
+        _draw_grid(page, images, MARGIN, 356, 5, 2.5, (8, 18), captions, heading)
+        _first_classes(page, class_names)
+        ((histogram, closest),) = _charts(page, 76, 322, columns=2)
+        for (name, values), (colour, style) in zip(sets.items(), COMPARED, strict=False):
+            line = {"color": colour, "linestyle": style}
+            _draw_histogram(histogram, values, bins, **(line if closest.lines else FILLED))
+            # Where the share of images at most as far reaches each share.
+            at = np.quantile(values if len(values) else [np.nan], shares, method="inverted_cdf")
+            label = name if len(values) else f"{name}: no image"
+            closest.plot(at, shares, label=label, linewidth=1.8, **line)
+        _draw_legend(page, 46, closest.lines, len(sets))
+        label = "Euclidean distance to the closest training image"
+        histogram.set(title="share of images", xlabel=label)
+        closest.set(title="share of images at most as far, up to 10 %", xlabel=label, ylim=(0, 0.1))
+        closest.grid(axis="y")
+        _show_percents(closest.yaxis)
 
 
 def draw_prior(file, draws, strong_rates, clouds, *, dataset: str):
     """Images from two densities of the latents, unfiltered, and how well these meet the codes.
 
-    draws: {name: (n, 28, 28)}, two sets; 60 images of each are shown.
-    strong_rates: {name: share of them that passes the filter, float in [0, 1]}.
+    draws: {name: (n, 28, 28)}, two sets.  strong_rates: {name: share that passes the filter}.
     clouds: {name: (n, 2) float}, three sets of points on two axes.
     """
-    below, title = 415, "where the latents come from, and what is decoded from them"
-    with _page(file, below + 330, title, dataset) as page:
+    title, below = "where the latents come from, and what is decoded from them", 415
+    heading = "Latents, on the two axes along which the classes lie furthest apart"
+    with _page(file, title, dataset, height=below + 330) as page:
         for x, (name, images) in zip((MARGIN, WIDTH - MARGIN - COLUMN), draws.items(), strict=True):
-            heading = f"{name}: {_percent(strong_rates[name])} pass the filter"
-            page.text(x, 70, heading, size=13, weight="bold")
-            _draw_grid(page, images[:60], x, 84, 10, 1.5, (1, 1))
-        heading = "Latents, on the two axes along which the classes lie furthest apart"
+            rate = f"{name}: {_percent(strong_rates[name])} pass the filter"
+            _draw_grid(page, images[:60], x, 78, 10, 1.5, (1, 1), heading=rate)
         page.text(MARGIN, below - 20, heading, size=13, weight="bold")
         (charts,) = _charts(page, below - 8, below + 320, columns=3, sharex=True, sharey=True)
-        colours = REAL, GENERATED, WEAK
-        for axes, (name, points), colour in zip(charts, clouds.items(), colours, strict=True):
+        for axes, name, colour in zip(charts, clouds, (REAL, GENERATED, WEAK), strict=True):
             axes.set_title(name, color=colour)
-            axes.scatter(*points.T, s=4, alpha=0.4, color=colour, linewidths=0)
-            axes.set_aspect("equal")
+            axes.scatter(*clouds[name].T, s=4, alpha=0.4, color=colour, linewidths=0)
+            axes.set(aspect="equal", xlabel="first axis")
+        charts[0].set_ylabel("second axis")
 
 
 def draw_usefulness(file, accuracies, images, *, dataset: str):
-    """What a classifier learns from the images alone.
+    """What a classifier learns from so many images alone.
 
     accuracies: {training images: accuracy on real test images, float in [0, 1] or NaN}.
-    images: int, how many training images are behind each.
     """
     bottom = 70 + 30 * len(accuracies)
-    with _page(file, bottom + 6, "are the images useful?", dataset) as page:
-        note = f"accuracy on real test images of a classifier trained on {images:,} images alone"
-        page.text(MARGIN, 54, note, color=MUTED)
+    note = f"accuracy on real test images of a classifier trained on {images:,} images alone"
+    with _page(file, "are the images useful?", dataset, note, bottom + 6) as page:
         ((axes,),) = _charts(page, 66, bottom)
         shares = list(accuracies.values())
-        colours = [REAL, STRONG, GENERATED, *CLASSES][: len(accuracies)]
-        _draw_bars(axes, shares, list(map(_percent, shares)), colours)
-        axes.set_yticks(range(len(accuracies)), accuracies)
+        _draw_bars(axes, accuracies, shares, map(_percent, shares), (REAL, STRONG, GENERATED))
         axes.set_xlim(0, 1.12 * max(np.nan_to_num(shares).max(), 0.01))
 
 
