@@ -311,7 +311,8 @@ def test_demo_colours_the_codes_as_in_the_legend(names):
 
 def test_demo_draws_every_loss_of_every_epoch():
     arguments = demo(NAMES["digits"])
-    lines = Drawing(figures.draw_demo, *arguments).charts[1].lines
+    middle, lower = Drawing(figures.draw_demo, *arguments).charts[1:]
+    lines = [*middle.lines, *lower.lines]
     assert [list(line.get_xdata()) for line in lines] == [[1, 2, 3]] * 4
     assert [list(line.get_ydata()) for line in lines] == list(arguments[-1].values())
 

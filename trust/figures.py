@@ -178,22 +178,25 @@ def draw_demo(
             shape = columns, COLUMN / (columns * (28 + gap[1])), gap
             end = _draw_grid(page, images, MARGIN, end + 46, *shape, heading=heading)
         left, end = WIDTH - MARGIN - COLUMN, page.get_ylim()[0] - MARGIN
-        ((upper,), (lower,)) = _charts(page, 56, end, 2, left=left, height_ratios=(4, 3))
+        rows = _charts(page, 56, end, 3, left=left, height_ratios=(4, 2, 1.2))
+        upper, middle, lower = (row[0] for row in rows)
         upper.set_title(which, size=13, weight="bold")
         _draw_codes(upper, codes, code_labels, class_names)
         epochs = range(1, len(history["loss"]) + 1)
-        for key, label, colour, style in (
-            ("loss", "loss, training images", GENERATED, "o-"),
-            ("val_loss", "loss, test images", WEAK, "o-"),
-            ("reconstruction_loss", "reconstruction, training images", GENERATED, "o:"),
-            ("kl_loss", "KL divergence, training images", STRONG, "o-"),
+        for axes, key, label, colour, style in (
+            (middle, "loss", "loss, training images", GENERATED, "o-"),
+            (middle, "val_loss", "loss, test images", WEAK, "o-"),
+            (middle, "reconstruction_loss", "reconstruction, training images", GENERATED, "o:"),
+            (lower, "kl_loss", "KL divergence, training images", STRONG, "o-"),
         ):
-            lower.plot(epochs, history[key], style, color=colour, label=label, markersize=3)
-        lower.set_title("Loss after each epoch, nats per image", size=13, weight="bold")
-        lower.set(xlabel="epoch", xlim=(0.5, len(epochs) + 0.5))
-        lower.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        lower.grid(axis="y")
-        lower.legend()
+            axes.plot(epochs, history[key], style, color=colour, label=label, markersize=3)
+        for axes in (middle, lower):
+            axes.set_xlim(0.5, len(epochs) + 0.5)
+            axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+            axes.grid(axis="y")
+            axes.legend()
+        middle.set_title("Loss after each epoch, nats per image", size=13, weight="bold")
+        lower.set_xlabel("epoch")
 
 
 def _draw_codes(axes, codes, labels, class_names):
@@ -220,7 +223,7 @@ def draw_diagram(file):
         "weak": (858, 78, WEAK),
         "in between": (858, 130, BETWEEN),
         "strong": (858, 182, STRONG),
-        "Are the strong images ...": (820, 256, STRONG),
+        "Are they ...": (858, 256, STRONG),
     }
     questions = {
         "right?": (34, "a stronger classifier\nof another kind agrees"),
@@ -290,7 +293,8 @@ def draw_weak(
     """
     names, limit, grid = _fitting_names(class_names, 88), f"{100 * limit:g} %", (8, 3, (12, 10))
     shown, n = images[:32], len(images)
-    note = f"The {len(shown)} least sure of {n:,}, with the two classes it hesitates between"
+    which = f"The {len(shown)} least sure of {n:,}" if n > len(shown) else f"All {n}"
+    note = f"{which}, with the two classes it hesitates between"
     note = note if n else f"No image has a confidence below {limit}."
     captions = []
     for pair, confidences in zip(top_two[:32], top_two_confidence[:32], strict=True):
