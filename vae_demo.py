@@ -10,14 +10,8 @@ import numpy as np
 
 from trust import cli, datasets, outputs, priors
 
-MANIFOLD_SIDE = 20
+SIDE = 20  # of the manifold, in images
 SHOWN = 20  # two rows of a figure that is ten images wide
-
-
-def parse_arguments(words=None):
-    parser = cli.Parser(description="Train a VAE on each data set and draw what it learned.")
-    cli.add_shared_arguments(parser, epochs=10, latent_dim=2, learning_rate=1.5e-2)
-    return parser.parse_args(words)
 
 
 def latent_grid(side):
@@ -30,53 +24,40 @@ def latent_grid(side):
 
 def main(words=None):
     """The whole job, with the flags of the command line or the list of words given."""
-    arguments = parse_arguments(words)
+    parser = cli.Parser(description="Train a VAE on each data set and draw what it learned.")
+    cli.add_shared_arguments(parser, epochs=10, latent_dim=2, learning_rate=1.5e-2)
+    arguments = parser.parse_args(words)
     outputs.check_outputs(arguments.out)
-    names = [arguments.dataset] if arguments.dataset else list(datasets.BUNDLED)
+    names = [arguments.dataset] if arguments.dataset else datasets.BUNDLED
     loaded = [datasets.load_dataset(name) for name in names]
     for data in loaded:
         datasets.check_enough(data, minimum=256)
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
         from trust import figures, training
-
     print(f"devices: {training.devices()}")
     latent_dim, seed = arguments.latent_dim, arguments.seed
     for data in loaded:
+        train, test = data.train.images, data.test
+        title = f"{data.name}: a VAE with {latent_dim} latents"
         with clock(f"{data.name}: training a VAE with {latent_dim} latents"):
             training.make_reproducible(seed)
-            vae = training.new_vae(latent_dim, len(data.train.images), seed, most_sharpness=1.0)
+            vae = training.new_vae(latent_dim, len(train), seed, most_sharpness=1.0)
             settings = arguments.epochs, arguments.learning_rate, seed
-            history = training.train_vae(vae, data.train.images, *settings, data.test.images)
+            history = training.train_vae(vae, train, *settings, test.images)
         with clock(f"{data.name}: drawing"):
             decode = partial(training.decode, vae)
-            codes, _ = training.encode(vae, data.test.images)
-            prior = priors.StandardNormal(latent_dim)
-            manifold = None
+            codes, _ = training.encode(vae, test.images)
+            z = priors.StandardNormal(latent_dim).sample(3 * SHOWN, np.random.default_rng(seed))
+            (axes,), manifold = priors.principal_axes(codes), None
             if latent_dim == 2:
-                manifold = decode(latent_grid(MANIFOLD_SIDE))
-                manifold = manifold.reshape(MANIFOLD_SIDE, MANIFOLD_SIDE, 28, 28)
-                axes = codes
-            else:
-                (axes,) = priors.principal_axes(codes)
-            outputs.draw(
-                arguments.out,
-                f"demo_{data.name}",
-                figures.draw_demo,
-                f"{data.name}: a VAE with {latent_dim} latents",
-                manifold,
-                axes,
-                data.test.labels,
-                data.class_names,
-                data.test.images[:SHOWN],
-                decode(codes[:SHOWN]),
-                decode(prior.sample(3 * SHOWN, np.random.default_rng(seed))),
-                history,
-            )
-        print(
-            f"{data.name}: negative ELBO of the test set {history['val_loss'][-1]:.2f} nats "
-            "per image"
-        )
+                manifold, axes = decode(latent_grid(SIDE)).reshape(SIDE, SIDE, 28, 28), codes
+            latents = manifold, axes, test.labels, data.class_names
+            images = test.images[:SHOWN], decode(codes[:SHOWN]), decode(z)
+            draw = partial(outputs.draw, arguments.out, f"demo_{data.name}", figures.draw_demo)
+            draw(title, *latents, *images, history)
+        nats = history["val_loss"][-1]
+        print(f"{data.name}: negative ELBO of the test set {nats:.2f} nats per image")
     print(f"peak memory {cli.peak_memory():.2f} GB")
     print(f"The figures are in {arguments.out}")
 

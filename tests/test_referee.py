@@ -249,7 +249,7 @@ def every_device():
     return used[-1].scope()
 
 
-referee.every_device = every_device
+training.every_device = every_device
 training.make_reproducible(0)
 arrays = np.load(sys.argv[1])
 network = referee.build_referee(3)

@@ -152,7 +152,6 @@ def test_shifts_differ_from_pass_to_pass_and_repeat_with_the_seed():
 
 def test_one_cycle_rises_to_the_peak_and_falls_to_zero_in_straight_lines():
     rate = training.OneCycle(0.8, 100)
-    rate = training.OneCycle.from_config(rate.get_config())
     rates = [float(rate(step)) for step in range(102)]
     np.testing.assert_allclose(rates[:6], [0, 0.16, 0.32, 0.48, 0.64, 0.8], atol=1e-6)
     np.testing.assert_allclose(rates[5:101], np.linspace(0.8, 0, 96), atol=1e-6)
@@ -378,12 +377,6 @@ def test_predict_is_what_the_model_predicts(pixel_type):
     assert logits.shape == (100, 5) and logits.dtype == np.float32
     expected = classifier.predict(pixels, verbose=0)
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
-
-
-def test_batches_in_order_have_each_image_once():
-    batches = list(training.batches_in_order(IMAGES, 40))
-    assert [batch.shape[0] for batch in batches] == [40, 40, 20]
-    np.testing.assert_allclose(np.concatenate(batches), IMAGES[..., None] / 255, rtol=1e-6)
 
 
 def test_codes_and_images_of_a_vae():

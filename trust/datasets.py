@@ -13,11 +13,8 @@ import numpy as np
 from trust.cli import UserError
 
 DATA = Path(__file__).parents[1] / "data"
-GARMENTS = (
-    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-)
-BUNDLED = {"mnist": tuple("0123456789"), "fashion_mnist": GARMENTS}  # name: class names
+GARMENTS = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(",")
+BUNDLED = {"mnist": tuple("0123456789"), "fashion_mnist": tuple(GARMENTS)}  # name: class names
 FINGERPRINTS = {  # Dataset.fingerprint of the bundled sets: name
     "53b4de002add035efcc1bfa27d6d7517ef6c2afced7b7012fd6913d0c3f8e78b": "mnist",
     "5b22a816b4ddd488c1631120e5c483e19c2f39a8cbba56e040bbbaa38522c3e3": "fashion_mnist",
@@ -43,8 +40,8 @@ class Labelled(NamedTuple):
 
 
 class Split(NamedTuple):
-    """The training images, each Labelled: the VAE's, the classifier's to learn from, and those
-    that neither learns from, a sixth of all."""
+    """The training images: the VAE's, the classifier's to learn from, and those that neither learns
+    from, a sixth of all."""
 
     vae: Labelled
     classifier: Labelled
@@ -52,11 +49,8 @@ class Split(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """train, test: Labelled, images uint8 and labels from 0 to classes - 1.
-
-    class_names has one string per class.  fingerprint is the SHA-256 of the four arrays, the same
-    however they were stored.  bundled: whether they are those of a set that came with the code.
-    """
+    """A checked set; labels are from 0 to classes - 1.  fingerprint: the SHA-256 of the four
+    arrays, however they were stored.  bundled: whether they are those that came with the code."""
 
     name: str
     path: str
@@ -73,104 +67,78 @@ class Dataset(NamedTuple):
 
 def load_dataset(name_or_path):
     """A checked Dataset from "mnist", "fashion_mnist" or the path of an .npz file with x_train,
-    y_train, x_test and y_test.
-
-    Values may be stored in any integer or float type as long as they are whole.  Pickled objects
-    are never loaded.  Raises DataError, and nothing else whatever the file holds.
-    """
-    path = os.fspath(DATA / f"{name_or_path}.npz" if name_or_path in BUNDLED else name_or_path)
-    if name_or_path in BUNDLED and not os.path.isfile(path):
-        raise DataError(f"{path!r} is missing: git checkout brings it back")
+    y_train, x_test and y_test: whole numbers in any integer or float type, never pickled objects.
+    Raises DataError, and nothing else whatever the file holds."""
+    by_name = name_or_path in BUNDLED
+    path = os.fspath(DATA / f"{name_or_path}.npz" if by_name else name_or_path)
+    cure = ": git checkout brings it back" if by_name else ""
     if not os.path.isfile(path):
         problem = "is not a regular file" if os.path.exists(path) else "does not exist"
         meant = str(name_or_path).lower().replace("-", "_")
         hint = f"did you mean {meant}? " if meant in BUNDLED else ""
-        known = "a data set is mnist, fashion_mnist or the path of an .npz file"
-        raise DataError(f"{path!r} {problem}: {hint}{known}")
+        known = f": {hint}a data set is mnist, fashion_mnist or the path of an .npz file"
+        raise DataError(f"{path!r} {problem}{cure or known}")
     try:
         with open(path, "rb") as file:
             arrays = _read_arrays(file)
-        for part in ("train", "test"):
-            arrays[f"x_{part}"] = _pixels(f"x_{part}", arrays[f"x_{part}"])
-            _check_labels(f"y_{part}", arrays[f"y_{part}"])
-        classes = _check_together(**arrays)
-        for name in ("y_train", "y_test"):  # last: a label beyond int64 would come out as another
-            arrays[name] = arrays[name].astype(np.int64)
+        for name in ("x_train", "x_test"):
+            arrays[name] = _pixels(name, arrays[name])
+        classes = _count_classes(**arrays)
     except OSError as error:
         raise DataError(f"{path!r} cannot be read: {error.strerror}") from error
     except DataError as error:
-        hint = ": git checkout brings it back" if name_or_path in BUNDLED else ""
-        raise DataError(f"{path!r}: {error}{hint}") from error.__cause__
-    fingerprint = _fingerprint(arrays)
-    bundled = FINGERPRINTS.get(fingerprint)
-    if name_or_path in BUNDLED and bundled != name_or_path:
-        raise DataError(f"{path!r} is not the file that came with it: git checkout brings it back")
-    return Dataset(
-        name=bundled or Path(path).stem,
-        path=path,
-        train=Labelled(arrays["x_train"], arrays["y_train"]),
-        test=Labelled(arrays["x_test"], arrays["y_test"]),
-        class_names=BUNDLED.get(bundled) or tuple(str(label) for label in range(classes)),
-        fingerprint=fingerprint,
-        bundled=bundled is not None,
-    )
-
-
-def _fingerprint(arrays):
+        raise DataError(f"{path!r}: {error}{cure}") from error
+    x_train, y_train, x_test, y_test = (arrays[name] for name in ARRAYS)
+    # Not before all is checked: a label beyond int64 would come out as another.
+    train = Labelled(x_train, y_train.astype(np.int64))
+    test = Labelled(x_test, y_test.astype(np.int64))
     digest = hashlib.sha256()
-    for name in ARRAYS:
-        digest.update(str(arrays[name].shape).encode())
-        digest.update(arrays[name])
-    return digest.hexdigest()
+    for array in (*train, *test):
+        digest.update(str(array.shape).encode())
+        digest.update(array)
+    fingerprint = digest.hexdigest()
+    bundled = FINGERPRINTS.get(fingerprint)
+    if by_name and bundled != name_or_path:
+        raise DataError(f"{path!r} is not the file that came with it{cure}")
+    name = bundled or Path(path).stem
+    class_names = BUNDLED.get(bundled) or tuple(map(str, range(classes)))
+    return Dataset(name, path, train, test, class_names, fingerprint, bundled is not None)
 
 
 def check_enough(dataset, minimum):
     """Raises DataError where the data set has fewer than `minimum` training images."""
-    if len(dataset.train.images) < minimum:
-        raise DataError(
-            f"{dataset.path!r}: x_train has {len(dataset.train.images)} images, but training needs "
-            f"at least {minimum}"
-        )
+    if (count := len(dataset.train.images)) < minimum:
+        problem = f"x_train has {count} images, but training needs at least {minimum}"
+        raise DataError(f"{dataset.path!r}: {problem}")
 
 
 def check_classes(dataset):
     """Raises DataError where there is nothing to tell apart."""
     if dataset.classes < 2:
-        raise DataError(
-            f"{dataset.path!r}: y_train has one class only, but a classifier needs at least two"
-        )
+        raise DataError(f"{dataset.path!r}: y_train has one class only, a classifier needs two")
 
 
 def split(dataset, how, seed):
-    """The training images as a Split, of which every sixth of each class is held out.
-
-    how: "shared", where VAE and classifier learn from the same images, or "disjoint", from halves.
-    Raises DataError where a class has too few images for halves.
-    """
+    """The training images as a Split, of which every sixth of each class is held out.  how: VAE and
+    classifier learn from the same images ("shared") or from halves ("disjoint").
+    Raises DataError where a class has too few images for halves."""
     order, rank = _shuffled_by_class(dataset.train.labels, seed)
     last = rank % HELD_OUT == HELD_OUT - 1
-    held_out, rest = (
-        Labelled(dataset.train.images[rows], dataset.train.labels[rows])
-        for rows in (np.sort(order[last]), np.sort(order[~last]))
-    )
+    held_out, rest = (dataset.train.take(np.sort(rows)) for rows in (order[last], order[~last]))
     for_vae, for_classifier = disjoint_halves(*rest, seed) if how == "disjoint" else (rest, rest)
     return Split(for_vae, for_classifier, held_out)
 
 
 def disjoint_halves(images, labels, seed):
-    """Two Labelled sets that share no image and together hold all of them.
-
-    The number of images of each class differs by one at most, and so does the total.
-    Raises DataError where a class has a single image.
-    """
+    """Two Labelled sets that share no image and together hold all of them.  They differ by one at
+    most in the number of images of each class, and in that of all.
+    Raises DataError where a class has a single image."""
     names, counts = np.unique(labels, return_counts=True)
     if counts.min() < 2:
-        raise DataError(
-            f"class {names[counts.argmin()]} has one training image, but two halves need two"
-        )
+        name = names[counts.argmin()]
+        raise DataError(f"class {name} has one training image, but two halves need two")
     order, _ = _shuffled_by_class(labels, seed)
-    halves = np.sort(order[0::2]), np.sort(order[1::2])
-    return tuple(Labelled(images[half], labels[half]) for half in halves)
+    return [Labelled(images, labels).take(np.sort(order[first::2])) for first in (0, 1)]
 
 
 def _shuffled_by_class(labels, seed):
@@ -185,7 +153,6 @@ def _shuffled_by_class(labels, seed):
 def _read_arrays(file):
     """The four arrays as stored.  Each is judged by its header first, so that a small file that
     declares a vast array costs nothing."""
-    file.seek(0)
     if file.read(4) != b"PK\x03\x04":
         raise DataError("is not an .npz file, which numpy.savez_compressed writes")
     arrays, part = {}, "the list of arrays"
@@ -198,7 +165,10 @@ def _read_arrays(file):
                 if member not in archive.namelist():
                     raise DataError(f"has no array {part}, but needs {', '.join(ARRAYS)}")
                 with archive.open(member) as stream:
-                    _check_header(part, *_read_header(stream))
+                    major, _ = np.lib.format.read_magic(stream)
+                    read_header = getattr(np.lib.format, f"read_array_header_{major}_0")
+                    shape, _, dtype = read_header(stream)
+                    _check_header(part, shape, dtype)
                 with archive.open(member) as stream:
                     arrays[part] = np.lib.format.read_array(stream, allow_pickle=False)
                     if stream.read(1):  # zipfile compares the checksum at the end of the member
@@ -208,16 +178,6 @@ def _read_arrays(file):
     except Exception as error:  # damaged bytes make zipfile, zlib and NumPy raise almost anything
         raise DataError(f"{part} cannot be read, the file is damaged or cut short") from error
     return arrays
-
-
-def _read_header(stream):
-    """Shape and dtype of a .npy stream."""
-    formats = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    shape, _, dtype = formats[np.lib.format.read_magic(stream)](stream)
-    return shape, dtype
 
 
 def _check_header(name, shape, dtype):
@@ -232,10 +192,8 @@ def _check_header(name, shape, dtype):
     if shape[0] < 1:
         raise DataError(f"{name} is empty, but must have an entry for each image")
     if math.prod(shape) * dtype.itemsize > MAX_BYTES:
-        raise DataError(
-            f"{name} is declared as {shape} {dtype}, more than {MAX_BYTES / 1e9:.0f} GB: "
-            "keep fewer images, as uint8"
-        )
+        size = f"{shape} {dtype}, more than {MAX_BYTES / 1e9:.0f} GB"
+        raise DataError(f"{name} is declared as {size}: keep fewer images, as uint8")
 
 
 def _pixels(name, values):
@@ -254,27 +212,22 @@ def _pixels(name, values):
     return pixels
 
 
-def _check_labels(name, labels):
-    if not np.isfinite(labels).all() or (labels % 1 != 0).any():
-        raise DataError(f"{name} has labels that are not whole numbers, but must be 0, 1, 2, ...")
-    if labels.min() < 0:
-        raise DataError(f"{name} has the label {labels.min()}, but must be 0, 1, 2, ...")
-
-
-def _check_together(x_train, y_train, x_test, y_test):
-    """The number of classes."""
+def _count_classes(x_train, y_train, x_test, y_test):
+    """The number of classes, of which y_train must have all and y_test may have some."""
     for part, images, labels in (("train", x_train, y_train), ("test", x_test, y_test)):
+        name, wanted = f"y_{part}", "but must be 0, 1, 2, ..."
+        if not np.isfinite(labels).all() or (labels % 1 != 0).any():
+            raise DataError(f"{name} has labels that are not whole numbers, {wanted}")
+        if labels.min() < 0:
+            raise DataError(f"{name} has the label {labels.min()}, {wanted}")
         if len(images) != len(labels):
-            raise DataError(
-                f"x_{part} has {len(images)} images, but y_{part} has {len(labels)} labels"
-            )
+            counts = f"{len(images)} images, but {name} has {len(labels)} labels"
+            raise DataError(f"x_{part} has {counts}")
     present = np.unique(y_train)
     gaps = np.flatnonzero(present != np.arange(len(present)))
     if gaps.size:
-        raise DataError(
-            f"y_train has labels up to {present[-1]} but no {gaps[0]}, "
-            "and must run from 0 without gaps"
-        )
+        problem = f"labels up to {present[-1]} but no {gaps[0]}, and must run from 0 without gaps"
+        raise DataError(f"y_train has {problem}")
     if y_test.max() > present[-1]:
         raise DataError(f"y_test has label {y_test.max()}, which y_train does not")
     return len(present)

@@ -1,9 +1,8 @@
 """What is done for speed alone, and the plain way of each.
 
-TRUST_PLAIN=1 in the environment takes the plain ways, all of them: the same results but for
-rounding and the order in which noise is drawn.
-The last trick is in cli.quiet_tensorflow, as it has to come before TensorFlow: one operation gets
-half of the cores, which suits two halves or two batches at a time.
+TRUST_PLAIN=1 in the environment takes all the plain ways: the same results but for rounding and the
+order in which noise is drawn.  The last trick is in cli.quiet_tensorflow, as it has to come before
+TensorFlow: one operation gets half of the cores, which suits two halves or two batches at a time.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,31 +19,20 @@ STEPS_TOGETHER = 1 if PLAIN else 10
 
 
 class FusedAdam(keras.optimizers.Optimizer):
-    """Adam in TensorFlow's own kernel, which goes over memory once.  Kingma & Ba 2015.
-
-    The plain way: keras.optimizers.Adam, the same numbers but for rounding.
-    """
+    """Adam in TensorFlow's own kernel, which goes over memory once.  Kingma & Ba 2015.  The
+    plain way: keras.optimizers.Adam."""
 
     beta_1, beta_2, epsilon = 0.9, 0.999, 1e-7
 
-    def __init__(self, learning_rate):
-        super().__init__(learning_rate)
-
     def build(self, variables):
-        if self.built:
-            return
         super().build(variables)
+        # Of a variable on several devices, Keras hands update_step the part on one.
+        parts_of = tf.distribute.get_strategy().experimental_local_results
         moments = {}
         for variable in variables:
-            three = [
-                variable,
-                self.add_variable_from_reference(variable, "momentum"),
-                self.add_variable_from_reference(variable, "velocity"),
-            ]
-            # Of a variable on several devices, Keras hands update_step the part on one.
-            parts = [
-                tf.distribute.get_strategy().experimental_local_results(one.value) for one in three
-            ]
+            kinds = "momentum", "velocity"
+            both = [self.add_variable_from_reference(variable, kind) for kind in kinds]
+            parts = [parts_of(each.value) for each in (variable, *both)]
             moments |= {part.ref(): both for part, *both in zip(*parts, strict=True)}
         self.moments = moments.__getitem__  # Keras wants to track a dictionary, keys and all
 
@@ -69,23 +57,15 @@ class FusedAdam(keras.optimizers.Optimizer):
         """Nothing: Keras would keep them with a network's weights, three times as many bytes."""
 
 
-def adam(learning_rate) -> keras.optimizers.Optimizer:
-    """FusedAdam.  The plain way: keras.optimizers.Adam.
-
-    learning_rate: a float or one of keras.optimizers.schedules.
-    """
-    return (keras.optimizers.Adam if PLAIN else FusedAdam)(learning_rate)
+adam = keras.optimizers.Adam if PLAIN else FusedAdam  # takes a learning rate, or its schedule
 
 
 class SideBySideVAE(models.VAE):
-    """A VAE that is trained on two halves of a batch that do not wait for each other.
-
-    The plain way: models.VAE, one forward() of the batch.  There, on a CPU, all cores wait for each
-    other after every operation.
-    """
+    """A VAE that is trained on two halves of a batch that do not wait for each other.  The plain
+    way: models.VAE, where all cores of a CPU wait for each other after every operation."""
 
     def forward(self, images):
-        """As of models.VAE, (n, 28, 28, 1) float32: the two halves one beside the other."""
+        """As of models.VAE, for images (n, 28, 28, 1) float32."""
         half, forward = tf.shape(images)[0] // 2, super().forward
         parts = forward(images[:half]), forward(images[half:])
         return tuple(tf.concat(halves, axis=0) for halves in zip(*parts, strict=True))
@@ -100,24 +80,14 @@ VAE = models.VAE if PLAIN else SideBySideVAE
 
 
 def map_two(function: Callable, batches: Iterable) -> list:
-    """[function(batch) for batch in batches], two of them at a time.
-
-    The plain way: one after the other.
-    """
-    if PLAIN:
-        return [function(batch) for batch in batches]
-    with ThreadPoolExecutor(2) as pool:
+    """function(batch) of each, two of them at a time.  The plain way: one after the other."""
+    with ThreadPoolExecutor(1 if PLAIN else 2) as pool:
         return list(pool.map(function, batches))
 
 
 def without_autotune(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """The same batches, their buffers as they were set.  The plain way: batches as they are.
-
-    TensorFlow can take long to end autotuning after a fit, and there is nothing to gain: the data
-    are in memory.
-    """
-    if PLAIN:
-        return batches
+    """The same batches, their buffers as they were set.  The plain way: as TensorFlow tunes them.
+    That can take long to end after a fit, and gains nothing: the data are in memory."""
     options = tf.data.Options()
-    options.autotune.enabled = False
+    options.autotune.enabled = PLAIN
     return batches.with_options(options)

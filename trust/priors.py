@@ -56,7 +56,7 @@ class GaussianMixture:
     def sample(self, n, rng):
         """n latents from the numpy.random.Generator `rng`, (n, d) float32."""
         component = rng.choice(len(self.weights), n, p=self.weights)
-        z = rng.standard_normal((n, self.means.shape[1]))
+        z = rng.standard_normal((n, self.latent_dim))
         for k in np.unique(component):  # no (n, d, d) array, whatever n and d
             here = component == k
             z[here] = self.means[k] + z[here] @ self.factors[k].T
@@ -88,7 +88,8 @@ class GaussianMixture:
             log_scale = 0.5 * len(mean) * math.log(2 * math.pi) - np.log(np.diag(root)).sum()
             squares = np.einsum("ij,ij->i", whitened, whitened)
             log_joint[k] = np.log(self.weights[k]) - log_scale - 0.5 * squares
-        return _log_sum_exp(log_joint)
+        highest = log_joint.max(axis=0)  # without it exp would overflow
+        return highest + np.log(np.exp(log_joint - highest).sum(axis=0))
 
 
 def fit_mixture(z_mean, z_log_var, labels, seed, components=None, rounds=ROUNDS, shrinkage=None):
@@ -96,17 +97,14 @@ def fit_mixture(z_mean, z_log_var, labels, seed, components=None, rounds=ROUNDS,
 
     A Gaussian's log density is linear in z and z z^T, so EM needs of each posterior only their
     expectations, z_mean and z_mean z_mean^T + diag(exp(z_log_var)): one matrix product is the
-    E step and another the M step (Dempster, Laird & Rubin 1977).  The mean over images of
-    E_q[log p(z)] is bounded from below by what it climbs.
-
-    Each component is of one class, and only codes of its class are its: a component between two
-    classes would give images that are neither.
+    E step and another the M step (Dempster, Laird & Rubin 1977).  It climbs a lower bound of the
+    mean over images of E_q[log p(z)].  Only codes of its own class are a component's: between two
+    classes, it would give images that are neither.
 
     z_mean, z_log_var: (n, d).  labels: (n,) integer.
     components: COMPONENTS, or what the number of images allows.
-    shrinkage: how many codes' worth of its class's pooled covariance is mixed into that of each
-    component, and of all classes' into that of a class, by default d: one with few codes stays
-    sound.
+    shrinkage: how many codes' worth of its class's covariance is mixed into that of a component,
+    and of all classes' into that of a class, by default d: one with few codes stays sound.
     """
     z_mean, variance = np.asarray(z_mean, np.float32), np.exp(z_log_var, dtype=np.float32)
     n, d = z_mean.shape
@@ -114,9 +112,7 @@ def fit_mixture(z_mean, z_log_var, labels, seed, components=None, rounds=ROUNDS,
     shrinkage = d if shrinkage is None else shrinkage
     centre = z_mean.mean(axis=0)
     z_mean = z_mean - centre  # products of small numbers lose less to rounding
-    start = _start(labels, k, np.random.default_rng(seed))
-    owners = labels[start]  # the class of each component
-    mixture = _around(start, z_mean, variance, labels, shrinkage)
+    mixture, owners = _start(z_mean, variance, labels, k, shrinkage, np.random.default_rng(seed))
     size = max(1, BLOCK // d**2 * 2)
     for _ in range(rounds):
         parameters = _natural_parameters(*mixture)
@@ -125,33 +121,29 @@ def fit_mixture(z_mean, z_log_var, labels, seed, components=None, rounds=ROUNDS,
             rows, own = np.flatnonzero(labels == label), owners == label
             for block in np.split(rows, range(size, len(rows), size)):
                 statistics = _statistics(z_mean[block], variance[block])
-                responsibilities = _softmax(statistics @ parameters[own].T)
+                log_joint = statistics @ parameters[own].T
+                responsibilities = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
+                responsibilities /= responsibilities.sum(axis=1, keepdims=True)
                 sums[own] += responsibilities.T @ statistics
         mixture = _maximise(sums, owners, d, shrinkage)
     weights, means, covariances = mixture
     return GaussianMixture(weights, means + centre, covariances, owners)
 
 
-def _start(labels, k, rng):
-    """Rows of random codes, about k, of each class its share and one at least."""
-    rows = []
-    for label in np.unique(labels):
-        here = np.flatnonzero(labels == label)
-        rows.append(rng.choice(here, max(1, round(k * len(here) / len(labels))), replace=False))
-    return np.concatenate(rows)
-
-
-def _around(start, z_mean, variance, labels, shrinkage):
-    """The first mixture: each component at a code, as wide as all codes of its class."""
+def _start(z_mean, variance, labels, k, shrinkage, rng):
+    """The first mixture, and the classes of its components, about k: each at a random code and as
+    wide as all codes of its class, which has its share of them and one at least."""
     classes, counts = np.unique(labels, return_counts=True)
-    d = z_mean.shape[1]
-    widths = np.empty((len(classes), d, d))
-    for i, label in enumerate(classes):
-        here = labels == label
-        widths[i] = np.cov(z_mean[here].T, bias=True) + np.diag(variance[here].mean(axis=0))
-    widths = _shrink(widths, counts, classes, shrinkage)
-    owners = np.searchsorted(classes, labels[start])
-    return np.full(len(start), 1 / len(start)), z_mean[start].astype(float), widths[owners]
+    widths, start = [], []
+    for label in classes:
+        here = np.flatnonzero(labels == label)
+        start.append(rng.choice(here, max(1, round(k * len(here) / len(labels))), replace=False))
+        widths.append(np.cov(z_mean[here].T, bias=True) + np.diag(variance[here].mean(axis=0)))
+    widths = _shrink(np.array(widths), counts, classes, shrinkage)
+    start = np.concatenate(start)
+    covariances = widths[np.searchsorted(classes, labels[start])]
+    mixture = np.full(len(start), 1 / len(start)), z_mean[start].astype(float), covariances
+    return mixture, labels[start]
 
 
 def _statistics(z_mean, variance):
@@ -164,8 +156,7 @@ def _statistics(z_mean, variance):
 
 def _natural_parameters(weights, means, covariances):
     """Of each component, what multiplies the statistics in log(weight N(z)): (k, ...) float32."""
-    d = means.shape[1]
-    rows, columns = np.tril_indices(d)
+    rows, columns = np.tril_indices(means.shape[1])
     precisions = np.linalg.inv(covariances)
     linear = np.einsum("kij,kj->ki", precisions, means)
     constant = np.log(weights) + 0.5 * np.linalg.slogdet(precisions)[1]
@@ -199,18 +190,6 @@ def _shrink(covariances, counts, owners, shrinkage):
         weight = counts[here][:, None, None]
         shrunk[here] = (weight * covariances[here] + shrinkage * pooled) / (weight + shrinkage)
     return shrunk
-
-
-def _log_sum_exp(values):
-    """Over the first axis, without overflow."""
-    highest = values.max(axis=0)
-    return highest + np.log(np.exp(values - highest).sum(axis=0))
-
-
-def _softmax(values):
-    """Over the last axis, without overflow."""
-    exponentials = np.exp(values - values.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 def principal_axes(points, *others):

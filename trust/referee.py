@@ -7,28 +7,16 @@ python -m trust.referee --dataset fashion_mnist --epochs 50     (makes a bundled
 """
 
 import json
-import tempfile
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from trust import cli, datasets, fast, outputs, saving
-from trust.training import (
-    OneCycle,
-    as_pixels,
-    every_device,
-    in_batches,
-    make_reproducible,
-    progress,
-)
+from trust import cli, datasets, fast, outputs, saving, training
 
 MIRRORED = {"fashion_mnist"}  # bundled sets whose images mean the same in a mirror
-# A quarter of it for a small set, which otherwise has too few steps.
-BATCH = 128
-SMALL_SET = 10_000
+BATCH, SMALL_SET = 128, 10_000  # a quarter of a batch for fewer images: else too few steps
 PEAK_RATE = 0.1  # of Nesterov's momentum, He et al. 2016
 WEIGHT_DECAY = 5e-4
 LINEAR = 0.15  # how far each entry of the random 2 x 2 map may be from the identity's
@@ -37,10 +25,7 @@ SHIFT = 2.0  # pixels
 
 def build_referee(classes):
     """Residual network from images (n, 28, 28, 1) float32 in [0, 1] to logits (n, classes) and the
-    features behind them (n, 128): float32.
-
-    Trained on one device: on several, TensorFlow aborts with a mismatch of shapes between them.
-    """
+    features behind them (n, 128): float32.  For one device: on several, TensorFlow aborts."""
 
     def convolution(x, filters, strides=1, activation="relu"):
         x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
@@ -48,11 +33,9 @@ def build_referee(classes):
         x = layers.BatchNormalization(momentum=0.9)(x)
         return layers.Activation(activation)(x)
 
-    images = keras.Input((28, 28, 1))
-    x = convolution(images, 16)
-    x = convolution(x, 32, strides=2)
-    x = convolution(x, 32)
-    x = convolution(x, 64, strides=2)
+    x = images = keras.Input((28, 28, 1))
+    for filters, strides in ((16, 1), (32, 2), (32, 1), (64, 2)):
+        x = convolution(x, filters, strides)
     change = convolution(convolution(x, 64), 64, activation="linear")
     x = layers.ReLU()(layers.Add()([x, change]))
     x = convolution(x, 128, strides=2)
@@ -61,12 +44,9 @@ def build_referee(classes):
 
 
 def distort(images, linear, shift, blur):
-    """Map each image affinely about its centre, then soften it.
-
-    images: (n, 28, 28, 1) float32.  linear: (n, 2, 2), rows and columns ordered x, y; the
-    identity changes nothing.  shift: (n, 2) pixels to the right and down.
-    blur: (n,) in [0, 1], the share of the 3 x 3 mean.  Returns the shape and type of images.
-    """
+    """Images (n, 28, 28, 1) float32, each mapped affinely about its centre, then softened.
+    linear: (n, 2, 2), rows and columns ordered x, y.  shift: (n, 2) pixels to the right and down.
+    blur: (n,) in [0, 1], the share of the 3 x 3 mean."""
     # An output pixel p takes the value at linear (p - shift - centre) + centre, 0 outside.
     centre = tf.constant([[13.5], [13.5]])
     offset = centre - linear @ (shift[:, :, None] + centre)
@@ -77,12 +57,10 @@ def distort(images, linear, shift, blur):
 
 
 def augment(images, seed, mirror=False):
-    """Distort every image by its own random turn, stretch, slant, shift and blur.
+    """Images (n, 28, 28, 1) float32, each with its own random turn, stretch, slant, shift and blur.
 
-    images: (n, 28, 28, 1) float32.  seed: (2,) integer; the same seed, the same images.
-    mirror: half of the images are mirrored, which would spoil digits and letters, and each is
-    distorted by a random share only, since garments bear less than strokes do.
-    Returns the shape and type of images.
+    seed: (2,) integer.  mirror: half of the images are mirrored, which would spoil digits and
+    letters, and each is distorted by a random share only: garments bear less than strokes do.
     """
     noise = tf.random.stateless_uniform((tf.shape(images)[0], 9), seed, -1.0, 1.0)
     strength = tf.abs(noise[:, :1]) if mirror else 1.0
@@ -95,47 +73,36 @@ def augment(images, seed, mirror=False):
 
 
 def train_referee(network, images, labels, epochs, seed, mirror=False):
-    """Trains a network of build_referee on augmented images.
-
-    images: (n, 28, 28) uint8.  labels: (n,) integer.  mirror: as in augment().
-    On several devices each takes its share of a batch, so the passes are as many.
-    """
-    batches = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images), seed)
+    """Trains a network of build_referee on augmented images (n, 28, 28) uint8 and labels (n,)
+    integer.  mirror: as in augment().  Several devices share each batch: the passes are as many."""
     size = BATCH if len(images) >= SMALL_SET else BATCH // 4
+    batches = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images), seed)
     batches = batches.batch(size, drop_remainder=True)
     # New seeds in every epoch, so that no image is distorted twice in the same way.
     seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
 
     def prepare(batch, noise):
         noise = tf.stack([tf.cast(seed, tf.int64), noise])
-        return augment(as_pixels(batch[0]), noise, mirror), batch[1]
+        return augment(training.as_pixels(batch[0]), noise, mirror), batch[1]
 
     augmented = tf.data.Dataset.zip(batches, seeds).map(prepare, num_parallel_calls=2)
+    peak, steps = PEAK_RATE * (size / BATCH) ** 0.5, epochs * len(batches)
     # A twin on every device learns: a model spread over devices would judge each image twice.
-    with every_device():
+    with training.every_device():
         twin = keras.models.clone_model(network)
         twin.set_weights(network.get_weights())
         trainee = keras.Model(twin.inputs, twin.outputs[0], name=network.name)
-        trainee.compile(
-            keras.optimizers.SGD(
-                OneCycle(PEAK_RATE * (size / BATCH) ** 0.5, epochs * len(batches), warmup=0.1),
-                momentum=0.9,
-                nesterov=True,
-                weight_decay=WEIGHT_DECAY,
-            ),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
-        )
+        rate = training.OneCycle(peak, steps, warmup=0.1)
+        optimizer = keras.optimizers.SGD(rate, 0.9, nesterov=True, weight_decay=WEIGHT_DECAY)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        trainee.compile(optimizer, loss, metrics=["accuracy"])
     batches = fast.without_autotune(augmented.prefetch(2))
-    trainee.fit(batches, epochs=epochs, shuffle=False, verbose=progress())
+    trainee.fit(batches, epochs=epochs, shuffle=False, verbose=training.progress())
     network.set_weights(twin.get_weights())
 
 
 def epochs_for(count):
-    """Epochs for a training set of `count` images that is not bundled.
-
-    A small set is seen more often, until 40,000 images have passed.
-    """
+    """Epochs for `count` images of the user's own: until 40,000 have passed, and 6 at least."""
     return max(6, 40_000 // count)
 
 
@@ -145,10 +112,8 @@ def bundled_weights(name):
 
 
 def bundled_referee(name):
-    """The referee of the bundled set `name`, a keras.Model as build_referee makes it.
-
-    Raises UserError where its file is missing or damaged.
-    """
+    """The trained referee of the bundled set `name`, as build_referee makes it.  Raises
+    UserError where its file is missing or damaged."""
     network = build_referee(len(datasets.BUNDLED[name]))
     try:
         saving.load_weights(network, bundled_weights(name))
@@ -162,8 +127,8 @@ def judge(network, images):
     # Compiled, the convolutions take a third less time than one by one.  Compiled here, so that the
     # two threads of in_batches find the same code, whichever is first.
     network.predict_on_batch(np.zeros((1, 28, 28, 1), np.float32))
-    logits, features = in_batches(
-        lambda batch: network.predict_on_batch(as_pixels(batch)), images, 500
+    logits, features = training.in_batches(
+        lambda batch: network.predict_on_batch(training.as_pixels(batch)), images, 500
     )
     return logits.argmax(axis=1), features
 
@@ -174,24 +139,19 @@ def main():
     parser.add_argument("--epochs", type=cli.positive_int, default=20, help="passes over the data")
     parser.add_argument("--seed", type=cli.seed, default=0, help="same seed, same result")
     arguments = parser.parse_args()
+    epochs, seed = arguments.epochs, arguments.seed
     data = datasets.load_dataset(arguments.dataset)
-    mirror = data.name in MIRRORED
-    make_reproducible(arguments.seed)
+    training.make_reproducible(seed)
     network = build_referee(data.classes)
-    train_referee(
-        network, data.train.images, data.train.labels, arguments.epochs, arguments.seed, mirror
-    )
+    train_referee(network, *data.train, epochs, seed, mirror=data.name in MIRRORED)
     accuracy = float(np.mean(judge(network, data.test.images)[0] == data.test.labels))
-    with tempfile.TemporaryDirectory() as folder:  # Keras writes to a path of its own
-        network.save_weights(Path(folder) / "referee.weights.h5")
-        content = (Path(folder) / "referee.weights.h5").read_bytes()
-    with outputs.replacing(bundled_weights(data.name)) as file:
-        file.write(content)
-    records = datasets.DATA / "referees.json"
-    command = f"python -m trust.referee --dataset {data.name} --epochs {arguments.epochs} "
-    record = {"test_accuracy": accuracy, "command": command + f"--seed {arguments.seed}"}
+    path, records = bundled_weights(data.name), datasets.DATA / "referees.json"
+    with outputs.replacing(path) as file:
+        network.save_weights(file.name)
+    command = f"python -m trust.referee --dataset {data.name} --epochs {epochs} --seed {seed}"
+    record = {"test_accuracy": accuracy, "command": command}
     outputs.write_json(records, json.loads(records.read_text()) | {data.name: record})
-    print(f"{bundled_weights(data.name)}: {accuracy:.2%} of the test images right")
+    print(f"{path}: {accuracy:.2%} of the test images right")
 
 
 if __name__ == "__main__":

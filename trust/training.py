@@ -4,19 +4,18 @@ the same bits for the same seed."""
 import contextlib
 import math
 import sys
-from functools import partial
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import losses
 
 import models
 from trust import fast
 from trust.cli import UserError, cores
 
 VAE_BATCH, CLASSIFIER_BATCH = 512, 256  # on each device
-# In an epoch on one device, so that fewer than 51,200 images are seen more often by the VAE.
-LEAST_STEPS = 100
+LEAST_STEPS = 100  # an epoch on one device: a VAE sees fewer than 51,200 images more often
 WHOLE_STEPS = 10  # an epoch on one device has a multiple of them, for fast.STEPS_TOGETHER
 IMAGES_PER_SHARPNESS = 5000
 COLLAPSED_NATS = 0.5  # per image; a VAE of MNIST with a single latent keeps about 4
@@ -27,36 +26,27 @@ class TrainingError(UserError):
 
 
 class StopOnBadNumbers(keras.callbacks.Callback):
-    """Raises TrainingError as soon as the loss, or the objective that a VAE follows instead, is not
-    a finite number."""
+    """Raises TrainingError where the loss, or the objective of a VAE, is not a finite number."""
 
     def on_epoch_end(self, epoch, logs=None):
         for name in ("loss", "objective"):
-            if not math.isfinite(logs.get(name, 0.0)):
-                raise TrainingError(
-                    f"the {name} of the {self.model.name} became {logs[name]} in epoch "
-                    f"{epoch + 1}: try a smaller --learning-rate or another --seed"
-                )
+            if not math.isfinite(value := logs.get(name, 0.0)):
+                problem = f"the {name} of the {self.model.name} became {value} in epoch {epoch + 1}"
+                raise TrainingError(f"{problem}: try a smaller --learning-rate or another --seed")
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning rate: a line up to the peak, one down to zero. Smith & Topin 2018.
-
-    warmup: the share of the steps in which it rises.
-    """
+    """Learning rate: a line up to the peak in a share `warmup` of the steps, then one down to zero.
+    Smith & Topin 2018."""
 
     def __init__(self, peak, steps, warmup=0.05):
-        self.peak, self.steps, self.warmup = peak, steps, warmup
-        self.top = max(int(warmup * steps), 1)
+        self.peak, self.steps, self.top = peak, steps, max(int(warmup * steps), 1)
 
     def __call__(self, step):
         step = tf.cast(step, tf.float32)
         up = step / self.top
         down = (self.steps - step) / max(self.steps - self.top, 1)
         return self.peak * tf.maximum(tf.minimum(up, down), 0.0)
-
-    def get_config(self):
-        return {"peak": self.peak, "steps": self.steps, "warmup": self.warmup}
 
 
 def make_reproducible(seed):
@@ -84,13 +74,9 @@ def progress() -> int:
     return 1 if sys.stdout.isatty() else 2
 
 
-def new_vae(
-    latent_dim: int, n_images: int, seed: int, most_sharpness: float | None = None
-) -> models.VAE:
-    """An untrained VAE on every device there is, to be trained on n_images.
-
-    most_sharpness: what that many images allow, if left out; 1 trains on the negative ELBO.
-    """
+def new_vae(latent_dim, n_images, seed, most_sharpness=None) -> models.VAE:
+    """An untrained VAE on every device there is.  most_sharpness: what n_images to train on allow,
+    if left out; 1 trains on the negative ELBO."""
     bound = sharpness_bound(n_images) if most_sharpness is None else most_sharpness
     with every_device():
         encoder, decoder = models.build_encoder(latent_dim), models.build_decoder(latent_dim)
@@ -104,21 +90,18 @@ def new_classifier(classes: int) -> keras.Model:
 
 
 def sharpness_bound(n):
-    """The most that the reconstruction may weigh in a VAE trained on n images: a float.
-
-    Sharper images need codes that carry more, and fewer codes teach the mixture less about them.
-    """
+    """The most that the reconstruction may weigh in a VAE trained on n images: a float.  Sharper
+    images need codes that carry more, and fewer codes teach the mixture less about them."""
     return 1.0 + n / IMAGES_PER_SHARPNESS
 
 
 def shuffled_batches(images, *others, batch_size, seed):
-    """Endless batches of a set that stays in memory as it is, in a new order in each pass.
+    """Endless batches, each pass in a new order; one may hold the end of a pass and the next start.
 
     images: (n, 28, 28) uint8 (0 to 255) or float32 in [0, 1]; others: arrays of the same length.
-    Yields images as (batch_size, 28, 28, 1) float32 in [0, 1], alone or in a tuple with the
-    others.  A batch may hold the end of one pass and the start of the next: none is left out.
+    Yields (batch_size, 28, 28, 1) float32 in [0, 1], alone or in a tuple with the others.
     """
-    images, *others = (tf.constant(array) for array in (images, *others))
+    images, *others = map(tf.constant, (images, *others))
 
     def gather(rows):
         pixels = as_pixels(tf.gather(images, rows))
@@ -131,10 +114,8 @@ def shuffled_batches(images, *others, batch_size, seed):
 
 
 def shifted(batches, seed):
-    """The same batches (images, targets), each image moved by up to one pixel: worth a third of a
-    dense classifier's errors on MNIST.
-
-    Not the network's first layer, as there it would not run beside the training.
+    """Batches (images, targets), each image moved by up to one pixel: worth a third of the errors
+    of a dense classifier of MNIST.  As a layer of the network it would not run beside the training.
     """
     shift = keras.layers.RandomTranslation(1 / 28, 1 / 28, fill_mode="constant", seed=seed)
     moved = batches.map(lambda images, targets: (shift(images, training=True), targets))
@@ -148,104 +129,64 @@ def as_pixels(images):
 
 
 def steps_in_epoch(images, batch_size, devices=1):
-    """Steps for a pass over the images, and for as many images as LEAST_STEPS see on one device.
-
-    batch_size: on each of the devices.  However many there are, they see as many images.
-    """
+    """Steps of batch_size images on each device: a pass over the images, or LEAST_STEPS of one
+    device.  However many devices there are, they see as many images."""
     steps = max(math.ceil(len(images) / batch_size), LEAST_STEPS)
     return math.ceil(math.ceil(steps / WHOLE_STEPS) * WHOLE_STEPS / devices)
 
 
 def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None, verbose=None):
     """Trains the VAE on images (n, 28, 28) uint8; returns Keras's history of losses in nats.
-
     verbose: Keras's; what suits standard output if left out.
-
-    Raises TrainingError where the loss stops being a number, and where the latents collapse:
-    then every image is the same blur, whatever is drawn.
+    Raises TrainingError where the loss is no number, and where the latents collapse: then every
+    image is the same blur, whatever is drawn.
     """
-    history = _fit(
-        vae,
-        [images],
-        epochs,
-        VAE_BATCH,
-        learning_rate,
-        seed,
-        validation_data=None if validation_images is None else batches_in_order(validation_images),
-        verbose=progress() if verbose is None else verbose,
-    )
-    if history["kl_loss"][-1] < COLLAPSED_NATS:
-        raise TrainingError(
-            f"the latents of the VAE collapsed: they carry {history['kl_loss'][-1]:.2f} nats per "
-            f"image, below {COLLAPSED_NATS}; try more --epochs, another --seed or "
-            "--learning-rate, or data with more structure"
-        )
+    settings = {"verbose": progress() if verbose is None else verbose}
+    if validation_images is not None:
+        batches = tf.data.Dataset.from_tensor_slices(validation_images).batch(500)
+        settings["validation_data"] = fast.without_autotune(batches.map(as_pixels))
+    history = _fit(vae, [images], VAE_BATCH, epochs, learning_rate, seed, **settings)
+    if (nats := history["kl_loss"][-1]) < COLLAPSED_NATS:
+        problem = f"they carry {nats:.2f} nats per image, below {COLLAPSED_NATS}"
+        cure = "try more --epochs, another --seed or --learning-rate, or data with more structure"
+        raise TrainingError(f"the latents of the VAE collapsed: {problem}; {cure}")
     return history
 
 
-def train_classifier(classifier, images, targets, seed, epochs=5, learning_rate=4e-3, verbose=0):
+def train_classifier(classifier, images, targets, seed, epochs=5, learning_rate=4e-3):
     """Trains the classifier on images (n, 28, 28), uint8 or float32 in [0, 1], and their targets:
     labels (n,), or soft ones, the probabilities of the classes (n, classes).
     Returns Keras's history of the loss in nats per image."""
-    losses = {
-        1: keras.losses.SparseCategoricalCrossentropy,
-        2: keras.losses.CategoricalCrossentropy,
-    }
-    loss = losses[targets.ndim](from_logits=True)
-    arrays, size, shift = [images, targets], CLASSIFIER_BATCH, partial(shifted, seed=seed)
-    return _fit(
-        classifier, arrays, epochs, size, learning_rate, seed, shift, loss=loss, verbose=verbose
-    )
+    hard, soft = losses.SparseCategoricalCrossentropy, losses.CategoricalCrossentropy
+    loss = (hard if targets.ndim == 1 else soft)(from_logits=True)
+    settings = {"shift": True, "loss": loss, "verbose": 0}
+    arrays = [images, targets]
+    return _fit(classifier, arrays, CLASSIFIER_BATCH, epochs, learning_rate, seed, **settings)
 
 
-def _fit(
-    model,
-    arrays,
-    epochs,
-    batch_size,
-    learning_rate,
-    seed,
-    prepare=lambda batches: batches,
-    loss=None,
-    **settings,
-):
-    """Keras's fit on shuffled batches of the arrays, under the model's own strategy.
-
-    batch_size: on each device.  prepare: what is done to the batches first.
-    """
+def _fit(model, arrays, size, epochs, learning_rate, seed, shift=False, loss=None, **settings):
+    """Keras's fit on shuffled batches of the arrays, `size` on each device of the model's strategy;
+    shift: whether the images are moved."""
     devices = model.distribute_strategy.num_replicas_in_sync
-    steps = steps_in_epoch(arrays[0], batch_size, devices)
+    steps = steps_in_epoch(arrays[0], size, devices)
     # TensorFlow cannot loop over steps that several devices share (Keras's issue 19246).
     together = fast.STEPS_TOGETHER if devices == 1 else 1
     with model.distribute_strategy.scope():
-        optimizer = fast.adam(OneCycle(learning_rate, epochs * steps))
-        model.compile(optimizer, loss, steps_per_execution=together)
-    history = model.fit(
-        prepare(shuffled_batches(*arrays, batch_size=batch_size * devices, seed=seed)),
-        epochs=epochs,
-        steps_per_epoch=steps,
-        shuffle=False,
-        callbacks=[StopOnBadNumbers()],
-        **settings,
-    )
-    return history.history
-
-
-def batches_in_order(images, batch_size=500):
-    """Each of the images (n, 28, 28) uint8 once, as (500, 28, 28, 1) float32 in [0, 1]."""
-    batches = tf.data.Dataset.from_tensor_slices(images).batch(batch_size)
-    return fast.without_autotune(batches.map(as_pixels))
+        rate = OneCycle(learning_rate, epochs * steps)
+        model.compile(fast.adam(rate), loss, steps_per_execution=together)
+    batches = shuffled_batches(*arrays, batch_size=size * devices, seed=seed)
+    batches = shifted(batches, seed) if shift else batches
+    settings |= {"steps_per_epoch": steps, "callbacks": [StopOnBadNumbers()]}
+    return model.fit(batches, epochs=epochs, shuffle=False, **settings).history
 
 
 def in_batches(function, array, batch_size=1000):
     """function(batch) of all batches of the array, joined: a NumPy array, or a tuple of them where
-    the function gives several tensors.
-    """
+    the function gives several tensors."""
     if not len(array):  # Keras cannot convolve an empty batch
         blank = in_batches(function, np.zeros((1, *array.shape[1:]), array.dtype))
         return tf.nest.map_structure(lambda values: values[:0], blank)
-    starts = range(0, len(array), batch_size)
-    batches = (array[start : start + batch_size] for start in starts)
+    batches = (array[start : start + batch_size] for start in range(0, len(array), batch_size))
     parts = fast.map_two(function, batches)
     return tf.nest.map_structure(lambda *same: np.concatenate([*map(np.asarray, same)]), *parts)
 
@@ -262,8 +203,7 @@ def encode(vae, images):
 
 def sample_codes(z_mean, z_log_var, rng):
     """z from N(z_mean, exp(z_log_var)), (n, latent_dim) float32, by a numpy.random.Generator."""
-    epsilon = rng.standard_normal(z_mean.shape, np.float32)
-    return z_mean + np.exp(0.5 * z_log_var) * epsilon
+    return z_mean + np.exp(0.5 * z_log_var) * rng.standard_normal(z_mean.shape, np.float32)
 
 
 def log_posterior(z, z_mean, z_log_var):
@@ -283,11 +223,8 @@ def reconstruct(vae, images, rng):
 
 
 def halfway_images(vae, images, labels, rng):
-    """Images decoded half-way between the codes of two images of different classes.
-
-    images (n, 28, 28), labels (n,): each is paired with another at random.
-    Returns (m, 28, 28) float32 in [0, 1], m <= n.
-    """
+    """Images (m, 28, 28) float32 in [0, 1] decoded half-way between the codes of each of the images
+    (n, 28, 28) and another at random, where their labels (n,) differ; m <= n."""
     z_mean, _ = encode(vae, images)
     partner = rng.permutation(len(images))
     differ = labels != labels[partner]
@@ -297,27 +234,22 @@ def halfway_images(vae, images, labels, rng):
 def negative_elbo(vae, prior, images, rng):
     """-E_q[log p(x|z) + log p(z) - log q(z|x)] in nats, from one z an image: a float.
 
-    Both terms have weight 1, whatever the VAE was trained with.  prior: has log_prob(z).
-    images: (n, 28, 28) uint8.
+    images: (n, 28, 28) uint8.  prior: has log_prob(z).  The sharpness in training has no part.
     """
     z_mean, z_log_var = encode(vae, images)
     z = sample_codes(z_mean, z_log_var, rng)
-    logits = in_batches(vae.decoder, z)
-    nats = in_batches(
-        lambda rows: tf.nn.sigmoid_cross_entropy_with_logits(
-            labels=as_pixels(images[rows]), logits=logits[rows]
-        ),
-        np.arange(len(images)),
-    )
-    log_q = log_posterior(z, z_mean, z_log_var)
-    return float(np.mean(nats.sum(axis=(1, 2, 3)) + log_q - prior.log_prob(z)))
+
+    def reconstruction(rows):
+        pixels, logits = as_pixels(images[rows]), vae.decoder(z[rows])
+        return tf.nn.sigmoid_cross_entropy_with_logits(labels=pixels, logits=logits)
+
+    nats = in_batches(reconstruction, np.arange(len(images))).sum(axis=(1, 2, 3))
+    return float(np.mean(nats + log_posterior(z, z_mean, z_log_var) - prior.log_prob(z)))
 
 
 def mean_sharpness(vae, images):
-    """What the data say the reconstruction should weigh, within the VAE's bound: a float.
-
-    images: (n, 28, 28) uint8, reconstructed from z_mean.
-    """
+    """What the data say the reconstruction should weigh, within the VAE's bound: a float, from
+    images (n, 28, 28) uint8 and their reconstructions from z_mean."""
 
     def sharpness(batch):
         pixels = as_pixels(batch)
