@@ -76,14 +76,13 @@ def main(words=None):
         from trust import examination, gallery, priors, selection, trained, training
         from trust.generator import Generator
     print(f"devices: {training.devices()}")
-    training.make_reproducible(settings.seed)
-    rng = np.random.default_rng(settings.seed)
-    split = datasets.split(data, settings.split, settings.seed)
+    streams = training.make_reproducible(settings.seed)
+    rng, split = streams.draws, datasets.split(data, settings.split, streams.split)
 
     if saved:
         networks = trained.load(saved, data, split, clock)
     else:
-        networks = trained.train(data, split, settings, options.save, clock)
+        networks = trained.train(data, split, settings, options.save, clock, streams.mixture)
     vae, mixture = networks.vae, networks.mixture
     latents = {"mixture": mixture, "normal": priors.StandardNormal(settings.latent_dim)}
     generator = Generator(vae, latents.pop(options.prior))
@@ -110,17 +109,15 @@ def main(words=None):
         reference = examination.build_reference(
             data, split.vae, networks.referee, *near, settings.seed
         )
-        say, soft = partial(print, flush=True), options.soft_labels
-        answers = examination.examine_all(
-            chosen, controls, split.held_out, reference, accept, soft, say
-        )
+        how = options.soft_labels, streams.copies, partial(print, flush=True)
+        answers = examination.examine_all(chosen, controls, split.held_out, reference, accept, *how)
         sets = answers.sets
         run = trained.describe(
             networks,
             data.test,
             controls.test.labels,
             reference.test_labels,
-            np.random.default_rng(settings.seed),
+            streams.elbo,
         )
         passing = controls.other_prior.rates(accept.threshold)["right"]["strong_rate"]
         run[f"strong_rate_{options.prior}"] = sets["generated"]["right"]["strong_rate"]
@@ -136,8 +133,7 @@ def main(words=None):
         gallery.draw_new(draw, names, answers.accepted, answers.nearest, split.vae)
         gallery.draw_useful(draw, sets, len(answers.accepted.labels))
         images = {options.prior: chosen.sample.images, other_name: controls.other_prior.images}
-        figure_rng = np.random.default_rng(settings.seed)
-        gallery.draw_priors(draw, vae, mixture, split.vae, images, run, figure_rng)
+        gallery.draw_priors(draw, vae, mixture, split.vae, images, run, streams.figures)
 
     counts = {"generated": quota.generated, "strong": quota.strong, "accepted": quota.kept}
     counts["examined"] = np.bincount(answers.accepted.labels, minlength=data.classes)

@@ -48,9 +48,8 @@ def main():
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
         from trust import examination, selection, trained, training
         from trust.generator import Generator
-    training.make_reproducible(settings.seed)
-    rng = np.random.default_rng(settings.seed)
-    split = datasets.split(data, settings.split, settings.seed)
+    streams = training.make_reproducible(settings.seed)
+    rng, split = streams.draws, datasets.split(data, settings.split, streams.split)
     networks = trained.load(saved, data, split, clock)
     generator = Generator(networks.vae, networks.mixture)
 

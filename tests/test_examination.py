@@ -630,7 +630,7 @@ def whole_run(generated, real, reconstructed=None):
     held_out = Labelled(real.images, real.labels)
     chosen = selection.Selection(generated, generated, quota)
     accept = selection.Filter(None, 1.0, 0.95, 1.0, 2.0)
-    return examination.examine_all(chosen, controls, held_out, stick, accept, soft=False)
+    return examination.examine_all(chosen, controls, held_out, stick, accept, False, RNG(0), print)
 
 
 def test_two_equal_sets_have_equal_answers():

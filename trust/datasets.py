@@ -121,6 +121,7 @@ def check_classes(dataset):
 def split(dataset, how, seed):
     """The training images as a Split, of which every sixth of each class is held out.  how: VAE and
     classifier learn from the same images ("shared") or from halves ("disjoint").
+    seed: a number, or a numpy.random.Generator.
     Raises DataError where a class has too few images for halves."""
     order, rank = _shuffled_by_class(dataset.train.labels, seed)
     last = rank % HELD_OUT == HELD_OUT - 1

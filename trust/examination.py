@@ -202,11 +202,12 @@ class Answers(NamedTuple):
     sample_labels: np.ndarray
 
 
-def examine_all(selection, controls, held_out, reference, accept, soft, say=print) -> Answers:
+def examine_all(selection, controls, held_out, reference, accept, soft, rng, say) -> Answers:
     """Every question of the accepted images, of real ones as many of each class, of the controls.
 
     selection: a Selection.  controls: Controls.  held_out: Labelled.  accept: the Filter.
     soft: whether what learns from images that passed is told the probabilities.
+    rng: which copies are planted, a numpy.random.Generator.
     say: called with a line for each set that is about to be examined.
     """
     real = controls.held_out.strong(accept.threshold)
@@ -217,7 +218,6 @@ def examine_all(selection, controls, held_out, reference, accept, soft, say=prin
         told = images.soft_labels if soft else images.labels
         examined[name] = examine(images.images, images.labels, told, reference)
     say("  reconstructions and planted copies: new?")
-    rng = np.random.default_rng(reference.seed)
     copies = new.plant_copies(accepted.images, accepted.labels, *reference.seen, rng)
     blurred = controls.reconstructed.strong(accept.threshold)
     newness = {

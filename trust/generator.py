@@ -40,7 +40,7 @@ def load_generator(path) -> Generator:
     return Generator(vae, saved.mixture)
 
 
-def fit_prior(vae: models.VAE, labelled: Labelled, seed: int) -> priors.GaussianMixture:
+def fit_prior(vae: models.VAE, labelled: Labelled, rng) -> priors.GaussianMixture:
     """The mixture of the codes of the images that the VAE has learned from, narrowed."""
     codes = training.encode(vae, labelled.images)
-    return priors.fit_mixture(*codes, labelled.labels, seed).narrowed(priors.NARROWING)
+    return priors.fit_mixture(*codes, labelled.labels, rng).narrowed(priors.NARROWING)

@@ -101,7 +101,7 @@ def fit_mixture(z_mean, z_log_var, labels, seed, components=None, rounds=ROUNDS,
     mean over images of E_q[log p(z)].  Only codes of its own class are a component's: between two
     classes, it would give images that are neither.
 
-    z_mean, z_log_var: (n, d).  labels: (n,) integer.
+    z_mean, z_log_var: (n, d).  labels: (n,) integer.  seed: or a numpy.random.Generator.
     components: COMPONENTS, or what the number of images allows.
     shrinkage: how many codes' worth of its class's covariance is mixed into that of a component,
     and of all classes' into that of a class, by default d: one with few codes stays sound.

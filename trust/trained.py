@@ -37,11 +37,13 @@ def load(saved: saving.Saved, data: Dataset, split: Split, clock: Clock) -> Trai
     return Trained(vae, saved.mixture, classifier, judge)
 
 
-def train(data: Dataset, split: Split, settings: saving.Settings, save, clock: Clock) -> Trained:
+def train(
+    data: Dataset, split: Split, settings: saving.Settings, save, clock: Clock, rng
+) -> Trained:
     """Trains all of them.
 
     save: a path, or None.  What there is goes there before a referee of the user's own data is
-    trained, and once more with it.
+    trained, and once more with it.  rng: what the mixture starts from.
     """
     seed = settings.seed
     vae = training.new_vae(settings.latent_dim, len(split.vae.images), seed)
@@ -49,7 +51,7 @@ def train(data: Dataset, split: Split, settings: saving.Settings, save, clock: C
     with clock("training the VAE"):
         training.train_vae(vae, split.vae.images, settings.epochs, settings.learning_rate, seed)
     with clock("fitting the mixture to its codes"):
-        mixture = generator.fit_prior(vae, split.vae, seed)
+        mixture = generator.fit_prior(vae, split.vae, rng)
     with clock("training the classifier"):
         training.train_classifier(classifier, *split.classifier, seed)
     networks = {"vae": vae, "classifier": classifier}

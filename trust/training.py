@@ -4,6 +4,7 @@ the same bits for the same seed."""
 import contextlib
 import math
 import sys
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -36,23 +37,35 @@ class StopOnBadNumbers(keras.callbacks.Callback):
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning rate: a line up to the peak in a share `warmup` of the steps, then one down to zero.
-    Smith & Topin 2018."""
+    """Learning rate: a line up to the peak in a share `warmup` of the steps, then one down.  It is
+    zero one step before the first and one after the last.  Smith & Topin 2018."""
 
     def __init__(self, peak, steps, warmup=0.05):
         self.peak, self.steps, self.top = peak, steps, max(int(warmup * steps), 1)
 
     def __call__(self, step):
-        step = tf.cast(step, tf.float32)
+        step = tf.cast(step, tf.float32) + 1.0
         up = step / self.top
-        down = (self.steps - step) / max(self.steps - self.top, 1)
+        down = (self.steps + 1 - step) / (self.steps + 1 - self.top)
         return self.peak * tf.maximum(tf.minimum(up, down), 0.0)
 
 
-def make_reproducible(seed):
+class Streams(NamedTuple):
+    """Random numbers for each purpose, none of which share any."""
+
+    split: np.random.Generator
+    mixture: np.random.Generator
+    draws: np.random.Generator
+    copies: np.random.Generator
+    elbo: np.random.Generator
+    figures: np.random.Generator
+
+
+def make_reproducible(seed: int) -> Streams:
     """Seeds Python, NumPy and TensorFlow and makes every kernel deterministic."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
+    return Streams(*np.random.default_rng(seed).spawn(len(Streams._fields)))
 
 
 def every_device():
