@@ -25,19 +25,11 @@ def parse_options(words=None):
     drawn = "what the latents are drawn from"
     add("--prior", choices=["mixture", "normal"], default="mixture", help=drawn)
     add("--threshold", metavar="X", type=cli.fraction, default=0.95, help="strong from here on")
-    add(
-        "--temperature",
-        metavar="X",
-        type=cli.positive_float,
-        help="1 is raw softmax; fitted if left out",
-    )
+    raw = "1 is raw softmax; fitted if left out"
+    add("--temperature", metavar="X", type=cli.positive_float, help=raw)
     add("--per-class", metavar="N", type=cli.positive_int, default=1000, help="strong ones wanted")
-    add(
-        "--max-draws",
-        metavar="N",
-        type=cli.positive_int,
-        help="give up after so many; 50 for each image wanted if left out",
-    )
+    most = "give up after so many; 50 for each image wanted if left out"
+    add("--max-draws", metavar="N", type=cli.positive_int, help=most)
     softer = "what learns from images that passed is told the classifier's probabilities"
     add("--soft-labels", action="store_true", help=softer)
     add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")

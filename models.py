@@ -118,20 +118,16 @@ class VAE(keras.Model):
             share = tf.reduce_mean(objective) / self.distribute_strategy.num_replicas_in_sync
         gradients = tape.gradient(share, self.trainable_weights)
         self.optimizer.apply(gradients, self.trainable_weights)
-        return self.track(
-            loss=reconstruction + kl,
-            reconstruction_loss=reconstruction,
-            kl_loss=kl,
-            objective=objective,
-            sharpness=sharpness,
-        )
+        return self.track(reconstruction, kl, objective=objective, sharpness=sharpness)
 
     def test_step(self, images):
         _, reconstruction, kl = self.forward(images)
-        return self.track(loss=reconstruction + kl, reconstruction_loss=reconstruction, kl_loss=kl)
+        return self.track(reconstruction, kl)
 
-    def track(self, **values):
-        """Adds a batch's values to the means that Keras shows; returns the means so far."""
+    def track(self, reconstruction, kl, **values):
+        """Adds a batch to the means that Keras shows, whose `loss` is the negative ELBO."""
+        values |= {"reconstruction_loss": reconstruction, "kl_loss": kl}
+        values["loss"] = reconstruction + kl
         for name, value in values.items():
             self.trackers[name].update_state(value)
         return {name: self.trackers[name].result() for name in values}

@@ -15,6 +15,7 @@ from trust import cli, datasets, saving
 
 with cli.quiet_tensorflow():
     from trust import priors, referee, right, selection, training, varied
+    from trust.generator import Generator
 
 THRESHOLD = 0.95
 
@@ -81,7 +82,7 @@ def main():
         training.train_vae(vae, sets.vae.images, epochs, rate, given.seed, verbose=0)
         trained = time.perf_counter() - start
         codes = training.encode(vae, sets.vae.images)
-        reconstructed = training.reconstruct(vae, sets.held_out.images, rng)
+        reconstructed = Generator(vae, None).reconstruct(sets.held_out.images, rng)
         accept = selection.fit_filter(classifier, sets.held_out, reconstructed, THRESHOLD)
         real = accept.classify(compared.images)
         for components in given.components:

@@ -12,6 +12,8 @@ from conftest import ROOT
 
 import models
 from trust import priors, training, useful
+from trust.datasets import Labelled
+from trust.generator import Generator
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (100, 28, 28), dtype=np.uint8)
 LABELS = np.arange(100) % 7
@@ -401,7 +403,7 @@ def test_codes_and_images_of_a_vae():
     np.testing.assert_allclose(images, sigmoid(vae.decoder(z_mean))[..., 0], atol=1e-6)
 
     z = z_mean + np.exp(z_log_var / 2) * np.random.default_rng(5).standard_normal((100, 2), "f4")
-    found = training.reconstruct(vae, IMAGES, np.random.default_rng(5))
+    found = Generator(vae, None).reconstruct(IMAGES, np.random.default_rng(5))
     np.testing.assert_allclose(found, sigmoid(vae.decoder(z))[..., 0], atol=1e-5)
 
 
@@ -422,10 +424,10 @@ def test_halfway_images_lie_between_the_codes_of_two_classes():
     vae = models.VAE(keras.Sequential(), keras.Sequential())
     vae.encoder = lambda pixels, training: (pixels[:, 0, :1, 0], pixels[:, 0, :1, 0])
     vae.decode = lambda z: tf.tile(tf.constant(z)[:, None, None], [1, 28, 28, 1])
-    found = training.halfway_images(vae, images, labels, np.random.default_rng(0))
+    found = Generator(vae, None).halfway(Labelled(images, labels), np.random.default_rng(0))
     assert found.shape[1:] == (28, 28) and 25 < len(found) < 55  # two thirds, about
     assert set(np.unique(found)) == {0, 4.5, 5.5}  # never of a class with itself: -1, 1, 10
-    alike = training.halfway_images(vae, images, 0 * labels, np.random.default_rng(0))
+    alike = Generator(vae, None).halfway(Labelled(images, 0 * labels), np.random.default_rng(0))
     assert alike.shape == (0, 28, 28)
 
 

@@ -114,13 +114,9 @@ def examine(images, labels, targets, reference: Reference) -> Examined:
 
 
 class Controls(NamedTuple):
-    """What went through the same filter as the generated images, each a Classified.
-
-    held_out: real images that neither classifier nor VAE learned from, and
-    held_out_reconstructed, decoded from their codes; test and reconstructed likewise.  halfway:
-    decoded half-way between the codes of two classes.  other_prior: drawn from the density of the
-    latents that is not in use.
-    """
+    """What went through the same filter as the generated images: real images that nobody learned
+    from and test images, both with their reconstructions, images decoded half-way between two
+    classes, and draws from the prior that is not in use."""
 
     held_out: Classified
     held_out_reconstructed: Classified
@@ -131,10 +127,7 @@ class Controls(NamedTuple):
 
 
 def draw_controls(generator, other, accept, held_out, test, rng) -> Controls:
-    """The Controls of a Generator and a Filter.
-
-    other: the Generator with the other prior.  held_out, test: Labelled.
-    """
+    """Of a Generator, the one with the other prior, a Filter, and two Labelled."""
     return Controls(
         held_out=accept.classify(held_out.images),
         held_out_reconstructed=accept.classify(generator.reconstruct(held_out.images, rng)),
@@ -189,12 +182,8 @@ def examine_filter(selection, controls, reference, accept, counts):
 
 
 class Answers(NamedTuple):
-    """What was found of a selection, of real images and of the controls.
-
-    sets: {set: {question: {key: number}}}.  accepted: the accepted images cut to the real ones of
-    each class, which were examined.  nearest: {set: new.Nearest}.  sample_labels: (n,) integer,
-    the referee's, of the sample.
-    """
+    """What was found: {set: {question: {key: number}}}, the accepted images cut to the real ones of
+    each class, {set: new.Nearest}, and the referee's labels of the sample (n,)."""
 
     sets: dict
     accepted: Classified

@@ -73,7 +73,7 @@ class SideBySideVAE(models.VAE):
     def test_step(self, images):
         # Evaluated whole, so that the noise does not depend on how the VAE was trained.
         _, reconstruction, kl = super().forward(images)
-        return self.track(loss=reconstruction + kl, reconstruction_loss=reconstruction, kl_loss=kl)
+        return self.track(reconstruction, kl)
 
 
 VAE = models.VAE if PLAIN else SideBySideVAE

@@ -11,11 +11,8 @@ CLOUD = 2000  # latents that prior.png shows of each kind
 
 
 def draw_filter(draw: Callable, names, threshold, chosen, controls, sets) -> None:
-    """What the filter lets through and what it keeps out.
-
-    draw: (name, function of figures.py, its arguments).  chosen: a Selection.  controls: Controls.
-    sets: the report's.
-    """
+    """What the filter lets through and what it keeps out.  draw: takes a name, a function of
+    figures.py and its arguments.  chosen: a Selection.  sets: the report's."""
     limit, quota = selection.WEAK, chosen.quota
     draw("dnn-vae-strong", figures.draw_strong, *chosen.accepted[:3], names, threshold)
     weak = chosen.sample.take(np.argsort(chosen.sample.confidence, kind="stable"))
@@ -50,10 +47,8 @@ def draw_calibration(draw: Callable, sample, referee_labels, controls, truth, ac
 
 
 def draw_new(draw: Callable, names, images: Labelled, nearest: dict, seen: Labelled) -> None:
-    """How near the images lie to those that were seen, and the nearest pairs.
-
-    nearest: {set: new.Nearest}, those of the images under "generated".
-    """
+    """How near images lie to those that were seen, and the nearest pairs.  nearest: {set:
+    new.Nearest}, the images' under "generated"."""
     index, distance = nearest["generated"]
     pairs = {
         label: (images.images[row], seen.images[index[row]], distance[row])
@@ -81,10 +76,8 @@ def draw_useful(draw: Callable, sets: dict, images: int) -> None:
 
 
 def draw_priors(draw: Callable, vae, mixture, seen: Labelled, images, run, rng) -> None:
-    """Unfiltered images of either prior, and where either puts its latents.
-
-    images: {"mixture", "normal": (n, 28, 28)}.  run: the report's, with what passes of either.
-    """
+    """Unfiltered images {"mixture", "normal": (n, 28, 28)} of either prior, and where either puts
+    its latents.  run: the report's, with the share of each that passes."""
     codes, labels = training.sample_codes(*training.encode(vae, seen.images), rng), seen.labels
     centres = np.stack([codes[labels == label].mean(axis=0) for label in np.unique(labels)])
     normal = priors.StandardNormal(mixture.latent_dim)

@@ -16,20 +16,22 @@ class Generator(NamedTuple):
     prior: priors.GaussianMixture | priors.StandardNormal
 
     def sample(self, n: int, rng: np.random.Generator, label: int | None = None) -> np.ndarray:
-        """n new images (n, 28, 28) float32 in [0, 1]; of the class `label` where it is given.
-
-        Only a mixture knows classes: its components have one each.
-        """
+        """n new images (n, 28, 28) float32 in [0, 1]; a mixture can draw those of one class."""
         prior = self.prior if label is None else self.prior.of_class(label)
         return training.decode(self.vae, prior.sample(n, rng))
 
     def reconstruct(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Images decoded from one sample of q(z|x) each, (n, 28, 28) float32 in [0, 1]."""
-        return training.reconstruct(self.vae, images, rng)
+        codes = training.encode(self.vae, images)
+        return training.decode(self.vae, training.sample_codes(*codes, rng))
 
     def halfway(self, labelled: Labelled, rng: np.random.Generator) -> np.ndarray:
-        """Images decoded half-way between the codes of two images of different classes."""
-        return training.halfway_images(self.vae, *labelled, rng)
+        """Images (m, 28, 28) float32 in [0, 1] decoded half-way between the codes of each image and
+        of another at random, where their labels differ."""
+        z_mean, _ = training.encode(self.vae, labelled.images)
+        partner = rng.permutation(len(z_mean))
+        differ = labelled.labels != labelled.labels[partner]
+        return training.decode(self.vae, (z_mean + z_mean[partner])[differ] / 2)
 
 
 def load_generator(path) -> Generator:

@@ -65,8 +65,7 @@ def closest_rate(distance, labels, reference_distance, reference_labels, quantil
 
     Per class, since some classes are much denser than others.  For images of the reference's own
     kind the share is `quantile` and z about standard normal; copies raise both.
-    distance (n,), reference_distance (m,): float, to the nearest training image of the class.
-    labels (n,), reference_labels (m,): integer.
+    distance (n,), reference_distance (m,): float.  labels (n,), reference_labels (m,): integer.
     Returns two floats, NaN where no class has images of both kinds.
     """
     close = expected = variance = 0

@@ -72,8 +72,7 @@ TEMPERATURES = ("temperature", "temperature_reconstructions", "temperature_real_
 
 
 def check(sets: dict, run: dict) -> None:
-    """Raises ValueError where a number has no row, or a row has no number: either is a mistake in
-    the code that would otherwise go unnoticed."""
+    """Raises ValueError where a number has no row or a row no number, a mistake in the code."""
     rows = {"columns": ROWS, "run": RUN_ROWS, **CONTROL_ROWS}
     expected = {name: {(row.question, row.key) for row in own} for name, own in rows.items()}
     found = {
@@ -88,10 +87,7 @@ def check(sets: dict, run: dict) -> None:
 
 
 def origin(settings, options: dict) -> dict:
-    """Where a report comes from: the data set, all settings and the versions.
-
-    settings: a saving.Settings.  options: the flags {name: value}.
-    """
+    """Where a report comes from.  settings: saving.Settings.  options: the flags {name: value}."""
     packages = ("tensorflow", "keras", "numpy", "matplotlib")
     settled = {name: value for name, value in asdict(settings).items() if name in options}
     return {
@@ -125,11 +121,10 @@ def print_report(report: dict) -> None:
         values = (sets[name].get(row.question, {}).get(row.key) for name in COLUMNS)
         print(f"{row.title:44}" + "".join(f"{show(value, row.form):>14}" for value in values))
     print()
-    for name, rows in CONTROL_ROWS.items():
+    everything = sets | {"run": {"run": report["run"]}}
+    for name, rows in (*CONTROL_ROWS.items(), ("run", RUN_ROWS)):
         for row in rows:
-            print(f"{row.title:44}{show(sets[name][row.question][row.key], row.form):>14}")
-    for row in RUN_ROWS:
-        print(f"{row.title:44}{show(report['run'][row.key], row.form):>14}")
+            print(f"{row.title:44}{show(everything[name][row.question][row.key], row.form):>14}")
     columns = ("generated", "strong", "accepted")
     print(f"\n{'class':20}" + "".join(f"{name:>12}" for name in columns))
     for name, counts in report["classes"].items():

@@ -23,13 +23,8 @@ def reliability(confidence, correct, bins=15):
         mean_confidence = np.bincount(place, confidence, bins) / count
         accuracy = np.bincount(place, correct, bins) / count
         ece = np.nansum(count * np.abs(accuracy - mean_confidence)) / count.sum()
-    return {
-        "edges": edges,
-        "confidence": mean_confidence,
-        "accuracy": accuracy,
-        "count": count,
-        "ece": float(ece),
-    }
+    means = {"confidence": mean_confidence, "accuracy": accuracy}
+    return {"edges": edges, **means, "count": count, "ece": float(ece)}
 
 
 def expected_calibration_error(probabilities, labels, bins=15):
@@ -43,15 +38,11 @@ def expected_calibration_error(probabilities, labels, bins=15):
 
 
 def calibration(logits, labels, temperature, temperature_real_images):
-    """The expected calibration error with either temperature: a dict of floats.
-
-    logits: (n, classes) float.  labels: (n,) integer.
-    """
+    """The calibration error of logits (n, classes) with either temperature: a dict of floats."""
+    temperatures = {"ece": temperature, "ece_real_temperature": temperature_real_images}
     return {
-        "ece": expected_calibration_error(softmax(logits, temperature), labels),
-        "ece_real_temperature": expected_calibration_error(
-            softmax(logits, temperature_real_images), labels
-        ),
+        key: expected_calibration_error(softmax(logits, value), labels)
+        for key, value in temperatures.items()
     }
 
 

@@ -57,10 +57,9 @@ def top_two(probabilities):
 
 
 def first_of_each_class(labels, counts):
-    """Rows of the first counts[k] images of class k, for every class k, in rising order.
+    """Rows, in rising order, of the first counts[k] images of every class k, or as many as it has.
 
-    labels: (n,) integer.  counts: (classes,) integer.  Returns (m,) integer, fewer where the
-    labels have fewer.
+    labels: (n,) integer.  counts: (classes,) integer.  Returns (m,) integer.
     """
     rows = [np.flatnonzero(labels == label)[:count] for label, count in enumerate(counts)]
     return np.sort(np.concatenate(rows))
@@ -169,12 +168,8 @@ class Filter(NamedTuple):
 
 
 def fit_filter(classifier, held_out, reconstructed, threshold, temperature=None):
-    """A Filter.
-
-    Neither VAE nor classifier has learned from the held-out images, a Labelled, and their labels
-    are known.  The temperature is what their reconstructions (n, 28, 28) give, as blurred as
-    generated images are, unless it is given.
-    """
+    """A Filter.  Its temperature, unless given, is that of reconstructions (n, 28, 28), as blurred
+    as generated images are, of held-out images, a Labelled, from which nobody has learned."""
     fitted, real = (
         fit_temperature(training.predict(classifier, images), held_out.labels)
         for images in (reconstructed, held_out.images)
@@ -183,11 +178,7 @@ def fit_filter(classifier, held_out, reconstructed, threshold, temperature=None)
 
 
 class Selection(NamedTuple):
-    """What became of the images that were drawn.
-
-    accepted: the balanced strong ones.  sample: the first that were drawn, whatever became of
-    them.  quota: the ClassQuota that has counted all.
-    """
+    """The balanced strong images, the first that were drawn, and the quota that counted all."""
 
     accepted: Classified
     sample: Classified
@@ -211,10 +202,8 @@ def generate(draw, accept, quota, most, progress) -> Selection:
 
 
 def cut_alike(*sets):
-    """The sets with the same number of images of each class: the first of each.
-
-    sets: each has `labels` (n,) and take(rows).  Returns as many, images in their old order.
-    """
+    """The sets, Labelled or Classified, cut to the same number of images of each class: the first
+    ones, in their old order."""
     classes = max(each.labels.max(initial=-1) for each in sets) + 1
     counts = np.min([np.bincount(each.labels, minlength=classes) for each in sets], axis=0)
     return [each.take(first_of_each_class(each.labels, counts)) for each in sets]

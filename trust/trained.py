@@ -20,10 +20,8 @@ class Trained(NamedTuple):
 
 
 def load(saved: saving.Saved, data: Dataset, split: Split, clock: Clock) -> Trained:
-    """What a save holds; a referee that it does not hold is trained.
-
-    Raises UserError where the weights are of other networks.
-    """
+    """What a save holds; a referee that it does not hold is trained.  Raises UserError where the
+    weights are of other networks."""
     settings = saved.settings
     vae = training.new_vae(settings.latent_dim, len(split.vae.images), settings.seed)
     classifier, judge = training.new_classifier(data.classes), new_referee(data)
@@ -40,11 +38,8 @@ def load(saved: saving.Saved, data: Dataset, split: Split, clock: Clock) -> Trai
 def train(
     data: Dataset, split: Split, settings: saving.Settings, save, clock: Clock, rng
 ) -> Trained:
-    """Trains all of them.
-
-    save: a path, or None.  What there is goes there before a referee of the user's own data is
-    trained, and once more with it.  rng: what the mixture starts from.
-    """
+    """Trains all of them.  save: a path, or None; what there is goes there before a referee of the
+    user's own data is trained, and once more with it.  rng: what the mixture starts from."""
     seed = settings.seed
     vae = training.new_vae(settings.latent_dim, len(split.vae.images), seed)
     classifier, judge = training.new_classifier(data.classes), new_referee(data)
@@ -79,10 +74,8 @@ def train_referee(network: keras.Model, data: Dataset, seed: int, clock: Clock) 
 
 
 def describe(trained: Trained, test: Labelled, found, referee_labels, rng) -> dict:
-    """How good the models themselves are, on test images: a dict of numbers.
-
-    found, referee_labels: (n,) integer, what classifier and referee say of the test images.
-    """
+    """How good the models themselves are: a dict of numbers.  found, referee_labels: (n,) integer,
+    what classifier and referee say of the test images."""
     vae = trained.vae
     normal = priors.StandardNormal(trained.mixture.latent_dim)
     return {

@@ -230,20 +230,6 @@ def decode(vae, z):
     return in_batches(vae.decode, z)[..., 0]
 
 
-def reconstruct(vae, images, rng):
-    """Images decoded from one sample of q(z|x) each, (n, 28, 28) float32 in [0, 1]."""
-    return decode(vae, sample_codes(*encode(vae, images), rng))
-
-
-def halfway_images(vae, images, labels, rng):
-    """Images (m, 28, 28) float32 in [0, 1] decoded half-way between the codes of each of the images
-    (n, 28, 28) and another at random, where their labels (n,) differ; m <= n."""
-    z_mean, _ = encode(vae, images)
-    partner = rng.permutation(len(images))
-    differ = labels != labels[partner]
-    return decode(vae, (z_mean + z_mean[partner])[differ] / 2)
-
-
 def negative_elbo(vae, prior, images, rng):
     """-E_q[log p(x|z) + log p(z) - log q(z|x)] in nats, from one z an image: a float.
 

@@ -3,22 +3,17 @@
 import numpy as np
 
 from trust import training
+from trust.datasets import Labelled
 
 USEFULNESS_EPOCHS = 3  # of the classifiers that measure it: what counts is their difference
 
 
-def accuracy_after_training(
-    images: np.ndarray,
-    targets: np.ndarray,
-    test: tuple[np.ndarray, np.ndarray],
-    classes: int,
-    seed: int,
-) -> float:
+def accuracy_after_training(images, targets, test: Labelled, classes: int, seed: int) -> float:
     """Accuracy on test images of a classifier trained on these images alone, NaN for fewer than two
     classes.  Ravuri & Vinyals 2019.
 
     images: (n, 28, 28), uint8 or float32 in [0, 1].  targets: labels (n,), or probabilities
-    (n, classes) float32.  test: images (m, 28, 28) and labels (m,).
+    (n, classes) float32.
     """
     labels = targets if targets.ndim == 1 else targets.argmax(axis=1)
     if len(np.unique(labels)) < 2:
@@ -26,6 +21,5 @@ def accuracy_after_training(
     training.make_reproducible(seed)
     classifier = training.new_classifier(classes)
     training.train_classifier(classifier, images, targets, seed, epochs=USEFULNESS_EPOCHS)
-    test_images, test_labels = test
-    found = training.predict(classifier, test_images).argmax(axis=1)
-    return float(np.mean(found == test_labels))
+    found = training.predict(classifier, test.images).argmax(axis=1)
+    return float(np.mean(found == test.labels))
