@@ -484,7 +484,7 @@ def test_negative_elbo_is_the_integral_over_the_code(kind):
 def test_usefulness_is_the_accuracy_of_what_was_learned(few_steps):
     images = blobs(1024)
     labels = (images.sum(axis=1).argmax(axis=1) > 13).astype(int)
-    test = images[:300], labels[:300]
+    test = Labelled(images[:300], labels[:300])
     right = useful.accuracy_after_training(images, labels, test, 2, seed=0)
     soft = np.eye(2, dtype=np.float32)[labels]
     assert right > 0.8 and useful.accuracy_after_training(images, soft, test, 2, seed=0) > 0.8
