@@ -65,7 +65,7 @@ def main(words=None):
     settings, saved = check_before_training(options, data, out)
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
-        from trust import examination, gallery, priors, selection, trained, training
+        from trust import control, examination, gallery, priors, selection, trained, training
         from trust.generator import Generator
     print(f"devices: {training.devices()}")
     streams = training.make_reproducible(settings.seed)
@@ -93,27 +93,23 @@ def main(words=None):
 
         chosen = selection.generate(partial(generator.sample, rng=rng), accept, quota, most, say)
         other = Generator(vae, other_prior)
-        real = split.held_out, data.test
-        controls = examination.draw_controls(generator, other, accept, *real, rng)
+        controls = control.draw_controls(generator, other, accept, split, data.test, rng)
     with clock("examining"):
-        near = controls.test, controls.held_out_reconstructed
-        near = (images.strong(accept.threshold) for images in near)
         reference = examination.build_reference(
-            data, split.vae, networks.referee, *near, settings.seed
+            split.vae, split.held_out, data.test, networks.referee, settings.seed
         )
         how = options.soft_labels, streams.copies, partial(print, flush=True)
-        answers = examination.examine_all(chosen, controls, split.held_out, reference, accept, *how)
+        answers = control.examine_all(chosen, controls, split.held_out, reference, accept, *how)
         sets = answers.sets
         run = trained.describe(
             networks,
             data.test,
             controls.test.labels,
-            reference.test_labels,
+            reference.judged.labels,
             streams.elbo,
         )
-        passing = controls.other_prior.rates(accept.threshold)["right"]["strong_rate"]
         run[f"strong_rate_{options.prior}"] = sets["generated"]["right"]["strong_rate"]
-        run[f"strong_rate_{other_name}"] = passing
+        run[f"strong_rate_{other_name}"] = sets["other_prior"]["right"]["strong_rate"]
         run |= {name: getattr(accept, name) for name in report.TEMPERATURES}
         report.check(sets, run)
     with clock("drawing"):
@@ -122,18 +118,21 @@ def main(words=None):
         words = answers.sample_labels
         truth = data.test.labels
         gallery.draw_calibration(draw, chosen.sample, words, controls, truth, accept)
-        gallery.draw_new(draw, names, answers.accepted, answers.nearest, split.vae)
-        gallery.draw_useful(draw, sets, len(answers.accepted.labels))
+        gallery.draw_new(draw, names, chosen.accepted.images, answers.neighbours, reference)
+        gallery.draw_useful(draw, sets, len(chosen.accepted.labels))
         images = {options.prior: chosen.sample.images, other_name: controls.other_prior.images}
         gallery.draw_priors(draw, vae, mixture, split.vae, images, run, streams.figures)
 
     counts = {"generated": quota.generated, "strong": quota.strong, "accepted": quota.kept}
-    counts["examined"] = np.bincount(answers.accepted.labels, minlength=data.classes)
-    classes = report.by_class(data.class_names, counts)
+    agreed = control.agreement_by_class(chosen.accepted, answers.examined, data.classes)
+    classes = report.by_class(data.class_names, counts | agreed)
     values = report.origin(settings, vars(options) | {"out": out})
-    values |= {"sets": sets, "classes": classes, "run": run, **clock.resources()}
+    values |= {"verdicts": answers.verdicts, "sets": sets, "classes": classes, "run": run}
+    values |= clock.resources()
     if options.save_images:
-        kept = chosen.accepted._asdict()
+        rows = np.concatenate([split.vae_rows, split.held_out_rows])
+        known = answers.examined.of_each_image(rows, reference.unseen)
+        kept = chosen.accepted._asdict() | known
         del kept["logits"]
         outputs.write_arrays(options.save_images, **kept)
     if options.report:

@@ -206,28 +206,23 @@ def test_one_class_is_enough_for_a_vae_and_not_for_a_classifier(tmp_path):
 @pytest.mark.parametrize("n, classes", [(1000, 10), (999, 7), (4, 2), (5, 2)])
 def test_halves_share_nothing_and_lose_nothing(n, classes):
     labels = np.sort(np.arange(n) % classes)
-    images = numbered(n)
-    (a, a_labels), (b, b_labels) = datasets.disjoint_halves(images, labels, seed=3)
-    assert sorted([*numbers(a), *numbers(b)]) == list(range(n))
-    assert abs(len(a) - len(b)) <= 1
-    for half, half_labels in ((a, a_labels), (b, b_labels)):
-        np.testing.assert_array_equal(half_labels, labels[numbers(half)])
-    gap = np.bincount(a_labels, minlength=classes) - np.bincount(b_labels, minlength=classes)
-    assert abs(gap).max() <= 1
+    a, b = datasets.disjoint_halves(labels, seed=3)
+    assert sorted([*a, *b]) == list(range(n)) and abs(len(a) - len(b)) <= 1
+    assert (np.diff(a) > 0).all() and (np.diff(b) > 0).all()
+    counts = (np.bincount(labels[half], minlength=classes) for half in (a, b))
+    assert abs(np.subtract(*counts)).max() <= 1
 
 
 def test_halves_follow_the_seed():
-    images, labels = numbered(200), np.arange(200) % 10
-    first, again, other = (
-        numbers(datasets.disjoint_halves(images, labels, seed)[0][0]) for seed in (1, 1, 2)
-    )
+    labels = np.arange(200) % 10
+    first, again, other = (datasets.disjoint_halves(labels, seed)[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert len(np.setdiff1d(first, other)) > 20
 
 
 def test_a_single_image_has_no_halves():
     with pytest.raises(DataError, match="class 2 "):
-        datasets.disjoint_halves(numbered(5), np.array([0, 0, 1, 1, 2]), seed=0)
+        datasets.disjoint_halves(np.array([0, 0, 1, 1, 2]), seed=0)
 
 
 def own_dataset(tmp_path, n=600, classes=10):
@@ -242,7 +237,9 @@ def test_shared_sets_hold_out_a_sixth_of_each_class_at_random(tmp_path):
     sets = datasets.split(data, "shared", seed=0)
     assert len(sets.held_out.images) == 100
     np.testing.assert_array_equal(sets.vae.images, sets.classifier.images)
-    for images, labels in sets:
+    np.testing.assert_array_equal(numbers(sets.vae.images), sets.vae_rows)
+    np.testing.assert_array_equal(numbers(sets.held_out.images), sets.held_out_rows)
+    for images, labels in sets[:3]:
         np.testing.assert_array_equal(labels, data.train.labels[numbers(images)])
     assert sorted([*numbers(sets.vae.images), *numbers(sets.held_out.images)]) == list(range(600))
     assert np.bincount(sets.held_out.labels, minlength=10).tolist() == [10] * 10
@@ -265,10 +262,11 @@ def test_a_small_class_is_learned_from(tmp_path):
 def test_disjoint_sets_share_nothing_and_lose_nothing(tmp_path):
     data = own_dataset(tmp_path)
     sets = datasets.split(data, "disjoint", seed=0)
-    assert [len(images) for images, _ in sets] == [250, 250, 100]
-    assert sorted(np.concatenate([numbers(images) for images, _ in sets])) == list(range(600))
-    for images, labels in sets:
+    assert [len(images) for images, _ in sets[:3]] == [250, 250, 100]
+    assert sorted(np.concatenate([numbers(images) for images, _ in sets[:3]])) == list(range(600))
+    for images, labels in sets[:3]:
         np.testing.assert_array_equal(labels, data.train.labels[numbers(images)])
+    np.testing.assert_array_equal(numbers(sets.vae.images), sets.vae_rows)
     shared = datasets.split(data, "shared", seed=0).held_out
     np.testing.assert_array_equal(sets.held_out.images, shared.images)
 
@@ -277,7 +275,7 @@ def test_disjoint_sets_share_nothing_and_lose_nothing(tmp_path):
 def test_splits_follow_the_seed(tmp_path, how):
     data = own_dataset(tmp_path)
     first, again, other = (datasets.split(data, how, seed) for seed in (1, 1, 2))
-    for part in datasets.Split._fields:
+    for part in ("vae", "classifier", "held_out"):
         np.testing.assert_array_equal(getattr(first, part).images, getattr(again, part).images)
         different = np.setdiff1d(
             numbers(getattr(first, part).images), numbers(getattr(other, part).images)

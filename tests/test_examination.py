@@ -2,15 +2,14 @@ import math
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg, stats
 from sklearn.decomposition import PCA
 
-from trust import examination, new, priors, report, right, selection, varied
+from trust import control, examination, new, priors, report, right, selection, varied
 from trust.datasets import Labelled
-from trust.new import nearest_of_class
+from trust.referee import Judged
 
 RNG = np.random.default_rng
 
@@ -76,73 +75,99 @@ def test_calibrated_predictions_have_a_small_error():
     assert right.reliability(confidence, overconfident)["ece"] == pytest.approx(0.05, abs=0.01)
 
 
-def test_calibration_with_either_temperature():
-    rng = RNG(1)
-    logits = rng.normal(0, 3, (20_000, 5))
-    shares = selection.softmax(logits, 2.0)
-    labels = (shares.cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)
-    errors = right.calibration(logits, labels, 2.0, 0.7)
-    # by hand: 15 bins of the largest probability
-    top = np.exp(logits / 0.7 - np.logaddexp.reduce(logits / 0.7, axis=1)[:, None])
-    gap, place = 0, np.ceil(top.max(axis=1) * 15)
-    for each in np.unique(place):
-        here = place == each
-        hits = (logits[here].argmax(axis=1) == labels[here]).mean()
-        gap += here.mean() * abs(hits - top[here].max(axis=1).mean())
-    assert errors["ece"] < 0.02
-    assert errors["ece_real_temperature"] == pytest.approx(gap)
-    assert errors["ece_real_temperature"] > 0.1
+@pytest.mark.parametrize("n", [300, 3000])
+def test_the_floor_is_the_error_of_a_perfectly_calibrated_classifier(n):
+    rng = RNG(70)
+    confidence = 1 - rng.beta(0.3, 3, n)
+    mean, most = right.calibration_floor(confidence, rng, draws=400)
+    # labels drawn class by class from whole probabilities, and the error of those
+    probabilities = np.column_stack([confidence, (1 - confidence) / 2, (1 - confidence) / 2])
+    cumulative = probabilities.cumsum(axis=1)
+    errors = []
+    for _ in range(400):
+        labels = (rng.random((n, 1)) > cumulative).sum(axis=1)
+        own = np.maximum(confidence, (1 - confidence) / 2)
+        errors.append(right.reliability(own, labels == 0)["ece"])
+    assert mean == pytest.approx(np.mean(errors), rel=0.05)
+    assert most == pytest.approx(np.quantile(errors, 0.95), rel=0.07)
+    assert most > mean > 0
+    assert all(map(math.isnan, right.calibration_floor(np.empty(0), rng)))
 
 
 # Errors
 
 
 def test_agreement():
-    assert right.agreement(np.array([1, 2, 3, 4]), np.array([1, 2, 0, 4])) == 0.75
-    assert math.isnan(right.agreement(np.empty(0, int), np.empty(0, int)))
+    labels, referee = np.array([0, 1, 2, 2]), np.array([0, 1, 1, 2])
+    assert right.agreement(labels, referee) == 0.75
+    assert math.isnan(right.agreement(labels[:0], referee[:0]))
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 10, 59, 300, 2000, 20_000])
-def test_the_bound_is_clopper_pearsons(n):
-    for errors in sorted({0, 1, 2, 7, n // 100, n // 10, n // 2, n - 1} & set(range(n))):
-        for confidence in (0.95, 0.99):
-            expected = stats.beta.ppf(confidence, errors + 1, n - errors)
-            bound = right.error_bound(errors, n, confidence)
-            assert bound == pytest.approx(expected, rel=1e-6), errors
+def test_the_worst_class():
+    labels, referee = np.array([0, 0, 1, 1, 1, 1]), np.array([0, 0, 1, 1, 2, 1])
+    assert right.worst_class(labels, referee) == 0.75  # class 2 has no image
+    assert math.isnan(right.worst_class(labels[:0], referee[:0]))
 
 
-@settings(deadline=None, max_examples=50)
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_at_the_bound_so_few_errors_have_a_chance_of_5_percent(case):
-    errors, n = case
-    bound = right.error_bound(errors, n)
-    assert errors / n <= bound <= 1
-    if errors < n:
-        assert stats.binom.cdf(errors, n, bound) == pytest.approx(0.05, rel=1e-6)
+@pytest.mark.parametrize(("hits", "n"), [(0, 9), (1, 10), (7, 20), (30, 30), (4990, 5000)])
+def test_the_interval_is_wilsons(hits, n):
+    theirs = stats.binomtest(hits, n).proportion_ci(0.95, method="wilson")
+    assert right.wilson_interval(hits, n) == pytest.approx((theirs.low, theirs.high), abs=1e-7)
 
 
-def test_the_bound_by_hand():
-    # no error in n: (1 - p)^n = 0.05, about 3 / n
-    assert right.error_bound(0, 1) == pytest.approx(0.95)
-    assert right.error_bound(0, 10_000) == pytest.approx(1 - 0.05**1e-4, rel=1e-9)
-    assert right.error_bound(0, 10_000) == pytest.approx(3e-4, rel=0.01)
-    # one right of two: p^2 = 0.95
-    assert right.error_bound(1, 2) == pytest.approx(0.95**0.5)
-    assert right.error_bound(5, 5) == right.error_bound(0, 0) == 1
+def test_the_interval_of_nothing():
+    assert all(map(math.isnan, right.wilson_interval(0, 0)))
 
 
-def test_the_bound_holds_19_times_in_20():
-    wrong = RNG(2).binomial(400, 0.01, 4000)
-    bounds = {errors: right.error_bound(errors, 400) for errors in np.unique(wrong)}
-    assert np.mean([bounds[errors] >= 0.01 for errors in wrong]) > 0.945
+def test_the_error_estimate_by_hand():
+    # ten images, the referee disagrees with three
+    labels, words = np.zeros(10, int), np.array([1, 1, 1, *[0] * 7])
+    # of twenty known ones two are wrong unseen, one is right and called wrong, one wrong and seen
+    known = np.zeros(20, int)
+    truth, known_words = known.copy(), known.copy()
+    truth[:2] = 1
+    known_words[2] = 1
+    truth[3] = known_words[3] = 1
+    found = right.error_estimate(labels, words, known, known_words, truth)
+    assert found["error_estimate"] == pytest.approx(0.3 + 2 / 20 - 1 / 20)
+    # which is disagreement + (true error - disagreement) of the known ones
+    disagreement, error = np.mean(known != known_words), np.mean(known != truth)
+    assert found["error_estimate"] == pytest.approx(0.3 + error - disagreement)
+    (a, b), (c, d), (e, f) = (right.wilson_interval(*pair) for pair in ((3, 10), (2, 20), (1, 20)))
+    below = math.hypot(0.3 - a, 0.1 - c, f - 0.05)
+    above = math.hypot(b - 0.3, d - 0.1, 0.05 - e)
+    assert found["error_low"] == pytest.approx(0.35 - below)
+    assert found["error_high"] == pytest.approx(0.35 + above)
+    nothing = right.error_estimate(labels[:0], words[:0], known, known_words, truth)
+    assert all(map(math.isnan, nothing.values()))
+    # the true labels and the referee's are not the same thing
+    swapped = right.error_estimate(labels, words, known, truth, known_words)
+    assert swapped["error_estimate"] != pytest.approx(found["error_estimate"])
 
 
-def test_errors_and_their_bound():
-    result = right.errors(np.array([1, 2, 3, 4, 5]), np.array([1, 2, 0, 4, 5]))
-    expected = {"strong_error": 0.2, "strong_error_bound": stats.beta.ppf(0.95, 2, 4)}
-    assert result == pytest.approx(expected)
-    nothing = right.errors(np.empty(0, int), np.empty(0, int))
-    assert list(nothing) == list(expected) and all(map(math.isnan, nothing.values()))
+@pytest.mark.parametrize(
+    ("error", "shared", "false_alarms", "n", "m"),
+    [
+        (0.004, 0.3, 0.002, 7800, 8800),
+        (0.01, 0.5, 0.004, 5000, 5500),
+        (0.05, 0.3, 0.02, 500, 500),
+        (0.01, 0.6, 0.01, 200, 200),
+        (0.15, 0.2, 0.05, 300, 300),
+    ],
+)
+def test_the_interval_holds_the_true_error(error, shared, false_alarms, n, m):
+    """A made-up referee: it repeats a share of the mistakes and sees some where there are none."""
+    rng, runs, inside = RNG(71), 1000, 0
+
+    def draw(count):
+        wrong = rng.random(count) < error
+        disagrees = rng.random(count) < np.where(wrong, 1 - shared, false_alarms)
+        return np.zeros(count, int), disagrees.astype(int), np.where(wrong, 2, 0)
+
+    for _ in range(runs):
+        found = right.error_estimate(*draw(n)[:2], *draw(m))
+        inside += found["error_low"] <= error <= found["error_high"]
+    assert 0.93 <= inside / runs <= 0.99
 
 
 # Varied?
@@ -275,152 +300,14 @@ def test_variety_of_too_few_images(n):
         assert all(math.isnan(value) for value in result.values())
 
 
-# Copies
-
-
-def simulate(rng, n, m, classes=5):
-    """Distances of n images and m reference images of each class, of one kind but for the class."""
-    labels, reference_labels = np.repeat(np.arange(classes), n), np.repeat(np.arange(classes), m)
-    scale = 1.0 + 3 * np.arange(classes)
-    distance = scale[labels] * rng.gamma(9, 1, n * classes)
-    reference = scale[reference_labels] * rng.gamma(9, 1, m * classes)
-    return distance, labels, reference, reference_labels
-
-
-@pytest.mark.parametrize(("n", "m"), [(1000, 1000), (300, 99), (200, 20), (40, 450), (30, 3)])
-def test_images_of_the_reference_kind_are_close_at_the_stated_rate(n, m):
-    rng, runs = RNG(26), 1200
-    rates, scores = np.array([new.closest_rate(*simulate(rng, n, m)) for _ in range(runs)]).T
-    assert rates.mean() == pytest.approx(0.01, abs=4 * rates.std() / runs**0.5)
-    assert scores.mean() == pytest.approx(0, abs=4 / runs**0.5)
-    # exact for many reference images, and on the safe side for few
-    assert (0.9 if m > 50 else 0.7) < scores.std() < 1.1
-    assert np.mean(scores > 3) < 0.02  # the report's limit
-
-
-def test_copies_raise_rate_and_z_in_whatever_class_they_are():
-    rng = RNG(27)
-    for label in range(5):
-        distance, labels, reference, reference_labels = simulate(rng, 1000, 1000)
-        here = np.flatnonzero(labels == label)[:50]  # 1 % of all images
-        distance[here] = 0.1
-        rate, z = new.closest_rate(distance, labels, reference, reference_labels)
-        assert rate == pytest.approx(0.02, abs=0.004)
-        assert z > 3
-
-
-def test_closest_rate_by_hand():
-    # of 199 reference images the 2nd is the limit, 2 / 200 = 1 %
-    reference = np.concatenate((np.arange(1.0, 200), np.arange(1001.0, 1200)))
-    reference_labels = np.repeat([0, 1], 199)
-    distance = np.array([1.5, 2.0, 50, 3, 1001.5, 1000, 1100, 1])
-    labels = np.array([0, 0, 0, 0, 1, 1, 1, 2])  # no reference image is of class 2
-    rate, z = new.closest_rate(distance, labels, reference, reference_labels)
-    assert rate == pytest.approx(3 / 7)
-    variance = 0.01 * 0.99 * (4 * (1 + 4 / 199) + 3 * (1 + 3 / 199))
-    assert z == pytest.approx((3 - 0.07) / math.sqrt(variance))
-    # of 9 reference images the 1st is the limit, 10 % of its kind, scaled to 1 %
-    rate, _ = new.closest_rate(np.array([0.5, 5, 5, 5]), labels[:4], reference[:9], 0 * [1])
-    assert math.isnan(rate)
-    rate, _ = new.closest_rate(
-        np.array([0.5, 5, 5, 5]), labels[:4], reference[:9], reference_labels[:9]
-    )
-    assert rate == pytest.approx(0.01 * (1 / 4) / 0.1)
-    rate, _ = new.closest_rate(
-        np.array([2.5, 5, 5, 5]), labels[:4], reference[:9], reference_labels[:9], quantile=0.3
-    )
-    assert rate == pytest.approx(1 / 4)
-
-
-def test_closest_rate_without_images_of_one_class():
-    distance, labels, reference, reference_labels = simulate(RNG(28), 50, 50)
-    nothing = distance[:0], labels[:0]
-    for arguments in (
-        (*nothing, reference, reference_labels),
-        (distance, labels, *nothing),
-        (distance, labels, reference, reference_labels + 5),
-    ):
-        assert all(math.isnan(value) for value in new.closest_rate(*arguments))
-
-
-def soft(images):
-    """A mean over 3 x 3 pixels, (n, 28, 28) float32 in [0, 1]."""
-    padded = np.pad(images / 255, ((0, 0), (1, 1), (1, 1)))
-    return (sum(padded[:, i : i + 28, j : j + 28] for i in range(3) for j in range(3)) / 9).astype(
-        np.float32
-    )
-
-
-@pytest.fixture(scope="module")
-def mnist():
-    """Training images and labels, test images and labels."""
-    with np.load(ROOT / "data" / "mnist.npz") as file:
-        arrays = file["x_train"], file["y_train"], file["x_test"], file["y_test"]
-    sizes = 3000, 3000, 2000, 2000
-    return [array[:n] for array, n in zip(arrays, sizes, strict=True)]
-
-
-def test_planted_copies_are_one_in_twenty_and_of_the_same_label(mnist):
-    training_images, training_labels, images, labels = mnist
-    images, before = soft(images), soft(images)
-    planted = new.plant_copies(images, labels, training_images, training_labels, RNG(0))
-    np.testing.assert_array_equal(images, before)
-    assert planted.shape == images.shape and planted.dtype == np.float32
-    assert planted.min() >= 0 and planted.max() <= 1
-    changed = (planted != images).any(axis=(1, 2))
-    assert changed.sum() == 100
-    index, distance = nearest_of_class(
-        planted[changed], labels[changed], training_images, training_labels
-    )
-    # noise of 0.05 on 784 pixels, half of it cut off at 0
-    assert (distance < 0.05 * 28).all() and (distance > 0.05 * 28 / 2).all()
-    np.testing.assert_array_equal(training_labels[index], labels[changed])
-    assert len(np.unique(index)) > 90
-    twin = training_images[index] / 255
-    noise = (planted[changed] - twin)[(twin > 0.2) & (twin < 0.8)]
-    assert noise.mean() == pytest.approx(0, abs=0.003)
-    assert noise.std() == pytest.approx(0.05, rel=0.05)
-    again = new.plant_copies(images, labels, training_images, training_labels, RNG(0))
-    np.testing.assert_array_equal(planted, again)
-
-
-@pytest.mark.parametrize(("n", "share", "expected"), [(0, 0.05, 0), (1, 0.05, 1), (40, 0.1, 4)])
-def test_how_many_copies_are_planted(n, share, expected):
-    images, labels = np.full((n, 28, 28), 0.5, np.float32), np.zeros(n, int)
-    training = np.zeros((3, 28, 28), np.uint8), np.array([1, 0, 1])
-    planted = new.plant_copies(images, labels, *training, RNG(0), share, noise=0)
-    assert planted.shape == (n, 28, 28)
-    assert (planted == 0).all(axis=(1, 2)).sum() == expected
-
-
-def test_the_copying_test_finds_planted_copies_among_blurred_images(mnist):
-    # the control of the report: blur alone does not fire, 5 % of copies do
-    training_images, training_labels, images, labels = mnist
-    training = training_images, training_labels
-    reference, images = soft(images[::2]), soft(images[1::2])
-    reference_labels, labels = labels[::2], labels[1::2]
-    blurred = nearest_of_class(reference, reference_labels, *training)[1], reference_labels
-    planted = new.plant_copies(images, labels, *training, RNG(1))
-    _, z = new.closest_rate(nearest_of_class(images, labels, *training)[1], labels, *blurred)
-    assert abs(z) < 3
-    rate, z = new.closest_rate(nearest_of_class(planted, labels, *training)[1], labels, *blurred)
-    assert rate > 0.03 and z > 6
-
-
-def test_closest_of_each_class():
-    labels = np.array([3, 0, 3, 0, 3, 7])
-    distance = np.array([2.0, 1.0, 0.5, 1.5, 0.5, 9.0])
-    assert new.closest_of_each_class(labels, distance) == {0: 1, 3: 2, 7: 5}
-    assert new.closest_of_each_class(labels[:0], distance[:0]) == {}
-
-
 # All questions of one set
 
 
 def judge(images):
-    """The label is the brightness of the first pixel in tenths, the features are six pixels."""
+    """The label is the brightness of the first pixel in tenths, the features are six pixels, the
+    confidence is another."""
     pixels = np.asarray(images, np.float32).reshape(len(images), 784)
-    return np.round(10 * pixels[:, 0]).astype(int), pixels[:, 1:7]
+    return Judged(np.round(10 * pixels[:, 0]).astype(int), pixels[:, 1:7], pixels[:, 7])
 
 
 def made_up(seed, n, classes=3):
@@ -440,50 +327,47 @@ def stand_ins(monkeypatch):
         told.append(targets)
         return len(images) / 1000
 
-    monkeypatch.setattr(examination, "judge", lambda referee, images: judge(images))
+    for module in examination, control:
+        monkeypatch.setattr(module, "judge", lambda referee, images: judge(images))
     monkeypatch.setattr(examination, "accuracy_after_training", learn)
     return told
 
 
 def reference(seed=30, n=120):
-    seen, test = Labelled(*made_up(seed, n)), Labelled(*made_up(seed + 1, n))
-    distance = nearest_of_class(*test, *seen).distance
-    return examination.Reference(
-        seen=seen,
-        test=test,
-        referee=None,
-        test_labels=judge(test.images)[0],
-        test_features=judge(test.images)[1],
-        real=new.Distances(distance, test.labels),
-        blurred=new.Distances(distance + 0.1, test.labels),
-        classes=3,
-        seed=0,
-    )
+    sets = (Labelled(*made_up(seed + i, count)) for i, count in enumerate((n, n // 4, n)))
+    return examination.build_reference(*sets, None, 0)
 
 
 def numbers_of(examined):
-    """All keys of all questions, none of them twice."""
+    """{(question, key): number}."""
     answers = examined.answers()
     assert list(answers) == ["right", "balanced", "varied", "new", "useful"]
-    keys = [key for numbers in answers.values() for key in numbers]
-    assert len(set(keys)) == len(keys)
-    return {key: value for numbers in answers.values() for key, value in numbers.items()}
+    return {
+        (name, key): value for name, numbers in answers.items() for key, value in numbers.items()
+    }
+
+
+def examined_alone(images, labels, stick, targets=None, alike=None):
+    targets = labels if targets is None else targets
+    known = examination.of_real_images(stick)
+    return examination.examine(Labelled(images, labels), targets, known, stick, alike)
 
 
 def test_every_question_is_asked_and_is_a_row_of_the_report():
-    images, labels = made_up(32, 90)
-    examined = examination.examine(images, labels, labels, reference())
-    metrics, (index, distance) = numbers_of(examined), examined.nearest
-    rows = {row.key for row in report.ROWS}
+    metrics = numbers_of(examined_alone(*made_up(32, 90), reference()))
+    rows = {(row.question, row.key) for row in report.ROWS}
     assert set(metrics) <= rows
     # the others are about the filter
-    assert rows - set(metrics) == {
-        *("strong_rate", "weak_rate", "class_balance", "agreement", "weak_agreement"),
-        *("balanced_agreement", "ece", "ece_real_temperature"),
+    assert {key for _, key in rows - set(metrics)} == {
+        *("strong_rate", "weak_rate", "class_balance", "mean_confidence", "worst_class_agreement"),
+        *("accepted_agreement", "all_agreement", "weak_agreement", "true_agreement", "repeated"),
+        *("ece", "ece_floor", "ece_floor_95", "ece_true_labels", "ece_real_temperature"),
+        "confidence_gap",
     }
-    assert all(math.isfinite(value) for value in metrics.values())
-    assert metrics["images"] == 90 and metrics["accuracy"] == 0.09
-    assert index.shape == distance.shape == (90,)
+    finite = {key for key, value in metrics.items() if math.isfinite(value)}
+    assert set(metrics) == finite
+    assert metrics["balanced", "images"] == metrics["right", "images"] == 90
+    assert metrics["useful", "accuracy"] == 0.09
 
 
 def test_the_answers_are_those_of_the_questions_one_by_one(stand_ins):
@@ -491,72 +375,92 @@ def test_the_answers_are_those_of_the_questions_one_by_one(stand_ins):
     labels[:9] = (labels[:9] + 1) % 3  # of which the judge says otherwise
     stick = reference()
     targets = np.full((90, 3), 1 / 3, np.float32)
-    examined = examination.examine(images, labels, targets, stick)
-    metrics, (index, distance) = numbers_of(examined), examined.nearest
+    examined = examined_alone(images, labels, stick, targets)
+    metrics = numbers_of(examined)
     assert len(stand_ins) == 1 and stand_ins[0] is targets
-    assert metrics["accuracy"] == 0.09
-    np.testing.assert_array_equal(examined.referee_labels, judge(images)[0])
-    assert metrics["strong_agreement"] == 0.9 and metrics["strong_error"] == pytest.approx(0.1)
-    assert metrics["strong_error_bound"] == right.error_bound(9, 90)
-    features = images.reshape(90, 784)[:, 1:7]
-    expected = varied.frechet_distance(features, stick.test_features)
-    assert metrics["frechet"] == pytest.approx(expected)
-    expected = naive_variety(features, stick.test_features, 5)
-    assert {key: metrics[key] for key in expected} == pytest.approx(expected)
-    pixels, others = (x.reshape(len(x), 784).astype(float) for x in (images, stick.seen[0]))
-    gaps = np.sqrt(((pixels[:, None] - others) ** 2).sum(axis=2))
-    gaps[labels[:, None] != stick.seen[1]] = np.inf
-    np.testing.assert_array_equal(index, gaps.argmin(axis=1))
-    np.testing.assert_allclose(distance, gaps.min(axis=1), rtol=1e-6)
-    assert metrics["nearest_distance_median"] == pytest.approx(np.median(gaps.min(axis=1)))
-    rate, _ = new.closest_rate(distance, labels, *stick.real)
-    assert metrics["copy_rate"] == rate
-    rate_z = new.closest_rate(distance, labels, *stick.blurred)
-    assert (metrics["copy_rate_of_blurred"], metrics["copying_z"]) == rate_z
+    for mine, theirs in zip(examined.judged, judge(images), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert metrics["right", "agreement"] == 0.9
+    # the made-up judge makes no mistake with test images
+    assert metrics["right", "error_estimate"] == pytest.approx(0.1)
+    features, others = judge(images).features, judge(stick.test.images).features
+    assert metrics["varied", "frechet"] == pytest.approx(varied.frechet_distance(features, others))
+    expected = naive_variety(features, others, 5)
+    assert {key: metrics["varied", key] for key in expected} == pytest.approx(expected)
+    pixels, real = (x.reshape(len(x), 784).astype(float) for x in (images, stick.real.images))
+    gaps = np.sqrt(((pixels[:, None] - real) ** 2).sum(axis=2))
+    gaps[labels[:, None] != stick.real.labels] = np.inf
+    nearest = examined.neighbours.nearest
+    np.testing.assert_array_equal(nearest.index, gaps.argmin(axis=1))
+    np.testing.assert_allclose(nearest.distance, gaps.min(axis=1), rtol=1e-6)
+    unseen = gaps.argmin(axis=1) >= 120
+    np.testing.assert_array_equal(stick.unseen, np.arange(150) >= 120)
+    assert metrics["new", "seen_share"] == pytest.approx(1 - unseen.mean())
+    assert metrics["new", "expected_share"] == pytest.approx(0.8)
+    kept = examined.of_each_image(1000 + np.arange(150), stick.unseen)
+    np.testing.assert_array_equal(kept["nearest_index"], 1000 + gaps.argmin(axis=1))
+    np.testing.assert_array_equal(kept["nearest_was_seen"], ~unseen)
+    np.testing.assert_array_equal(kept["referee_labels"], judge(images).labels)
+    np.testing.assert_array_equal(kept["referee_confidence"], judge(images).confidence)
+    np.testing.assert_array_equal(kept["nearest_distance"], nearest.distance)
 
 
-def test_closeness_is_that_part_of_the_examination():
-    images, labels = made_up(34, 60)
-    examined = examination.examine(images, labels, labels, reference())
-    metrics, (index, distance) = numbers_of(examined), examined.nearest
-    close, nearest = examination.examine_newness(images, labels, reference())
-    assert close == {key: metrics[key] for key in close}
-    np.testing.assert_array_equal(nearest[0], index)
-    np.testing.assert_array_equal(nearest[1], distance)
-    copies, copied_labels = (array[:40] for array in reference().seen)
-    close, _ = examination.examine_newness(copies, copied_labels, reference())
-    assert close["nearest_distance_median"] == 0 and close["copying_z"] > 10
+def test_what_needs_equal_numbers_is_asked_of_some_rows_and_the_rest_of_all():
+    images, labels = made_up(38, 90)
+    labels[80:] = (labels[80:] + 1) % 3
+    stick = reference()
+    some, every = (
+        numbers_of(examined_alone(images, labels, stick, alike=rows))
+        for rows in (np.arange(60), None)
+    )
+    first = numbers_of(examined_alone(images[:60], labels[:60], stick))
+    for metric, value in some.items():
+        like = first if metric[0] in ("right", "varied", "balanced") else every
+        assert value == like[metric]
+    assert some["right", "agreement"] == 1 != every["right", "agreement"]
+
+
+def test_a_moved_copy_is_found_by_the_search_that_looks_for_it():
+    stick = reference()
+    bright = stick.real.images[:40].copy()
+    bright[:, :, :3] = bright[:, :, -3:] = bright[:, -3:] = bright[:, :3] = 0  # room to move
+    stick = examination.build_reference(
+        Labelled(bright[:30], np.zeros(30, int)),
+        Labelled(bright[30:], np.zeros(10, int)),
+        stick.test,
+        None,
+        0,
+    )
+    moved = np.stack(
+        [
+            np.roll(image, by, (0, 1))
+            for image, by in zip(bright, 10 * [(2, 0), (-2, 1), (0, -2), (1, 2)], strict=True)
+        ]
+    )
+    found = examination.find_neighbours(moved, np.zeros(40, int), stick)
+    np.testing.assert_array_equal(found.moved.index, np.arange(40))
+    np.testing.assert_allclose(found.moved.distance, 0, atol=1e-6)
+    assert np.mean(found.nearest.index == np.arange(40)) < 0.5
+    still = examination.find_neighbours(bright, np.zeros(40, int), stick)
+    np.testing.assert_array_equal(still.moved.index, still.nearest.index)
+    np.testing.assert_array_equal(still.nearest.index, np.arange(40))
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("n", [0, 1, 2, 5, 6])
 def test_of_small_sets_what_cannot_be_answered_is_nan(n):
-    images, labels = made_up(35, n)
-    examined = examination.examine(images, labels, labels, reference())
-    metrics, nearest = numbers_of(examined), examined.nearest
-    unanswered = {key for key, value in metrics.items() if math.isnan(value)}
+    metrics = numbers_of(examined_alone(*made_up(35, n), reference()))
+    unanswered = {key for (_, key), value in metrics.items() if math.isnan(value)}
     expected = set()
     if n < 6:
         expected |= {"precision", "recall", "density", "coverage"}
     if n < 2:
         expected |= {"frechet"}
     if n == 0:
-        expected |= {
-            *("strong_agreement", "strong_error", "strong_error_bound", "nearest_distance_median"),
-            *("copy_rate", "copy_rate_of_blurred", "copying_z"),
-        }
+        expected |= {key for question, key in metrics if question == "new"}
+        expected |= {"agreement", "error_estimate", "error_low", "error_high"}
     assert unanswered == expected
-    assert metrics["images"] == n and [len(each) for each in nearest] == [n, n]
-
-
-@pytest.mark.filterwarnings("error")
-def test_without_strong_test_images_nothing_is_said_of_copies():
-    nothing = np.empty(0), np.empty(0, int)
-    stick = reference()._replace(real=new.Distances(*nothing), blurred=new.Distances(*nothing))
-    metrics = numbers_of(examination.examine(*made_up(36, 30), np.zeros(30, int), stick))
-    for key in ("copy_rate", "copy_rate_of_blurred", "copying_z"):
-        assert math.isnan(metrics[key])
-    assert math.isfinite(metrics["nearest_distance_median"])
+    assert metrics["balanced", "images"] == n
 
 
 def test_variety_is_asked_of_images_from_the_whole_set(monkeypatch):
@@ -570,7 +474,7 @@ def test_variety_is_asked_of_images_from_the_whole_set(monkeypatch):
         return {}
 
     monkeypatch.setattr(varied, "variety", variety)
-    examination.examine(images, labels, labels, reference())
+    examined_alone(images, labels, reference())
     rows = seen["features"][:, 0]
     assert len(np.unique(rows)) == 40 and rows[0] == 0 and rows[-1] == 99
     assert set(np.diff(rows)) == {2, 3}
@@ -611,67 +515,121 @@ def classified(images, labels, sure=0.99, classes=3):
     return selection.Classified(images, labels, confidence, probabilities, np.log(probabilities))
 
 
-def whole_run(generated, real, reconstructed=None):
+def whole_run(generated, real, reconstructed=None, stick=None):
     """examine_all() of classified sets whose strong images are all of them."""
-    stick = reference()
-    as_bytes = np.rint(255 * stick.seen.images).astype(np.uint8)
-    stick = stick._replace(seen=Labelled(as_bytes, stick.seen.labels))
+    stick = stick or reference()
     quota = selection.ClassQuota(len(generated.labels), 3)
     quota.take(generated.labels, generated.confidence, 0.95)
     test = classified(stick.test.images, stick.test.labels)
-    controls = examination.Controls(
+    rows = new.planted_rows(len(test.labels))
+    twins = new.twins(test.labels[rows], stick.real.labels[~stick.unseen], RNG(1))
+    copies = dict.fromkeys(control.COPIES, stick.real.images[twins])
+    controls = control.Controls(
         held_out=real,
-        held_out_reconstructed=real,
+        blurred=real,
         test=test,
         reconstructed=reconstructed or test,
         halfway=generated,
         other_prior=generated,
+        copies=copies,
     )
     held_out = Labelled(real.images, real.labels)
     chosen = selection.Selection(generated, generated, quota)
     accept = selection.Filter(None, 1.0, 0.95, 1.0, 2.0)
-    return examination.examine_all(chosen, controls, held_out, stick, accept, False, RNG(0), print)
+    return control.examine_all(chosen, controls, held_out, stick, accept, False, RNG(0), print)
 
 
-def test_two_equal_sets_have_equal_answers():
-    images = classified(*made_up(50, 90))
-    answers = whole_run(images, images)
+def test_two_equal_sets_have_equal_rows():
+    stick = reference()
+    images = classified(stick.test.images, stick.test.labels)
+    answers = whole_run(images, images, stick=stick)
     report.check(answers.sets, {row.key: 0.0 for row in report.RUN_ROWS})
-    for question in ("balanced", "varied", "new", "useful"):
-        assert answers.sets["generated"][question] == answers.sets["real"][question]
-    index, distance = answers.nearest["generated"]
-    np.testing.assert_array_equal(index, answers.nearest["real"].index)
-    np.testing.assert_array_equal(distance, answers.nearest["real"].distance)
+    generated = answers.sets["generated"]
+    for name in ("real", "reconstructed"):
+        for question, numbers in answers.sets[name].items():
+            for key, value in numbers.items():
+                if key in generated[question] and not key.startswith("ece_floor"):  # drawn
+                    assert generated[question][key] == pytest.approx(value, nan_ok=True), key
+    assert set(answers.verdicts.values()) == {"as real"}
     np.testing.assert_array_equal(answers.sample_labels, images.labels)
 
 
-def test_errors_are_of_true_labels_where_there_are_some_and_the_referees_elsewhere():
+def test_the_referees_word_is_one_row_and_the_true_labels_are_another():
     images, labels = made_up(51, 90)
     wrong = labels.copy()
-    wrong[:18] = (wrong[:18] + 1) % 3
+    wrong[:36] = (wrong[:36] + 1) % 3
     stick = reference()
+    # the truth of six test images is not what judge and classifier say
+    truth = stick.test.labels.copy()
+    truth[:6] = (truth[:6] + 1) % 3
     mistaken = stick.test.labels.copy()
     mistaken[:12] = (mistaken[:12] + 1) % 3
     answers = whole_run(
         classified(images, wrong),
         classified(*made_up(52, 240)),
         classified(stick.test.images, mistaken),
-    ).sets
-    assert answers["generated"]["right"]["strong_error"] == pytest.approx(0.2)
-    assert answers["generated"]["right"]["agreement"] == pytest.approx(0.8)
-    assert answers["real"]["right"]["strong_error"] == 0
-    right_of = answers["reconstructed"]["right"]
-    assert 0 < right_of["strong_error"] <= 12 / 90 + 1e-9
-    assert right_of["strong_agreement"] == pytest.approx(1 - right_of["strong_error"])
-    # the temperatures in their places: a set that is sure and right is worse off with a higher one
+        stick._replace(test=Labelled(stick.test.images, truth)),
+    )
+    generated, real, blurred = (
+        answers.sets[name]["right"] for name in ("generated", "real", "reconstructed")
+    )
+    assert generated["agreement"] == generated["all_agreement"] == pytest.approx(0.6)
+    assert "true_agreement" not in generated
+    # whole_run's classifier says of test images what their labels are, the judge what it sees
+    n = real["images"]
+    assert n == 90 and real["true_agreement"] == 1
+    assert real["agreement"] == pytest.approx(1 - 6 / 90)
+    assert blurred["agreement"] == pytest.approx(1 - 12 / 90)
+    assert blurred["true_agreement"] == pytest.approx(1 - 6 / 90)
+    assert generated["error_estimate"] == pytest.approx(0.4 + 6 / 90 - 12 / 90)
+    assert real["ece"] != pytest.approx(real["ece_true_labels"])
+    assert answers.verdicts["right"] == "fails"
+
+
+def test_either_temperature_is_in_its_place_and_the_gap_has_a_sign():
+    answers = whole_run(classified(*made_up(53, 120)), classified(*made_up(54, 60))).sets
     real = answers["real"]["right"]
+    # sure and right: worse off with a higher temperature, and not sure enough
     assert real["ece"] == pytest.approx(0.01, abs=1e-6) and real["ece_real_temperature"] > 0.05
+    assert real["confidence_gap"] == pytest.approx(-0.01, abs=1e-6)
+    assert real["mean_confidence"] == pytest.approx(0.99)
 
 
-def test_the_sets_examined_are_as_many_of_each_class_and_copies_are_planted_among_them():
+def test_numbers_are_equal_where_they_must_be_and_the_whole_set_is_scored(stand_ins):
     answers = whole_run(classified(*made_up(53, 120)), classified(*made_up(54, 60)))
-    assert np.bincount(answers.accepted.labels).tolist() == [20, 20, 20]
-    assert answers.sets["generated"]["balanced"]["images"] == 60
-    assert answers.sets["real"]["balanced"]["images"] == 60
-    z = {name: answers.sets[name]["new"]["copying_z"] for name in ("generated", "planted")}
-    assert z["planted"] > z["generated"]
+    for name in ("generated", "real", "reconstructed"):
+        assert answers.sets[name]["balanced"]["images"] == 60
+    assert answers.sets["generated"]["right"]["images"] == 60
+    # accuracy of the stand-in is the number of images
+    assert answers.sets["generated"]["useful"] == {"accuracy": 0.12}
+    for name in ("real", "unfiltered"):
+        assert answers.sets[name]["useful"] == {"accuracy": 0.12, "repeated": 0.5}
+    assert [np.bincount(told).tolist() for told in stand_ins] == 3 * [[40, 40, 40]]
+    assert len(answers.examined.judged.labels) == 120
+
+
+def test_copies_among_real_images_are_found():
+    stick = reference(n=1200)
+    generated = classified(*made_up(55, 120))
+    answers = whole_run(generated, classified(*made_up(56, 240)), stick=stick)
+    found = answers.sets["planted"]["new"]
+    assert set(found) == set(control.COPIES)
+    # a twentieth of 1,200 are 60 copies, a fifth of the real images was not seen
+    assert all(0.01 <= dose <= 0.1 for dose in found.values())
+    assert answers.verdicts["new"] == "as real"
+    # with the marks swapped nothing is found
+    swapped = whole_run(
+        generated, classified(*made_up(56, 240)), stick=stick._replace(unseen=~stick.unseen)
+    )
+    assert all(map(math.isnan, swapped.sets["planted"]["new"].values()))
+
+
+def test_agreement_of_each_class():
+    accepted = classified(*made_up(57, 90))
+    wrong = accepted.labels.copy()
+    wrong[wrong == 2] = [1, 1, 1, *[2] * 27]
+    examined = examined_alone(accepted.images, accepted.labels, reference())
+    examined = examined._replace(judged=examined.judged._replace(labels=wrong))
+    found = control.agreement_by_class(accepted, examined, 4)
+    np.testing.assert_allclose(found["agreement"], [1, 1, 0.9, np.nan])
+    assert (found["agreement_low"][2], found["agreement_high"][2]) == right.wilson_interval(27, 30)

@@ -75,16 +75,22 @@ def class_balance(names):
     return counts, counts // 2, np.minimum(counts // 2, 1000), names
 
 
-SETS = "generated", "real held-out", "reconstructions of test images", "5 % planted copies"
+SETS = "generated", "real (test images)", "reconstructions", "N(0, I)", "noisy", "reconstructed"
 
 
-def copies(names, n=500, classes=None):
+def copies(names, classes=None):
     rng = np.random.default_rng(3)
-    distances = {name: rng.gamma(9, 0.5, n) for name in SETS}
-    distances["5 % planted copies"][: n // 20] = 0
+    depths = [
+        [
+            (percent, share, 0.83, 0.2 / percent)
+            for percent, share in zip((1, 5, 100), own, strict=True)
+        ]
+        for own in rng.uniform(0.8, 1, (6, 3))
+    ]
     images, twins = noise(len(names), 4) / np.float32(255), noise(len(names), 5)
     classes = range(len(names)) if classes is None else classes
-    return distances, {k: (images[k], twins[k], 0.5 + k / 8) for k in classes}, names
+    pairs = {k: (images[k], twins[k], k % 2 == 0) for k in classes}
+    return dict(zip(SETS, depths, strict=True)), pairs, names
 
 
 def prior():
@@ -132,8 +138,8 @@ DRAWINGS = {
     "no weak": (figures.draw_weak, weak(CLOTHES, n=0)),
     "confidence of NaN": (figures.draw_confidence, (*map(with_nan, confidence()[:2]), 0.95, 0.5)),
     "balance of nothing": (figures.draw_class_balance, (*np.zeros((3, 10), int), CLOTHES)),
-    "copies of one image": (figures.draw_copies, copies(CLOTHES, n=1, classes=[3])),
-    "no copies": (figures.draw_copies, copies(CLOTHES, n=0, classes=[])),
+    "copies of one image": (figures.draw_copies, copies(CLOTHES, classes=[3])),
+    "no copies": (figures.draw_copies, copies(CLOTHES, classes=[])),
     "usefulness of NaN": (figures.draw_usefulness, usefulness(np.nan)),
 }
 
@@ -408,41 +414,47 @@ def test_class_balance_bars_are_as_long_as_the_counts():
     assert [rows[name] for name in names] == sorted((rows[name] for name in names), reverse=True)
 
 
-def test_copies_stand_beside_their_training_images():
+def test_copies_stand_beside_their_real_images():
     _, pairs, names = arguments = copies(CLOTHES, classes=[1, 2, 4, 5, 6, 7, 9])
     result = Drawing(figures.draw_copies, *arguments)
     places = [result.find(np.rint(255 * image)) for image, *_ in pairs.values()]
     assert places == sorted(places)
     for (row, column, size), (label, pair) in zip(places, pairs.items(), strict=True):
-        _, twin, distance = pair
+        _, twin, seen = pair
         same_row, beside, _ = result.find(twin)
         assert same_row == row and size < beside - column < 1.1 * size
-        assert result.text_above(row, column)[-1] == f"{names[label]} · {distance:.2f}"
+        assert result.text_above(row, column)[-1] == f"{names[label]} · {'' if seen else 'un'}seen"
 
 
-def test_copies_histogram_and_cumulative_shares():
-    spread = np.r_[1.0, 1.0, 1.0, np.linspace(2, 5, 97)]
-    distances = dict(zip(SETS, (spread, spread + 1, with_nan(spread + 2), spread), strict=True))
-    distances["5 % planted copies"] = np.r_[np.zeros(5), spread[5:]]
-    result = Drawing(figures.draw_copies, distances, {}, CLOTHES)
-    histogram, closest = result.charts
-    filled, *outlines = histogram.patches
-    assert filled.get_fill() and not any(outline.get_fill() for outline in outlines)
-    for shares in histogram.patches:
-        x = shares.get_xy()[:, 0]
-        np.testing.assert_allclose([x.min(), x.max()], [0, 7])
-    assert outlines[2].get_xy()[:, 1].max() == pytest.approx(0.05)
-    assert closest.get_ylim() == (0, 0.1)
-    for line, name in zip(closest.lines, SETS, strict=True):
-        at, share = map(np.asarray, line.get_data())
-        values = distances[name][~np.isnan(distances[name])]
-        for x in (0, 1, 1.5, 2.1):
-            drawn = share[at <= x][-1] if (at <= x).any() else 0
-            assert drawn == pytest.approx((values <= x).mean(), abs=0.001)
-    colours = [line.get_color() for line in closest.lines]
-    assert [to_hex(outline.get_edgecolor()) for outline in outlines] == colours[1:]
+def test_shares_seen_stand_on_bars_of_what_chance_gives():
+    shares, *_ = arguments = copies(CLOTHES)
+    shares["noisy"][0] = (1, 1.0, 0.83, 0.2)
+    shares["N(0, I)"] = [(depth[0], *[np.nan] * 3) for depth in shares["N(0, I)"]]
+    result = Drawing(figures.draw_copies, *arguments)
+    (axes,) = result.charts
+    assert [label.get_text() for label in axes.get_xticklabels()] == [
+        "closest 1 %",
+        "closest 5 %",
+        "all",
+    ]
+    for line, bars, (name, depths) in zip(
+        axes.lines, axes.collections, shares.items(), strict=True
+    ):
+        x, found = line.get_data()
+        np.testing.assert_array_equal(found, [depth[1] for depth in depths])
+        np.testing.assert_array_equal(np.round(x), [0, 1, 2])
+        for place, segment, (*_, expected, deviation) in zip(
+            x, bars.get_segments(), depths, strict=False
+        ):
+            if not np.isnan(expected):
+                (at, low), (_, high) = segment
+                assert at == place
+                assert low == pytest.approx(max(expected - 3 * deviation, 0))
+                assert high == pytest.approx(min(expected + 3 * deviation, 1))
+        assert result.says(name)
+    colours = [line.get_color() for line in axes.lines]
+    assert len(set(colours)) == 6
     assert [line.get_color() for line in result.page.get_legend().legend_handles] == colours
-    assert len(set(colours)) == 4 and all(result.says(name) for name in SETS)
 
 
 def test_prior_shows_both_sets_with_their_rates_and_scatters_on_equal_axes():
@@ -483,8 +495,7 @@ def test_diagram_names_every_step_in_order():
             ([], np.ones(4), 0.95, 0.5),
             "the first 0 generated images:   none",
         ),
-        (figures.draw_copies, copies(CLOTHES, n=0, classes=[]), "No generated images"),
-        (figures.draw_copies, copies(CLOTHES, n=0, classes=[]), "generated: no image"),
+        (figures.draw_copies, copies(CLOTHES, classes=[]), "No generated images"),
         (figures.draw_usefulness, usefulness(np.nan), "not measured"),
         (figures.draw_usefulness, usefulness(), "95.3 %"),
         (figures.draw_class_balance, class_balance(NAMES["odd"]), "x^2$"),

@@ -113,12 +113,14 @@ def test_half_of_the_images_are_mirrored_where_asked_for():
 def test_the_layer_of_features_feeds_the_last():
     keras.utils.set_random_seed(0)
     network = referee.build_referee(4)
-    labels, features = referee.judge(network, IMAGES[..., 0])
+    labels, features, confidence = referee.judge(network, IMAGES[..., 0])
     logits = network(IMAGES, training=False)[0].numpy()
     assert logits.shape == (5, 4) and features.shape == (5, 128)
     kernel, bias = network.layers[-1].get_weights()
     np.testing.assert_allclose(features @ kernel + bias, logits, atol=1e-5)
     assert labels.shape == (5,) and np.array_equal(labels, logits.argmax(axis=1))
+    probabilities = keras.ops.softmax(logits).numpy()
+    np.testing.assert_allclose(confidence, probabilities.max(axis=1), atol=1e-6)
 
 
 def test_a_set_is_judged_whole_as_bytes_or_as_floats():
@@ -126,17 +128,17 @@ def test_a_set_is_judged_whole_as_bytes_or_as_floats():
     keras.utils.set_random_seed(0)
     network = referee.build_referee(10)
     images = np.random.default_rng(1).integers(0, 256, (1203, 28, 28), dtype=np.uint8)
-    labels, features = referee.judge(network, images)
+    labels, features, _ = referee.judge(network, images)
     assert labels.shape == (1203,) and features.shape == (1203, 128)
     some = [0, 499, 500, 1000, 1202]
     pixels = (images / 255).astype(np.float32)
-    some_labels, some_features = referee.judge(network, pixels[some])
+    some_labels, some_features, _ = referee.judge(network, pixels[some])
     np.testing.assert_allclose(some_features, features[some], atol=1e-5)
     assert np.array_equal(some_labels, labels[some])
 
 
 def test_no_images_get_no_labels():
-    labels, features = referee.judge(referee.build_referee(3), np.zeros((0, 28, 28), np.float32))
+    labels, features, _ = referee.judge(referee.build_referee(3), np.zeros((0, 28, 28), np.float32))
     assert labels.shape == (0,) and features.shape == (0, 128)
 
 
@@ -180,7 +182,7 @@ def test_a_referee_learns_and_the_same_seed_trains_the_same_bits():
 def test_bundled_referee_is_as_good_as_recorded(name):
     record = json.loads((datasets.DATA / "referees.json").read_text())[name]
     data = datasets.load_dataset(name)
-    labels, features = referee.judge(referee.bundled_referee(name), data.test.images)
+    labels, features, _ = referee.judge(referee.bundled_referee(name), data.test.images)
     accuracy = np.mean(labels == data.test.labels)
     assert features.shape == (10_000, 128)
     # Another processor may round three images to the other side.
@@ -225,7 +227,7 @@ def test_the_command_trains_a_referee_and_keeps_the_other(tmp_path, monkeypatch,
     assert records["mnist"]["command"] == command
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["referee_mnist.weights.h5", "referees.json"]
-    found, _ = referee.judge(referee.bundled_referee("mnist"), small.test.images)
+    found, *_ = referee.judge(referee.bundled_referee("mnist"), small.test.images)
     accuracy = np.mean(found == small.test.labels)
     assert accuracy == records["mnist"]["test_accuracy"]
     assert f"{accuracy:.2%}" in capsys.readouterr().out
@@ -255,7 +257,7 @@ arrays = np.load(sys.argv[1])
 network = referee.build_referee(3)
 referee.train_referee(network, arrays["images"], arrays["labels"], 4, 0)
 assert used[0].num_replicas_in_sync == 2
-labels, features = referee.judge(network, arrays["images"])
+labels, features, _ = referee.judge(network, arrays["images"])
 assert features.shape == (len(labels), 128)
 print("right:", np.mean(labels == arrays["labels"]))
 """

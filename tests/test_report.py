@@ -28,9 +28,11 @@ def full_report():
     sets, run = full_numbers()
     counts = {"generated": [12_345, 4321], "strong": [10_111, 222], "accepted": [50, 49]}
     counts = {name: np.array(each) for name, each in counts.items()}
+    counts |= dict.fromkeys(("agreement", "agreement_low", "agreement_high"), np.array([0.5, 0.25]))
     return {
         "dataset": "shop",
         "settings": {"seed": 3, "threshold": 0.95},
+        "verdicts": dict(zip(sets["generated"], ("worse", "fails", "as real") * 2, strict=False)),
         "sets": sets,
         "classes": report.by_class(("shirt", "coat"), counts),
         "run": run,
@@ -45,7 +47,7 @@ def printed(report_, capsys):
 
 
 def line_of(title, text):
-    (line,) = [line for line in text.splitlines() if line.startswith(f"{title:44}")]
+    (line,) = [line for line in text.splitlines() if line.startswith(f"{title:46}")]
     return [cell.strip() for cell in line.removeprefix(title).split("  ") if cell.strip()]
 
 
@@ -55,7 +57,7 @@ def test_keys_and_titles_are_unique():
     titles = [row.title for row in report.ROWS + report.RUN_ROWS]
     titles += [row.title for rows in report.CONTROL_ROWS.values() for row in rows]
     assert len(set(titles)) == len(titles)
-    assert max(map(len, titles)) <= 44  # the width of their column on the terminal
+    assert max(map(len, titles)) <= 45  # the width of their column on the terminal
 
 
 def test_a_full_report_passes_the_check():
@@ -120,10 +122,11 @@ def test_every_number_is_printed_once_a_row(capsys):
         assert line_of(row.title, text) == [report.show(full["run"][row.key], row.form)]
     lines = [re.sub(" +", " ", line) for line in text.splitlines()]
     assert "shop, seed 3, threshold 0.95" in lines
-    assert "shirt 12,345 10,111 50" in lines and "coat 4,321 222 49" in lines
+    assert "shirt 12,345 10,111 50 50.00 % 50.00 % 50.00 %" in lines
+    assert "coat 4,321 222 49 25.00 % 25.00 % 25.00 %" in lines
     assert "training 61.3" in lines and "total 75.0" in lines
     assert "peak memory, GB 3.46" in lines
-    header = next(line for line in lines if "planted" in line)
+    header = next(line for line in lines if "other_prior" in line)
     assert header.split() == list(report.COLUMNS)
 
 
@@ -131,12 +134,39 @@ def test_columns_stay_in_line_with_gaps_and_missing_values(capsys):
     full = full_report()
     del full["sets"]["real"]["right"]["strong_rate"]
     full["sets"]["reconstructed"]["right"]["strong_rate"] = math.nan
-    full["sets"]["planted"] = {}
+    del full["sets"]["other_prior"]["right"]["strong_rate"]
     text = printed(full, capsys)
     title = report.ROWS[0].title
     shown = report.show(full["sets"]["generated"]["right"]["strong_rate"], report.PERCENT)
-    expected = f"{title:44}{shown:>14}{'':14}{'none':>14}{'':14}"
+    expected = f"{title:46}{shown:>14}{'':14}{'none':>14}{'':14}"
     assert [line for line in text.splitlines() if line.startswith(title)] == [expected]
+
+
+def test_the_five_answers_come_first(capsys):
+    full = full_report()
+    generated, real = full["sets"]["generated"], full["sets"]["real"]
+    lines = printed(full, capsys).splitlines()
+    answers = lines[2:7]
+    assert lines[7] == "" and report.answers(full) == answers
+    questions = ["right?", "balanced?", "varied?", "new?", "useful?"]
+    assert [line.split()[0] for line in answers] == questions
+    for line, (question, verdict) in zip(answers, full["verdicts"].items(), strict=True):
+        assert line.startswith(f"{question}?".ljust(10) + verdict.ljust(8))
+    for line, (question, row, (name, key)) in zip(answers, report.ANSWERS, strict=True):
+        number, other = generated[question][row.key], full["sets"][name][question][key]
+        number, other = (report.show(each, row.form) for each in (number, other))
+        assert f"{row.title} {number} (" in line and f" {other})" in line
+    for key in "error_low", "error_high":
+        assert report.show(generated["right"][key], report.PERCENT) in answers[0]
+    assert real["right"]["agreement"] != generated["right"]["agreement"]
+    assert answers[0].endswith("least in class coat: 25.00 %")
+    assert "could not have found copies" not in answers[3]
+
+
+def test_a_run_that_could_not_have_found_copies_says_so():
+    full = full_report()
+    full["sets"]["planted"]["new"]["noisy_copies"] = math.nan
+    assert report.answers(full)[3].endswith("could not have found copies")
 
 
 def test_where_a_report_comes_from():

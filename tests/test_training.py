@@ -603,3 +603,16 @@ def test_two_devices_train_as_one_does(tmp_path, optimizer):
     weights = [name for name in one if name.startswith("weight")]
     moved = [np.abs(one[name] - one[name.replace("weight", "start")]).max() for name in weights]
     assert np.mean(np.array(moved) > 0.003) > 0.6  # both have trained, and in the same way
+
+
+def test_still_images_stay_where_they_are():
+    """Two classes that differ by where a column stands: by half a pixel of what a shift may do."""
+    images = np.zeros((1000, 28, 28), np.uint8)
+    labels = np.arange(1000) % 2
+    images[np.arange(1000), :, 13 + labels] = 255
+    found = {}
+    for train in training.train_on_still_images, training.train_classifier:
+        keras.utils.set_random_seed(0)
+        classifier = training.new_classifier(2)
+        found[train] = train(classifier, images, labels, seed=0, epochs=1)["loss"][-1]
+    assert found[training.train_on_still_images] < 0.1 < found[training.train_classifier]

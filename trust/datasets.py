@@ -41,11 +41,13 @@ class Labelled(NamedTuple):
 
 class Split(NamedTuple):
     """The training images: the VAE's, the classifier's to learn from, and those that neither learns
-    from, a sixth of all."""
+    from, a sixth of all.  vae_rows, held_out_rows: which of the training images these are."""
 
     vae: Labelled
     classifier: Labelled
     held_out: Labelled
+    vae_rows: np.ndarray
+    held_out_rows: np.ndarray
 
 
 class Dataset(NamedTuple):
@@ -125,21 +127,25 @@ def split(dataset, how, seed):
     Raises DataError where a class has too few images for halves."""
     order, rank = _shuffled_by_class(dataset.train.labels, seed)
     last = rank % HELD_OUT == HELD_OUT - 1
-    held_out, rest = (dataset.train.take(np.sort(rows)) for rows in (order[last], order[~last]))
-    for_vae, for_classifier = disjoint_halves(*rest, seed) if how == "disjoint" else (rest, rest)
-    return Split(for_vae, for_classifier, held_out)
+    held_out, rest = np.sort(order[last]), np.sort(order[~last])
+    for_vae = for_classifier = rest
+    if how == "disjoint":
+        halves = disjoint_halves(dataset.train.labels[rest], seed)
+        for_vae, for_classifier = (rest[half] for half in halves)
+    sets = (dataset.train.take(rows) for rows in (for_vae, for_classifier, held_out))
+    return Split(*sets, for_vae, held_out)
 
 
-def disjoint_halves(images, labels, seed):
-    """Two Labelled sets that share no image and together hold all of them.  They differ by one at
-    most in the number of images of each class, and in that of all.
+def disjoint_halves(labels, seed):
+    """Rows, in rising order, of two halves of the labels (n,) that share none.  They differ by one
+    at most in the number of each class, and in that of all.
     Raises DataError where a class has a single image."""
     names, counts = np.unique(labels, return_counts=True)
     if counts.min() < 2:
         name = names[counts.argmin()]
         raise DataError(f"class {name} has one training image, but two halves need two")
     order, _ = _shuffled_by_class(labels, seed)
-    return [Labelled(images, labels).take(np.sort(order[first::2])) for first in (0, 1)]
+    return [np.sort(order[first::2]) for first in (0, 1)]
 
 
 def _shuffled_by_class(labels, seed):

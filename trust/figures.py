@@ -229,7 +229,7 @@ def draw_diagram(file):
         "right?": (34, "a stronger classifier\nof another kind agrees"),
         "balanced?": (205, "as many images\nof every class"),
         "varied?": (355, "precision, recall and coverage\nbeside real images"),
-        "new?": (571, "compared with the closest\ntraining image of the class"),
+        "new?": (571, "the nearest real image:\none that was seen or not?"),
         "useful?": (765, "a classifier trained on\nthem alone, tested on\nreal images"),
     }
     with _page(file, height=376) as page:
@@ -320,7 +320,6 @@ def _draw_histogram(axes, values, bins, **style):
     _show_percents(axes.yaxis)
 
 
-COMPARED = (GENERATED, "-"), (REAL, "-"), (STRONG, "--"), (WEAK, ":")
 FILLED = {"histtype": "stepfilled", "linewidth": 0, "color": GENERATED, "alpha": 0.55}
 
 
@@ -411,37 +410,38 @@ def draw_class_balance(file, generated, accepted, balanced, class_names, *, data
         charts[0].set_xlim(0, 1.3 * max(shown.max(), 1))  # with room for the longest bar's count
 
 
-def draw_copies(file, distances, pairs, class_names, *, dataset: str):
-    """How near images come to the training images, and the nearest of each class beside its twin.
+def draw_copies(file, shares, pairs, class_names, *, dataset: str):
+    """How often the nearest real image is one that was seen, and the closest images with theirs.
 
-    distances: {name: (n,) float}, to the closest training image of the class, of up to four sets.
-    pairs: {class: (image (28, 28), closest training image (28, 28), distance float)}.
+    shares: {name: [(percent, found, expected, deviation)]}, of up to six sets: of the closest so
+    many percent of the images the share whose nearest was seen, what is expected, and the standard
+    deviation by chance.
+    pairs: {class: (image (28, 28), its nearest real image (28, 28), whether that was seen)}.
     """
-    names, shown = _fitting_names(class_names, 130), list(pairs.items())[:MOST_CLASSES]
-    captions = [f"{names[label]} · {distance:.2f}" for label, (*_, distance) in shown]
+    names, shown = _fitting_names(class_names, 100), list(pairs.items())[:MOST_CLASSES]
+    marks = [f"{names[label]} · {'' if seen else 'un'}seen" for label, (*_, seen) in shown]
     images = _joined([image for _, (image, *_) in shown], [twin for _, (_, twin, _) in shown], 2)
-    heading = "The closest generated image of each class, its training image at the right"
+    heading = "The closest generated image of each class, its nearest real image at the right"
     heading = heading if shown else "No generated images"
-    sets = {name: _finite(values) for name, values in distances.items()}
-    bins = np.histogram_bin_edges(np.concatenate(list(sets.values())), 60)
-    shares = np.linspace(0, 0.1, 201)
-    with _page(file, "are the images copies of training images?", dataset) as page:
-        _draw_grid(page, images, MARGIN, 356, 5, 2.5, (8, 18), captions, heading)
+    note = "A bar holds what chance gives images that owe nothing to which real images were seen"
+    with _page(file, "is the nearest real image one that was seen?", dataset, note) as page:
+        _draw_grid(page, images, MARGIN, 446, 5, 2.5, (8, 18), marks, heading)
         _first_classes(page, class_names)
-        ((histogram, closest),) = _charts(page, 76, 322, columns=2)
-        for (name, values), (colour, style) in zip(sets.items(), COMPARED, strict=False):
-            line = {"color": colour, "linestyle": style}
-            _draw_histogram(histogram, values, bins, **(line if closest.lines else FILLED))
-            # Where the share of images at most as far reaches each share.
-            at = np.quantile(values if len(values) else [np.nan], shares, method="inverted_cdf")
-            label = name if len(values) else f"{name}: no image"
-            closest.plot(at, shares, label=label, linewidth=1.8, **line)
-        _draw_legend(page, 46, closest.lines, len(sets))
-        label = "Euclidean distance to the closest training image"
-        histogram.set(title="share of images", xlabel=label)
-        closest.set(title="share of images at most as far, up to 10 %", xlabel=label, ylim=(0, 0.1))
-        closest.grid(axis="y")
-        _show_percents(closest.yaxis)
+        ((axes,),) = _charts(page, 112, 412)
+        colours = GENERATED, REAL, STRONG, BETWEEN, WEAK, CLASSES[6]
+        lines = []
+        for i, (name, depths) in enumerate(shares.items()):
+            _, found, expected, deviation = np.transpose(depths)
+            x, colour = np.arange(len(depths)) + (i - (len(shares) - 1) / 2) * 0.13, colours[i]
+            lines += axes.plot(x, found, "o", color=colour, label=name)
+            low, high = (expected + sign * 3 * deviation for sign in (-1, 1))
+            axes.vlines(x, low.clip(0), high.clip(max=1), color=colour, linewidth=6, alpha=0.25)
+        percents = [f"closest {depth[0]} %" if depth[0] < 100 else "all" for depth in depths]
+        axes.set_xticks(range(len(depths)), percents)
+        axes.set(ylabel="share whose nearest real image was seen")
+        axes.grid(axis="y")
+        _show_percents(axes.yaxis)
+        _draw_legend(page, 66, lines, 3)
 
 
 def draw_prior(file, draws, strong_rates, clouds, *, dataset: str):

@@ -46,22 +46,28 @@ def draw_calibration(draw: Callable, sample, referee_labels, controls, truth, ac
     draw("calibration", figures.draw_calibration, panels)
 
 
-def draw_new(draw: Callable, names, images: Labelled, nearest: dict, seen: Labelled) -> None:
-    """How near images lie to those that were seen, and the nearest pairs.  nearest: {set:
-    new.Nearest}, the images' under "generated"."""
-    index, distance = nearest["generated"]
-    pairs = {
-        label: (images.images[row], seen.images[index[row]], distance[row])
-        for label, row in new.closest_of_each_class(images.labels, distance).items()
-    }
+def draw_new(draw: Callable, names, images, neighbours: dict, reference) -> None:
+    """How many images have a nearest real image that was seen, and the closest pairs.
+    neighbours: {set: examination.Neighbours}, those of the images (n, 28, 28) under "generated"."""
     titles = {
         "generated": "generated",
-        "real": "real held-out",
+        "real": "real (test images)",
         "reconstructed": "reconstructions of test images",
-        "planted": "5 % planted copies",
+        "other_prior": "drawn from the other prior",
+        "noisy_copies": "real, 5 % noisy copies",
+        "reconstructed_copies": "real, 5 % reconstructed copies",
     }
-    distances = {title: nearest[name].distance for name, title in titles.items()}
-    draw("copies", figures.draw_copies, distances, pairs, names)
+    real, unseen = reference.real, reference.unseen
+    shares = {
+        title: new.shares_by_depth(each.nearest, each.labels, real.labels, unseen)
+        for title, each in ((title, neighbours[name]) for name, title in titles.items())
+    }
+    labels, nearest, _ = neighbours["generated"]
+    pairs = {
+        label: (images[row], real.images[nearest.index[row]], not unseen[nearest.index[row]])
+        for label, row in new.closest_of_each_class(labels, nearest).items()
+    }
+    draw("copies", figures.draw_copies, shares, pairs, names)
 
 
 def draw_useful(draw: Callable, sets: dict, images: int) -> None:

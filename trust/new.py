@@ -1,4 +1,4 @@
-"""Question 4, are the images new: the nearest training image of the class, and planted copies."""
+"""Question 4, are the images new: was the nearest real image seen, or was it not?"""
 
 import math
 from typing import NamedTuple
@@ -6,38 +6,51 @@ from typing import NamedTuple
 import numpy as np
 
 BLOCK = 1000  # images at a time
-CLOSEST = 0.01  # share of the reference images of each class that counts as very close
+DEPTHS = (1, 5, 100)  # percent of the images, those that lie closest for their surroundings
+DOSES = (1, 2, 5, 10)  # percent of copies that are planted among real images
 
 
 class Nearest(NamedTuple):
-    """Of each image the training image that is nearest: index (n,) and distance (n,)."""
+    """Of each image the real image that is nearest, index (n,), how far it is, distance (n,), and
+    how far the second nearest is, second (n,): infinite where there is no other."""
 
     index: np.ndarray
     distance: np.ndarray
+    second: np.ndarray
+
+    def take(self, rows):
+        """Some of them: rows is an array of row numbers, or (n,) bool."""
+        return Nearest(*(array[rows] for array in self))
+
+    def closest(self, percent):
+        """The rows of so many percent of the images, those that lie closest for their surroundings:
+        by the ratio of the distances to the nearest and to the second nearest."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            order = np.argsort(self.distance / self.second, kind="stable")
+        return order[: math.ceil(len(order) * percent / 100)]
+
+    def put(self, rows, others):
+        """The same with other values in some rows: (k,) integer, and their Nearest."""
+        mixed = Nearest(*(array.copy() for array in self))
+        for array, values in zip(mixed, others, strict=True):
+            array[rows] = values
+        return mixed
 
 
-class Distances(NamedTuple):
-    """Of images of a known kind, how far the nearest training image is: distance (m,) float,
-    labels (m,) integer."""
+def nearest_of_class(images, labels, real_images, real_labels):
+    """The nearest real image of each image's class, by exhaustive search.
 
-    distance: np.ndarray
-    labels: np.ndarray
-
-
-def nearest_of_class(images, labels, training_images, training_labels):
-    """The nearest training image of each image's class, by exhaustive search.
-
-    A copy of a training image is looked for where it would be: among the images of its label.
-    images (n, 28, 28), training_images (m, 28, 28): uint8, or float32 in [0, 1].
-    labels (n,), training_labels (m,): integer; each label has a training image.
-    Returns Nearest: index (n,) integer into the training images, and distance (n,) float64,
-    Euclidean over pixels in [0, 1].  Of two that are equally near but for rounding to float32
-    it is either.
+    A copy of a real image is looked for where it would be: among the images of its label.
+    images (n, 28, 28), real_images (m, 28, 28): uint8, or float32 in [0, 1].
+    labels (n,), real_labels (m,): integer; each label has a real image.
+    Returns Nearest: index into the real images, and distances, float64, Euclidean over pixels in
+    [0, 1].  Of two that are equally near but for rounding to float32 it is either.
     """
     index, distance = np.empty(len(images), int), np.empty(len(images))
+    second = np.full(len(images), np.inf)
     for label in np.unique(labels):
-        rows, others = np.flatnonzero(labels == label), np.flatnonzero(training_labels == label)
-        candidates = _pixels(training_images[others])
+        rows, others = np.flatnonzero(labels == label), np.flatnonzero(real_labels == label)
+        candidates = _pixels(real_images[others])
         # Of images that are all alike, the differences count: they survive rounding to float32.
         centre = candidates.mean(axis=0)
         centred = candidates - centre
@@ -50,58 +63,132 @@ def nearest_of_class(images, labels, training_images, training_labels):
             best = scores.argmax(axis=1)
             index[block] = others[best]
             distance[block] = np.linalg.norm(candidates[best].astype(float) - pixels, axis=1)
-    return Nearest(index, distance)
+            if len(others) > 1:
+                scores[np.arange(len(block)), best] = -np.inf
+                next_best = candidates[scores.argmax(axis=1)].astype(float)
+                second[block] = np.linalg.norm(next_best - pixels, axis=1)
+    return Nearest(index, distance, second)
+
+
+def centred(images: np.ndarray) -> np.ndarray:
+    """Images (n, 28, 28) each rolled by whole pixels until its centre of mass is in the middle."""
+    weights = _pixels(images).reshape(-1, 28, 28) ** 2  # squared, faint noise weighs nothing
+    mass = weights.sum(axis=(1, 2)) + 1e-9
+    pixels = np.arange(28)
+    down, right = (
+        np.rint((weights.sum(axis=axis) @ (pixels - 13.5)) / mass).astype(int) for axis in (2, 1)
+    )
+    rows, columns = ((pixels + shift[:, None]) % 28 for shift in (down, right))
+    return images[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
 def _pixels(images):
     """(n, 28, 28) -> (n, 784) float32 in [0, 1]."""
-    flat = images.reshape(len(images), -1).astype(np.float32)
+    flat = images.reshape(-1, 784).astype(np.float32)
     return flat / np.float32(255) if images.dtype == np.uint8 else flat
 
 
-def closest_rate(distance, labels, reference_distance, reference_labels, quantile=CLOSEST):
-    """Share of images closer to a training image than the closest 1 % of reference images of the
-    same class, and how many standard deviations that is above 1 %.
+def seen_or_unseen(nearest: Nearest, moved: Nearest, labels, real_labels, unseen) -> dict:
+    """Whether images lie nearer to the real images that were seen than to those that were not.
 
-    Per class, since some classes are much denser than others.  For images of the reference's own
-    kind the share is `quantile` and z about standard normal; copies raise both.
-    distance (n,), reference_distance (m,): float.  labels (n,), reference_labels (m,): integer.
-    Returns two floats, NaN where no class has images of both kinds.
+    If the images owe nothing to which real images were seen, the marks seen and unseen are a random
+    permutation over the real images of a class.  Let c_h be the number of images whose nearest is
+    h, N the real images of the class, s their share that is unseen, n the images: then the count of
+    unseen neighbours has mean s n and variance s (1 - s) N / (N - 1) (sum c_h^2 - n^2 / N).  It
+    holds for any subset that is chosen without a look at the marks: also for the closest images, by
+    the ratio of the distances to the nearest and to the second nearest real image.
+
+    nearest: Nearest among the real images.  moved: the same of images that may have been
+    moved.
+    labels (n,), real_labels (m,): integer.  unseen: (m,) bool.  Returns floats, NaN where nothing
+    can be said: the shares of nearest images that were seen, as found and as expected; lean, by how
+    much the unseen ones fall short of what is expected; and z, the same in standard deviations,
+    negative for a lean, of all images and of the closest hundredth and twentieth.
     """
-    close = expected = variance = 0
-    for label in np.intersect1d(labels, reference_labels):
-        reference = np.sort(reference_distance[reference_labels == label])
-        here = distance[labels == label]
-        # Of m + 1 images of one kind, each is as likely as the others to be among the closest.
-        rank = max(1, int(quantile * (len(reference) + 1)))
-        share = rank / (len(reference) + 1)
-        close += np.count_nonzero(here < reference[rank - 1])
-        expected += share * len(here)
-        # The quantile of m reference images is itself uncertain.
-        variance += len(here) * share * (1 - share) * (1 + len(here) / len(reference))
-    if expected == 0:
-        return math.nan, math.nan
-    return quantile * close / expected, (close - expected) / math.sqrt(variance)
+    found, expected, _ = _unseen_neighbours(nearest.index, labels, real_labels, unseen)
+    n = len(labels) or math.nan
+    numbers = {
+        "nearest_distance_median": _median(nearest.distance),
+        "seen_share": 1 - found / n,
+        "expected_share": 1 - expected / n,
+        "lean": 1 - found / expected if expected else math.nan,
+    }
+    for key, some, percent in (
+        ("lean_z", nearest, 100),
+        ("closest_1_lean_z", nearest, 1),
+        ("closest_5_lean_z", nearest, 5),
+        ("closest_5_moved_lean_z", moved, 5),
+        ("closest_1_moved_lean_z", moved, 1),
+    ):
+        rows = some.closest(percent)
+        numbers[key] = _z(some.index[rows], labels[rows], real_labels, unseen)
+    return numbers
 
 
-def plant_copies(images, labels, training_images, training_labels, rng, share=0.05, noise=0.05):
-    """The control that a test for copies has to pass: images (n, 28, 28) in [0, 1] with copies.
-
-    Every 1 / share-th image gives way to a random training image (m, 28, 28) uint8 of its label,
-    with normal noise of that standard deviation on each pixel.  Returns (n, 28, 28) float32.
-    """
-    planted = images.astype(np.float32)
-    for row in range(0, len(images), round(1 / share)):
-        twin = rng.choice(np.flatnonzero(training_labels == labels[row]))
-        noisy = training_images[twin] / 255 + noise * rng.standard_normal((28, 28))
-        planted[row] = np.clip(noisy, 0, 1)
-    return planted
+def shares_by_depth(nearest: Nearest, labels, real_labels, unseen) -> list:
+    """What a figure shows of seen_or_unseen, for each of the DEPTHS: (percent of the images,
+    share of nearest images that were seen, expected share, standard deviation by chance)."""
+    shares = []
+    for percent in DEPTHS:
+        rows = nearest.closest(percent)
+        index, some, n = nearest.index[rows], labels[rows], len(rows) or math.nan
+        found, expected, variance = _unseen_neighbours(index, some, real_labels, unseen)
+        shares.append((percent, 1 - found / n, 1 - expected / n, math.sqrt(variance) / n))
+    return shares
 
 
-def closest_of_each_class(labels, distance):
-    """{label: row of its image of the least distance}; labels (n,) integer, distance (n,) float."""
-    rows = {}
+def _z(index, labels, real_labels, unseen):
+    """How far the count of unseen neighbours lies from what is expected, NaN without a variance."""
+    found, expected, variance = _unseen_neighbours(index, labels, real_labels, unseen)
+    return (found - expected) / math.sqrt(variance) if variance > 1e-9 else math.nan
+
+
+def _unseen_neighbours(index, labels, real_labels, unseen):
+    """Their count, and what is expected of it: mean and variance."""
+    found, expected, variance = int(np.count_nonzero(unseen[index])), 0.0, 0.0
     for label in np.unique(labels):
-        here = np.flatnonzero(labels == label)
-        rows[int(label)] = here[distance[here].argmin()]
-    return rows
+        pool = real_labels == label
+        total, n = np.count_nonzero(pool), np.count_nonzero(labels == label)
+        share = np.count_nonzero(unseen & pool) / total
+        squares = np.sum(np.bincount(index[labels == label]).astype(float) ** 2)
+        expected += share * n
+        if total > 1:
+            variance += share * (1 - share) * total / (total - 1) * (squares - n**2 / total)
+    return found, float(expected), float(variance)
+
+
+def _median(distance):
+    return float(np.median(distance)) if len(distance) else math.nan
+
+
+def twins(labels: np.ndarray, seen_labels: np.ndarray, rng) -> np.ndarray:
+    """For each label (k,) the row of a random image among those seen that has it: (k,) integer."""
+    return np.array([rng.choice(np.flatnonzero(seen_labels == label)) for label in labels], int)
+
+
+def noisy_copies(images, rng, noise=0.05):
+    """Images (n, 28, 28) uint8 with normal noise of that standard deviation on each pixel:
+    (n, 28, 28) float32 in [0, 1].  What a generator that copies would draw."""
+    noisy = images / 255 + noise * rng.standard_normal(images.shape)
+    return np.clip(noisy, 0, 1).astype(np.float32)
+
+
+def moved_by_two(images, rng):
+    """Images (n, 28, 28) each moved by up to two pixels down or up and to a side, but not by none:
+    what falls out at one edge comes in at the other."""
+    steps = np.array([(y, x) for y in range(-2, 3) for x in range(-2, 3) if y or x])
+    shifts = rng.choice(steps, len(images))
+    moved = [np.roll(image, by, (0, 1)) for image, by in zip(images, shifts, strict=True)]
+    return np.reshape(moved, images.shape).astype(images.dtype)
+
+
+def planted_rows(n: int, dose: int = DOSES[-1]) -> np.ndarray:
+    """The rows of n images that give way to copies, so many percent: (k,) integer."""
+    return np.arange(0, n, 100 // dose)
+
+
+def closest_of_each_class(labels, nearest: Nearest) -> dict:
+    """{label: row of its image that lies closest for its surroundings}; labels (n,) integer."""
+    order = nearest.closest(100)
+    names, first = np.unique(labels[order], return_index=True)
+    return dict(zip(names.tolist(), order[first].tolist(), strict=True))

@@ -7,6 +7,7 @@ python -m trust.referee --dataset fashion_mnist --epochs 50     (makes a bundled
 """
 
 import json
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ import tensorflow as tf
 from keras import layers
 
 from trust import cli, datasets, fast, outputs, saving, training
+from trust.selection import softmax
 
 MIRRORED = {"fashion_mnist"}  # bundled sets whose images mean the same in a mirror
 BATCH, SMALL_SET = 128, 10_000  # a quarter of a batch for fewer images: else too few steps
@@ -122,15 +124,23 @@ def bundled_referee(name):
     return network
 
 
-def judge(network, images):
-    """The referee's labels (n,) integer and features (n, 128) float32 of images (n, 28, 28)."""
+class Judged(NamedTuple):
+    """The referee's labels (n,) integer, features (n, 128) float32 and confidence (n,) float."""
+
+    labels: np.ndarray
+    features: np.ndarray
+    confidence: np.ndarray
+
+
+def judge(network: keras.Model, images: np.ndarray) -> Judged:
+    """What the referee says of images (n, 28, 28), uint8 or float32 in [0, 1]."""
     # Compiled, the convolutions take a third less time than one by one.  Compiled here, so that the
     # two threads of in_batches find the same code, whichever is first.
     network.predict_on_batch(np.zeros((1, 28, 28, 1), np.float32))
     logits, features = training.in_batches(
         lambda batch: network.predict_on_batch(training.as_pixels(batch)), images, 500
     )
-    return logits.argmax(axis=1), features
+    return Judged(logits.argmax(axis=1), features, softmax(logits).max(axis=1))
 
 
 def main():

@@ -9,8 +9,10 @@ import math
 from dataclasses import asdict
 from typing import NamedTuple
 
+import numpy as np
+
 PERCENT, PLAIN, TWO_DIGITS, COUNT = "{:.2f} %", "{:.4f}", "{:.2f}", "{:,.0f}"
-COLUMNS = ("generated", "real", "reconstructed", "planted")  # the sets with a column of their own
+COLUMNS = ("generated", "real", "reconstructed", "other_prior")  # sets with a column
 
 
 class Row(NamedTuple):
@@ -26,33 +28,56 @@ class Row(NamedTuple):
 ROWS = [
     Row("pass the filter (strong)", "right", "strong_rate", PERCENT),
     Row("below 50 % (weak)", "right", "weak_rate", PERCENT),
-    Row("strong images that are wrong", "right", "strong_error", PERCENT),
-    Row("... at most, with 95 % confidence", "right", "strong_error_bound", PERCENT),
-    Row("referee agrees with strong images", "right", "strong_agreement", PERCENT),
-    Row("... with the whole balanced set", "right", "balanced_agreement", PERCENT),
-    Row("referee agrees with all images", "right", "agreement", PERCENT),
+    Row("strong images held against real ones", "right", "images", COUNT),
+    Row("referee agrees with strong images", "right", "agreement", PERCENT),
+    Row("... in the class where it agrees least", "right", "worst_class_agreement", PERCENT),
+    Row("mean confidence of strong images", "right", "mean_confidence", PERCENT),
+    Row("strong images that are right by true labels", "right", "true_agreement", PERCENT),
+    Row("estimated error of strong images", "right", "error_estimate", PERCENT),
+    Row("... 95 % interval, from", "right", "error_low", PERCENT),
+    Row("... to", "right", "error_high", PERCENT),
+    Row("referee agrees with the whole accepted set", "right", "accepted_agreement", PERCENT),
+    Row("referee agrees with all images", "right", "all_agreement", PERCENT),
     Row("referee agrees with weak images", "right", "weak_agreement", PERCENT),
-    Row("calibration error", "right", "ece", PLAIN),
+    Row("calibration error, by the referee", "right", "ece", PLAIN),
+    Row("... by chance alone, mean", "right", "ece_floor", PLAIN),
+    Row("... by chance alone, 95 % point", "right", "ece_floor_95", PLAIN),
+    Row("... by true labels", "right", "ece_true_labels", PLAIN),
     Row("... with the temperature of real images", "right", "ece_real_temperature", PLAIN),
-    Row("rarest per commonest class, strong", "balanced", "class_balance", TWO_DIGITS),
-    Row("examined: as many of each class", "balanced", "images", COUNT),
+    Row("confidence minus accuracy, all images", "right", "confidence_gap", PLAIN),
+    Row("smallest class / largest class, strong", "balanced", "class_balance", TWO_DIGITS),
+    Row("examined for variety: as many of each class", "balanced", "images", COUNT),
     Row("Fréchet distance to test images", "varied", "frechet", PLAIN),
     Row("precision", "varied", "precision", PLAIN),
     Row("recall", "varied", "recall", PLAIN),
     Row("density", "varied", "density", PLAIN),
     Row("coverage", "varied", "coverage", PLAIN),
-    Row("distance to closest training image", "new", "nearest_distance_median", TWO_DIGITS),
-    Row("within closest 1 % of test images", "new", "copy_rate", PERCENT),
-    Row("within closest 1 % of reconstructed images", "new", "copy_rate_of_blurred", PERCENT),
-    Row("copying z (above 3: copies)", "new", "copying_z", TWO_DIGITS),
+    Row("distance to nearest real image, median", "new", "nearest_distance_median", TWO_DIGITS),
+    Row("nearest real image was seen", "new", "seen_share", PERCENT),
+    Row("... expected", "new", "expected_share", PERCENT),
+    Row("lean to seen images", "new", "lean", PERCENT),
+    Row("... z (below -3: more than chance)", "new", "lean_z", TWO_DIGITS),
+    Row("... z of the closest 5 %", "new", "closest_5_lean_z", TWO_DIGITS),
+    Row("... z of the closest 5 %, even if moved", "new", "closest_5_moved_lean_z", TWO_DIGITS),
+    Row("... z of the closest 1 % (below -3: copies)", "new", "closest_1_lean_z", TWO_DIGITS),
+    Row("... z of the closest 1 %, even if moved", "new", "closest_1_moved_lean_z", TWO_DIGITS),
     Row("trained on them: accuracy", "useful", "accuracy", PERCENT),
+    Row("... of them repeated for want of others", "useful", "repeated", PERCENT),
 ]
 # Of sets without a column, whose name comes first.
 CONTROL_ROWS = {
-    "unfiltered": [Row("trained on as many real images, no filter", "useful", "accuracy", PERCENT)],
+    "planted": [
+        Row("noisy copies are found from", "new", "noisy_copies", PERCENT),
+        Row("moved noisy copies are found from", "new", "moved_copies", PERCENT),
+        Row("reconstructed copies are found from", "new", "reconstructed_copies", PERCENT),
+    ],
+    "unfiltered": [
+        Row("trained on as many real images, no filter", "useful", "accuracy", PERCENT),
+        Row("... of those repeated for want of others", "useful", "repeated", PERCENT),
+    ],
     "halfway": [
         Row("half-way between two classes: pass", "right", "strong_rate", PERCENT),
-        Row("... and the referee agrees with those", "right", "strong_agreement", PERCENT),
+        Row("... and the referee agrees with those", "right", "agreement", PERCENT),
     ],
 }
 # Of the run.
@@ -112,24 +137,62 @@ def show(value, form: str) -> str:
     return "none" if math.isnan(value) else form.format(value * (100 if form == PERCENT else 1))
 
 
+def _row(question, key):
+    return next(row for row in ROWS if (row.question, row.key) == (question, key))
+
+
+# The five answers: the question, the row that answers it, and the set and key of its counterpart.
+ANSWERS = [
+    ("right", _row("right", "agreement"), ("real", "agreement")),
+    ("balanced", _row("balanced", "class_balance"), ("real", "class_balance")),
+    ("varied", _row("varied", "recall"), ("real", "recall")),
+    ("new", _row("new", "seen_share"), ("generated", "expected_share")),
+    ("useful", _row("useful", "accuracy"), ("real", "accuracy")),
+]
+
+
+def answers(report: dict) -> list[str]:
+    """The five answers, a line each: question, verdict, the number, and its counterpart."""
+    sets, lines = report["sets"], []
+    for question, row, (name, key) in ANSWERS:
+        number = show(sets["generated"][question][row.key], row.form)
+        other = show(sets[name][question][key], row.form)
+        beside = f"real {other}" if name == "real" else f"expected {other}"
+        verdict = report["verdicts"][question]
+        lines.append(f"{question + '?':10}{verdict:9}{row.title} {number} ({beside})")
+    right = sets["generated"]["right"]
+    if not math.isnan(right["error_low"]):
+        low, high = (show(right[f"error_{end}"], PERCENT) for end in ("low", "high"))
+        agreement = {name: each["agreement"] for name, each in report["classes"].items()}
+        least = min(agreement, key=lambda name: np.nan_to_num(agreement[name], nan=1.0))
+        lines[0] += f"; {low} to {high} of them are wrong; least in class {least}: "
+        lines[0] += show(agreement[least], PERCENT)
+    if math.isnan(sets["planted"]["new"]["noisy_copies"]):
+        lines[3] += "; could not have found copies"
+    return lines
+
+
 def print_report(report: dict) -> None:
-    """The report as tables: a row a question, a column a set; then images of each class."""
+    """The five answers; a table with a row a number and a column a set; images of each class."""
     sets, settings = report["sets"], report["settings"]
     print(f"\n{report['dataset']}, seed {settings['seed']}, threshold {settings['threshold']:g}")
-    print(f"{'':44}" + "".join(f"{name:>14}" for name in COLUMNS))
+    print(*answers(report), sep="\n", end="\n\n")
+    print(f"{'':46}" + "".join(f"{name:>14}" for name in COLUMNS))
     for row in ROWS:
         values = (sets[name].get(row.question, {}).get(row.key) for name in COLUMNS)
-        print(f"{row.title:44}" + "".join(f"{show(value, row.form):>14}" for value in values))
+        print(f"{row.title:46}" + "".join(f"{show(value, row.form):>14}" for value in values))
     print()
     everything = sets | {"run": {"run": report["run"]}}
     for name, rows in (*CONTROL_ROWS.items(), ("run", RUN_ROWS)):
         for row in rows:
-            print(f"{row.title:44}{show(everything[name][row.question][row.key], row.form):>14}")
-    columns = ("generated", "strong", "accepted")
-    print(f"\n{'class':20}" + "".join(f"{name:>12}" for name in columns))
-    for name, counts in report["classes"].items():
-        print(f"{name:20}" + "".join(f"{counts[column]:>12,}" for column in columns))
+            print(f"{row.title:46}{show(everything[name][row.question][row.key], row.form):>14}")
+    forms = {"generated": "{:,}", "strong": "{:,}", "accepted": "{:,}"}
+    forms |= dict.fromkeys(("agreement", "agreement_low", "agreement_high"), PERCENT)
+    print(f"\n{'class':20}" + "".join(f"{name:>16}" for name in forms))
+    for name, numbers in report["classes"].items():
+        cells = (f"{show(numbers[column], form):>16}" for column, form in forms.items())
+        print(f"{name:20}" + "".join(cells))
     print("\nstage, seconds")
     for stage, seconds in report["seconds"].items():
-        print(f"{stage:44}{seconds:14.1f}")
-    print(f"{'peak memory, GB':44}{report['peak_memory_gb']:14.2f}")
+        print(f"{stage:46}{seconds:14.1f}")
+    print(f"{'peak memory, GB':46}{report['peak_memory_gb']:14.2f}")

@@ -1,10 +1,10 @@
-"""Question 1, is the label right: calibration, agreement with the referee, errors."""
+"""Question 1, is the label right: calibration, agreement with the referee, the error behind it."""
 
 import math
 
 import numpy as np
 
-from trust.selection import softmax
+Z95 = 1.959964  # standard deviations on either side that hold 95 %
 
 
 def reliability(confidence, correct, bins=15):
@@ -37,16 +37,23 @@ def expected_calibration_error(probabilities, labels, bins=15):
     return reliability(probabilities.max(axis=1), correct, bins)["ece"]
 
 
-def calibration(logits, labels, temperature, temperature_real_images):
-    """The calibration error of logits (n, classes) with either temperature: a dict of floats."""
-    temperatures = {"ece": temperature, "ece_real_temperature": temperature_real_images}
-    return {
-        key: expected_calibration_error(softmax(logits, value), labels)
-        for key, value in temperatures.items()
-    }
+def calibration_floor(confidence: np.ndarray, rng, draws: int = 200) -> tuple[float, float]:
+    """The calibration error that a perfectly calibrated classifier would show by chance alone: its
+    mean and its 95 % point, two floats.
+
+    Labels are drawn from the probabilities: an image is right with its confidence (n,) float.
+    NaN for n = 0.
+    """
+    if not len(confidence):
+        return math.nan, math.nan
+    errors = [
+        reliability(confidence, rng.random(len(confidence)) < confidence)["ece"]
+        for _ in range(draws)
+    ]
+    return float(np.mean(errors)), float(np.quantile(errors, 0.95))
 
 
-def agreement(labels, referee_labels):
+def agreement(labels: np.ndarray, referee_labels: np.ndarray) -> float:
     """Share of the images to which the referee gives the same label.
 
     labels, referee_labels: (n,) integer.  Returns a float in [0, 1], NaN for n = 0.
@@ -54,31 +61,56 @@ def agreement(labels, referee_labels):
     return float(np.mean(labels == referee_labels)) if len(labels) else math.nan
 
 
-def error_bound(errors, n, confidence=0.95):
-    """An upper bound on the rate of errors, exact: Clopper & Pearson 1934, one-sided.
+def worst_class(labels: np.ndarray, referee_labels: np.ndarray) -> float:
+    """The least agreement of any class that has an image, a float; NaN for n = 0."""
+    shares = [
+        agreement(labels[rows], referee_labels[rows])
+        for rows in (labels == label for label in np.unique(labels))
+    ]
+    return min(shares, default=math.nan)
 
-    The rate at which so few errors in n independent images have probability 1 - confidence.
-    errors, n: whole numbers, errors <= n.  Returns a float in [0, 1]; 1 where all are errors or
-    there is no image.
+
+def mean(values: np.ndarray) -> float:
+    """The mean of values (n,), NaN for n = 0."""
+    return float(np.mean(values)) if len(values) else math.nan
+
+
+def wilson_interval(hits: int, n: int) -> tuple[float, float]:
+    """A 95 % interval for the share that gave `hits` in n independent images: two floats in [0, 1],
+    NaN for n = 0.  Wilson 1927."""
+    if not n:
+        return math.nan, math.nan
+    share, spread = hits / n, Z95**2 / n
+    middle = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def error_estimate(labels, referee_labels, known, known_referee_labels, truth) -> dict:
+    """The share of labels that are wrong, where no truth is known: a dict of floats.
+
+    The referee makes mistakes, and shares some with the classifier.  How far its disagreement is
+    from the error shows on images as blurred whose truth is known: where labels are wrong and the
+    referee agrees it sees too little, where they are right and it disagrees it sees too much.
+    error_estimate = disagreement + too little - too much; error_low and error_high are a 95 %
+    interval from those of the three shares (Zou & Donner 2008).  NaN where a set is empty.
+
+    labels, referee_labels: (n,) integer, of the images in question.
+    known, known_referee_labels, truth: (m,) integer, of the others.
     """
-    if errors >= n:
-        return 1.0
-    k = np.arange(errors + 1)
-    log_factorials = np.array([math.lgamma(i + 1) for i in range(n + 1)])
-    log_choices = log_factorials[n] - log_factorials[k] - log_factorials[n - k]
-    low, high = errors / n, 1.0
-    for _ in range(60):
-        rate = (low + high) / 2
-        few = np.exp(log_choices + k * math.log(rate) + (n - k) * math.log1p(-rate)).sum()
-        low, high = (rate, high) if few > 1 - confidence else (low, rate)
-    return (low + high) / 2
-
-
-def errors(labels, truth):
-    """The share of labels that are wrong and its upper bound: a dict of floats, NaN for n = 0.
-
-    labels, truth: (n,) integer.
-    """
-    wrong, n = int(np.count_nonzero(labels != truth)), len(labels)
-    rate = wrong / n if n else math.nan
-    return {"strong_error": rate, "strong_error_bound": error_bound(wrong, n) if n else math.nan}
+    right_by_referee = known == known_referee_labels
+    shares = (
+        (labels != referee_labels, 1),
+        (right_by_referee & (known != truth), 1),
+        (~right_by_referee & (known == truth), -1),
+    )
+    estimate = below = above = 0.0
+    for hits, sign in shares:
+        share = agreement(hits, True)
+        low, high = wilson_interval(np.count_nonzero(hits), len(hits))
+        estimate += sign * share
+        down, up = (share - low, high - share)[::sign]
+        below, above = below + down**2, above + up**2
+    found = estimate, estimate - math.sqrt(below), estimate + math.sqrt(above)
+    keys = "error_estimate", "error_low", "error_high"
+    return dict(zip(keys, np.clip(found, 0, 1).tolist(), strict=True))

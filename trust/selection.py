@@ -138,9 +138,13 @@ class Classified(NamedTuple):
         """The probabilities, (n, classes) float32, to be learned from."""
         return self.probabilities.astype(np.float32)
 
+    def rows(self, threshold):
+        """The rows of those that pass the filter, (m,) integer."""
+        return np.flatnonzero(self.confidence >= threshold)
+
     def strong(self, threshold):
         """Those that pass the filter, Classified."""
-        return self.take(self.confidence >= threshold)
+        return self.take(self.rows(threshold))
 
     def rates(self, threshold):
         """ClassQuota.rates() of them all."""
@@ -207,3 +211,19 @@ def cut_alike(*sets):
     classes = max(each.labels.max(initial=-1) for each in sets) + 1
     counts = np.min([np.bincount(each.labels, minlength=classes) for each in sets], axis=0)
     return [each.take(first_of_each_class(each.labels, counts)) for each in sets]
+
+
+def as_many_of_each_class(labels: np.ndarray, counts, rng) -> tuple[np.ndarray, float]:
+    """Rows of counts[k] images of every class k, the first ones; where a class has too few, all of
+    them and others a second time, at random.
+
+    labels: (n,) integer.  Returns (m,) integer, and the share of the rows that repeat another.
+    """
+    rows = first_of_each_class(labels, counts)
+    repeats = [
+        rng.choice(own, count - len(own))
+        for label, count in enumerate(counts)
+        if 0 < len(own := np.flatnonzero(labels == label)) < count
+    ]
+    rows = np.concatenate([rows, *repeats])
+    return rows, sum(map(len, repeats)) / max(len(rows), 1)

@@ -170,9 +170,18 @@ def train_classifier(classifier, images, targets, seed, epochs=5, learning_rate=
     """Trains the classifier on images (n, 28, 28), uint8 or float32 in [0, 1], and their targets:
     labels (n,), or soft ones, the probabilities of the classes (n, classes).
     Returns Keras's history of the loss in nats per image."""
+    return _fit_classifier(classifier, images, targets, seed, epochs, learning_rate, shift=True)
+
+
+def train_on_still_images(classifier, images, targets, seed, epochs, learning_rate=4e-3):
+    """The same, but the images are not moved: what these very images teach, in fewer steps."""
+    return _fit_classifier(classifier, images, targets, seed, epochs, learning_rate, shift=False)
+
+
+def _fit_classifier(classifier, images, targets, seed, epochs, learning_rate, shift):
     hard, soft = losses.SparseCategoricalCrossentropy, losses.CategoricalCrossentropy
     loss = (hard if targets.ndim == 1 else soft)(from_logits=True)
-    settings = {"shift": True, "loss": loss, "verbose": 0}
+    settings = {"shift": shift, "loss": loss, "verbose": 0}
     arrays = [images, targets]
     return _fit(classifier, arrays, CLASSIFIER_BATCH, epochs, learning_rate, seed, **settings)
 

@@ -1,0 +1,133 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from trust import verdicts
+
+
+@pytest.mark.parametrize("counts", [(30, 1000, 10, 2000), (5, 50, 0, 70), (900, 1000, 1500, 2000)])
+def test_the_z_of_two_shares_is_the_root_of_pearsons_chi_square(counts):
+    a, n, b, m = counts
+    table = [[a, n - a], [b, m - b]]
+    theirs = stats.chi2_contingency(table, correction=False).statistic
+    found = verdicts.z_of_difference(a / n, n, b / m, m)
+    assert abs(found) == pytest.approx(theirs**0.5)
+    assert (found > 0) == (a / n > b / m)
+
+
+def test_two_sets_without_a_difference():
+    assert verdicts.z_of_difference(0.0, 10, 0.0, 20) == 0
+    assert verdicts.z_of_difference(1.0, 10, 1.0, 20) == 0
+    assert math.isnan(verdicts.z_of_difference(math.nan, 0, 0.5, 20))
+
+
+def rightness(agreement, low=0.0, n=5000):
+    return {"images": n, "agreement": agreement, "error_low": low}
+
+
+def test_right():
+    real = rightness(0.995)
+    assert verdicts.right(rightness(0.994), real) == "as real"
+    assert verdicts.right(rightness(1.0), real) == "as real"  # better is not worse
+    assert verdicts.right(rightness(0.985), real) == "worse"
+    assert verdicts.right(rightness(0.985, n=100), real) == "as real"
+    assert verdicts.right(rightness(0.93, low=0.051), real) == "fails"
+    nothing = rightness(math.nan, math.nan, 0)
+    assert verdicts.right(nothing, real) == verdicts.right(real, nothing) == "unknown"
+
+
+def test_balanced():
+    real = np.array([1000, 900, 800])
+    assert verdicts.balanced(np.array([500, 480, 410]), real) == "as real"
+    assert verdicts.balanced(np.array([500, 500, 500]), real) == "as real"
+    assert verdicts.balanced(np.array([500, 500, 200]), real) == "worse"
+    assert verdicts.balanced(np.array([5, 5, 2]), real) == "as real"  # too few to say
+    assert verdicts.balanced(np.array([500, 500, 24]), real) == "fails"
+    assert verdicts.balanced(np.array([500, 500, 0]), real) == "fails"
+    assert verdicts.balanced(np.array([0, 0, 0]), real) == "fails"
+    assert verdicts.balanced(np.array([5, 4, 3]), np.array([9, 0, 9])) == "unknown"
+    # as unbalanced as the real images are
+    assert verdicts.balanced(np.array([800, 80]), np.array([1000, 100])) == "as real"
+
+
+def test_two_draws_of_one_kind_are_rarely_called_unbalanced():
+    rng, shares = np.random.default_rng(0), np.linspace(1, 2, 10) / 15
+    draws = rng.multinomial(5000, shares, (2000, 2))
+    calls = [verdicts.balanced(*pair) for pair in draws]
+    assert np.mean([call == "worse" for call in calls]) < 0.01
+
+
+def variety(recall, coverage):
+    return {"recall": recall, "coverage": coverage}
+
+
+def test_varied():
+    real = variety(0.9, 0.96)
+    assert verdicts.varied(variety(0.89, 0.955), real, 10_000) == "as real"
+    assert verdicts.varied(variety(0.85, 0.96), real, 10_000) == "worse"
+    assert verdicts.varied(variety(0.9, 0.94), real, 10_000) == "worse"
+    assert verdicts.varied(variety(0.85, 0.96), real, 100) == "as real"
+    assert verdicts.varied(variety(0.44, 0.96), real, 10_000) == "fails"
+    assert verdicts.varied(variety(0.9, 0.47), real, 10_000) == "fails"
+    assert verdicts.varied(variety(math.nan, math.nan), real, 10_000) == "unknown"
+
+
+def newness(**z):
+    depths = (f"closest_{depth}lean_z" for depth in ("1_", "5_", "1_moved_", "5_moved_"))
+    keys = "lean_z", *depths
+    return dict.fromkeys(keys, -2.9) | z
+
+
+@pytest.mark.parametrize(
+    ("key", "verdict"),
+    [
+        ("lean_z", "worse"),
+        ("closest_5_lean_z", "worse"),
+        ("closest_5_moved_lean_z", "worse"),
+        ("closest_1_lean_z", "fails"),
+        ("closest_1_moved_lean_z", "fails"),
+    ],
+)
+def test_new(key, verdict):
+    assert verdicts.new(newness()) == "as real"
+    assert verdicts.new(newness(**{key: -3.1})) == verdict
+    assert verdicts.new(newness(**{key: 9.0})) == "as real"  # a lean to what was not seen
+    assert verdicts.new(newness(**{key: math.nan})) == "unknown"
+
+
+def test_useful():
+    real = {"accuracy": 0.9}
+    assert verdicts.useful({"accuracy": 0.895}, real, 10_000) == "as real"
+    assert verdicts.useful({"accuracy": 0.95}, real, 10_000) == "as real"
+    assert verdicts.useful({"accuracy": 0.88}, real, 10_000) == "worse"
+    assert verdicts.useful({"accuracy": 0.88}, real, 500) == "as real"
+    assert verdicts.useful({"accuracy": 0.79}, real, 500) == "fails"
+    assert verdicts.useful({"accuracy": math.nan}, real, 500) == "unknown"
+
+
+def test_chance_alone_rarely_makes_a_set_worse():
+    rng = np.random.default_rng(1)
+    shares = rng.binomial(5000, 0.01, (5000, 2)) / 5000
+    calls = [verdicts.right(rightness(1 - a), rightness(1 - b)) for a, b in shares]
+    # one-sided: what is better than real images is not called worse
+    assert np.mean([call == "worse" for call in calls]) < 3 * stats.norm.sf(3)
+
+
+def test_a_verdict_for_each_question():
+    numbers = {
+        "right": rightness(0.99),
+        "varied": variety(0.9, 0.9),
+        "new": newness(lean_z=-4.0),
+        "useful": {"accuracy": 0.7},
+    }
+    real = numbers | {"useful": {"accuracy": 0.9}}
+    counts = np.array([5, 5])
+    assert verdicts.verdicts(numbers, real, counts, counts, 1000) == {
+        "right": "as real",
+        "balanced": "as real",
+        "varied": "as real",
+        "new": "worse",
+        "useful": "fails",
+    }

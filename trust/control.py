@@ -1,0 +1,251 @@
+"""What one run asks: of its accepted images, and of the controls that passed the same filter."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from trust import new, right, verdicts
+from trust.datasets import Labelled, Split
+from trust.examination import (
+    Examined,
+    Known,
+    Neighbours,
+    Reference,
+    examine,
+    examine_newness,
+    examine_usefulness,
+    examine_variety,
+    find_neighbours,
+)
+from trust.referee import judge
+from trust.selection import (
+    CHUNK,
+    WEAK,
+    Classified,
+    Filter,
+    as_many_of_each_class,
+    first_of_each_class,
+    softmax,
+)
+
+SHOWN_DOSE = 5  # percent of copies among the real images of copies.png
+COPIES = ("noisy_copies", "moved_copies", "reconstructed_copies")
+
+
+def plant(real: Neighbours, copies: Neighbours, dose: int) -> Neighbours:
+    """real, of images (n,), where so many percent give way to copies.  copies: those in
+    new.planted_rows(n)."""
+    n = len(real.labels)
+    rows = new.planted_rows(n)
+    some = np.isin(rows, new.planted_rows(n, dose))
+    return real.put(rows[some], copies.take(some))
+
+
+def smallest_found(real: Neighbours, copies: Neighbours, reference: Reference) -> float:
+    """The smallest share of copies among real images, one of new.DOSES, from which on the test seen
+    or unseen finds them; NaN where it does not find the largest."""
+    found = math.nan
+    for dose in sorted(new.DOSES, reverse=True):
+        numbers = examine_newness(plant(real, copies, dose), reference)
+        if verdicts.new(numbers) not in verdicts.CAUGHT:
+            break
+        found = dose / 100
+    return found
+
+
+class Controls(NamedTuple):
+    """What went through the same filter as the generated images: held-out images and their
+    reconstructions (blurred), test images and theirs (reconstructed), images decoded half-way
+    between two classes, and draws from the prior that is not in use.  copies: {name of COPIES:
+    images (k, 28, 28)}, to be planted among the strong test images."""
+
+    held_out: Classified
+    blurred: Classified
+    test: Classified
+    reconstructed: Classified
+    halfway: Classified
+    other_prior: Classified
+    copies: dict
+
+
+def draw_controls(generator, other, accept: Filter, split: Split, test: Labelled, rng) -> Controls:
+    """Of a Generator, and of the one with the other prior."""
+    held_out, real = split.held_out, accept.classify(test.images)
+    labels = real.strong(accept.threshold).labels
+    twins = new.twins(labels[new.planted_rows(len(labels))], split.vae.labels, rng)
+    seen = split.vae.images[twins]
+    noisy = new.noisy_copies(seen, rng)
+    copies = noisy, new.moved_by_two(noisy, rng), generator.reconstruct(seen, rng)
+    return Controls(
+        held_out=accept.classify(held_out.images),
+        blurred=accept.classify(generator.reconstruct(held_out.images, rng)),
+        test=real,
+        reconstructed=accept.classify(generator.reconstruct(test.images, rng)),
+        halfway=accept.classify(generator.halfway(held_out, rng)),
+        other_prior=accept.classify(other.sample(CHUNK, rng)),
+        copies=dict(zip(COPIES, copies, strict=True)),
+    )
+
+
+def examine_known(classified: Classified, known: Known, rows, accept: Filter, rng) -> dict:
+    """Question 1 of images whose truth is known: of some rows, and the calibration of all."""
+    strong = known.take(rows)
+    correct = classified.labels == known.truth
+    return {
+        "images": len(rows),
+        "agreement": right.agreement(strong.labels, strong.referee_labels),
+        "worst_class_agreement": right.worst_class(strong.labels, strong.referee_labels),
+        "true_agreement": right.agreement(strong.labels, strong.truth),
+        "mean_confidence": right.mean(classified.confidence[rows]),
+        **examine_calibration(classified, known.referee_labels, accept, rng),
+        "ece_true_labels": right.reliability(classified.confidence, correct)["ece"],
+    }
+
+
+def examine_calibration(classified: Classified, words, accept: Filter, rng) -> dict:
+    """The calibration error by the referee's labels (n,), what chance gives, the signed gap, and
+    the error with the temperature of real images."""
+    confidence, correct = classified.confidence, classified.labels == words
+    floor, floor_95 = right.calibration_floor(confidence, rng)
+    probabilities = softmax(classified.logits, accept.temperature_real_images)
+    return {
+        "ece": right.reliability(confidence, correct)["ece"],
+        "ece_floor": floor,
+        "ece_floor_95": floor_95,
+        "confidence_gap": right.mean(confidence - correct),
+        "ece_real_temperature": right.expected_calibration_error(probabilities, words),
+    }
+
+
+def examine_selection(selection, rows, accepted_words, words, accept: Filter, rng) -> dict:
+    """Question 1 of generated images, besides what examine says: of the accepted ones, some rows of
+    which are held against real images, and of the sample.  accepted_words, words: the referee's
+    labels of these and of those."""
+    accepted, sample = selection.accepted, selection.sample
+    weak = sample.confidence < WEAK
+    return {
+        "worst_class_agreement": right.worst_class(accepted.labels[rows], accepted_words[rows]),
+        "mean_confidence": right.mean(accepted.confidence[rows]),
+        "accepted_agreement": right.agreement(accepted.labels, accepted_words),
+        "all_agreement": right.agreement(sample.labels, words),
+        "weak_agreement": right.agreement(sample.labels[weak], words[weak]),
+        **examine_calibration(sample, words, accept, rng),
+    }
+
+
+def examine_halfway(halfway: Classified, threshold, reference: Reference) -> dict:
+    """Question 1 of images half-way between two classes, most of which the filter should stop."""
+    passing = halfway.strong(threshold)
+    words = judge(reference.referee, passing.images).labels
+    rate = halfway.rates(threshold)["right"]["strong_rate"]
+    return {"strong_rate": rate, "agreement": right.agreement(passing.labels, words)}
+
+
+def examine_controls(controls: Controls, accept: Filter, counts, reference: Reference, rng):
+    """Right, varied and new of all that was not generated, counts[k] images of each class where
+    numbers must be equal.
+
+    Returns {set: {question: {key: number}}}, {set: Neighbours}, and the strong reconstructions,
+    whose truth is Known.
+    """
+    threshold, sets, neighbours = accept.threshold, {}, {}
+    # The referee has learned from the held-out images: its word counts on test images alone.
+    blurred_labels = judge(reference.referee, controls.reconstructed.images).labels
+    for name, images, words in (
+        ("real", controls.test, reference.judged.labels),
+        ("reconstructed", controls.reconstructed, blurred_labels),
+    ):
+        known, rows = Known(images.labels, words, reference.test.labels), images.rows(threshold)
+        rows = rows[first_of_each_class(images.labels[rows], counts)]
+        sets[name] = {"right": examine_known(images, known, rows, accept, rng)}
+    for name, images in ("real", controls.held_out), ("reconstructed", controls.blurred):
+        strong = images.strong(threshold)
+        alike = strong.images[first_of_each_class(strong.labels, counts)]
+        rates, features = images.rates(threshold), judge(reference.referee, alike).features
+        sets[name]["right"] |= rates["right"]
+        sets[name]["balanced"] = rates["balanced"] | {"images": len(alike)}
+        sets[name]["varied"] = examine_variety(features, reference)
+    sets["other_prior"] = controls.other_prior.rates(threshold)
+    for name, images in (
+        ("real", controls.test),
+        ("reconstructed", controls.reconstructed),
+        ("other_prior", controls.other_prior),
+    ):
+        strong = images.strong(threshold)
+        neighbours[name] = find_neighbours(strong.images, strong.labels, reference)
+        sets[name]["new"] = examine_newness(neighbours[name], reference)
+    real, sets["planted"] = neighbours["real"], {"new": {}}
+    for name, images in controls.copies.items():
+        labels = real.labels[new.planted_rows(len(real.labels))]
+        copies = find_neighbours(images, labels, reference)
+        neighbours[name] = plant(real, copies, SHOWN_DOSE)
+        sets["planted"]["new"][name] = smallest_found(real, copies, reference)
+    sets["halfway"] = {"right": examine_halfway(controls.halfway, threshold, reference)}
+    return sets, neighbours, known.take(rows)
+
+
+def agreement_by_class(accepted: Classified, examined: Examined, classes: int) -> dict:
+    """{key: (classes,) float}: the referee's agreement with the accepted images of each class, and
+    its 95 % interval."""
+    agrees = accepted.labels == examined.judged.labels
+    counts, hits = (
+        np.bincount(accepted.labels[some], minlength=classes) for some in (slice(None), agrees)
+    )
+    intervals = [right.wilson_interval(*pair) for pair in zip(hits, counts, strict=True)]
+    with np.errstate(invalid="ignore"):
+        low, high = np.transpose(intervals)
+        return {"agreement": hits / counts, "agreement_low": low, "agreement_high": high}
+
+
+class Answers(NamedTuple):
+    """What was found: {set: {question: {key: number}}}, {question: verdict}, what is known of each
+    accepted image, {set: Neighbours}, and the referee's labels of the sample (n,)."""
+
+    sets: dict
+    verdicts: dict
+    examined: Examined
+    neighbours: dict
+    sample_labels: np.ndarray
+
+
+def examine_all(selection, controls: Controls, held_out, reference, accept, soft, rng, say):
+    """Every question of the accepted images, of real ones, and of the controls: Answers.
+
+    selection: a Selection.  held_out: Labelled.  accept: the Filter.
+    soft: whether what learns from images that passed is told the probabilities.
+    rng: a numpy.random.Generator.  say: called with a line for each set that is to be examined.
+    """
+    accepted, classes = selection.accepted, reference.classes
+    real, blurred = (
+        images.strong(accept.threshold) for images in (controls.held_out, controls.blurred)
+    )
+    of_each = [
+        np.bincount(images.labels, minlength=classes) for images in (accepted, real, blurred)
+    ]
+    counts = np.min(of_each, axis=0)
+    say("  real images, reconstructions, copies: right, varied, new?")
+    sets, neighbours, known = examine_controls(controls, accept, counts, reference, rng)
+
+    say(f"  {len(accepted.labels):,} accepted images: right, varied, new, useful?")
+    rows = first_of_each_class(accepted.labels, counts)
+    told = accepted.soft_labels if soft else accepted.labels
+    examined = examine(accepted, told, known, reference, rows)
+    neighbours["generated"] = examined.neighbours
+    sample_labels = judge(reference.referee, selection.sample.images).labels
+    rates, own = selection.quota.rates(), examined.answers()
+    words = examined.judged.labels, sample_labels
+    own["right"] |= rates["right"] | examine_selection(selection, rows, *words, accept, rng)
+    own["balanced"] |= rates["balanced"]
+    sets["generated"] = own
+
+    say("  as many real images: useful?")
+    wanted, real_counts, _ = of_each
+    for name, images in ("real", real), ("unfiltered", held_out):
+        rows, repeated = as_many_of_each_class(images.labels, wanted, rng)
+        told = real.soft_labels if soft and name == "real" else images.labels
+        accuracy = examine_usefulness(images.images[rows], told[rows], reference)
+        sets.setdefault(name, {})["useful"] = accuracy | {"repeated": repeated}
+    numbers = selection.quota.strong, real_counts, len(reference.test.labels)
+    found = verdicts.verdicts(own, sets["real"], *numbers)
+    return Answers(sets, found, examined, neighbours, sample_labels)
