@@ -2,7 +2,7 @@ PYTHON ?= python3
 SEEDS = 0 1 2
 REPORTS = benchmarks/results
 
-.PHONY: demo sanity test table naive page clean
+.PHONY: demo sanity test table naive forgeries page clean
 
 demo: .venv/installed  ## classifier + VAE, everything examined: imgs/*.png
 	.venv/bin/python demo_dnn_vae.py
@@ -34,6 +34,16 @@ naive: .venv/installed  ## reports on the naive method for them: ten minutes
 	  .venv/bin/python -m benchmarks.naive --seed $$seed --out results/naive.npz || exit 1; \
 	  .venv/bin/python -m benchmarks.examine results/naive.npz --load results/models.npz \
 	    --report $(REPORTS)/mnist-naive-$$seed.json || exit 1; \
+	done
+	$(MAKE) page
+
+forgeries: .venv/installed  ## the panel of forgeries, three seeds of both data sets
+	mkdir -p $(REPORTS)/forgeries
+	for seed in $(SEEDS); do \
+	  for data in mnist fashion_mnist; do \
+	    .venv/bin/python -m benchmarks.forgeries --dataset $$data --seed $$seed \
+	      --report $(REPORTS)/forgeries/$$data-$$seed.json || exit 1; \
+	  done; \
 	done
 	$(MAKE) page
 

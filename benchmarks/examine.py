@@ -58,31 +58,26 @@ def main():
         reconstructed = generator.reconstruct(held_out.images, rng)
         accept = selection.fit_filter(networks.classifier, held_out, reconstructed, THRESHOLD)
         reference = examination.build_reference(
-            data,
-            split.vae,
-            networks.referee,
-            accept.classify(data.test.images).strong(THRESHOLD),
-            # Not those that the temperature was fitted on, as in demo_dnn_vae.py.
-            accept.classify(generator.reconstruct(held_out.images, rng)).strong(THRESHOLD),
-            settings.seed,
+            split.vae, held_out, data.test, networks.referee, settings.seed
         )
         # As many of each class as demo_dnn_vae.py could examine, so that both are held alike.
         real = accept.classify(held_out.images).strong(THRESHOLD)
-        alike, *_ = selection.cut_alike(images, real, held_out)
-        answers = examination.examine(*alike, alike.labels, reference).answers()
-        counts = np.bincount(images.labels, minlength=data.classes)
+        counts = np.bincount(selection.cut_alike(images, real)[0].labels, minlength=data.classes)
+        known = examination.of_real_images(reference)
+        rows = selection.first_of_each_class(images.labels, counts)
+        answers = examination.examine(images, images.labels, known, reference, rows).answers()
         answers["right"]["strong_rate"] = len(images.labels) / drawn
+        counts = np.bincount(images.labels, minlength=data.classes)
         answers["balanced"]["class_balance"] = counts.min() / counts.max()
     for row in report.ROWS:
         number = report.show(answers[row.question].get(row.key), row.form)
-        print(f"{row.title:44}{number:>14}")
+        print(f"{row.title:46}{number:>14}")
     if given.report:
-        examined = np.bincount(alike.labels, minlength=data.classes)
         values = report.origin(settings, {}) | {
             # The seed of the images, not that of the models that examine them.
             "settings": {"file": given.file, "load": given.load, "seed": seed},
             "sets": {"generated": answers},
-            "classes": report.by_class(data.class_names, {"strong": counts, "examined": examined}),
+            "classes": report.by_class(data.class_names, {"strong": counts}),
             **clock.resources(),
         }
         outputs.write_json(given.report, values)

@@ -4,18 +4,17 @@ python -m benchmarks.tables benchmarks/results     (the reports are written by `
 """
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.forgeries import EXPECTED, QUESTIONS, summary
 from trust.cli import Parser, UserError, run
-from trust.report import CONTROL_ROWS, PERCENT, ROWS, RUN_ROWS
+from trust.report import ANSWERS, CONTROL_ROWS, PERCENT, ROWS, RUN_ROWS
 
-# The README's short table has these rows, the long one these columns.
-HEADLINE = (
-    *("strong_rate", "strong_agreement", "class_balance", "frechet"),
-    *("recall", "coverage", "copy_rate_of_blurred", "accuracy"),
-)
+WORST_CLASS = next(row for row in ROWS if row.key == "worst_class_agreement")
+# The long table has these columns.
 KINDS = (
     ("naive", "as in the naive method"),
     ("this", "generated"),
@@ -24,7 +23,7 @@ KINDS = (
 CONTROLS = (
     ("real", "real, same filter"),
     ("reconstructed", "reconstructions of test images"),
-    ("planted", "5 % planted copies"),
+    ("other_prior", "drawn from N(0, I)"),
 )
 
 
@@ -87,10 +86,80 @@ def results_table(columns, rows):
     return table([title for title, *_ in columns], cells)
 
 
-def short_table(reports, keys):
-    """A Markdown table of some rows: generated images, and real ones through the same filter."""
+def answers_table(datasets):
+    """The five answers as a Markdown table, a question a row: the number, its counterpart and the
+    verdict.  datasets: {name: reports}."""
+    titles = [f"{name}: {which}" for name in datasets for which in ("", "real", "verdict")]
+    titles = [title.removesuffix(": ") for title in titles]
+    rows = []
+    for question, row, (name, key) in ANSWERS:
+        cells = []
+        for reports in datasets.values():
+            found = [number(report, "generated", row) for report in reports]
+            other = [number(report, name, row._replace(key=key)) for report in reports]
+            verdicts = [report["verdicts"][question] for report in reports]
+            cells += [cell(found, row.form), cell(other, row.form), tally(verdicts)]
+        rows.append((f"{question}? {row.title}", cells))
+        if question == "right":
+            rows.append((WORST_CLASS.title, worst_class_cells(datasets)))
+    return table(titles, rows)
+
+
+def worst_class_cells(datasets):
+    """Of each data set the least agreement of a class, generated and real; it has no verdict."""
+    return [
+        cell([number(report, name, WORST_CLASS) for report in reports], PERCENT) if name else ""
+        for reports in datasets.values()
+        for name in ("generated", "real", None)
+    ]
+
+
+def tally(words):
+    """Words as text, the commonest first: "worse", or "worse 2, as real 1" where they differ."""
+    counts = Counter(words).most_common()
+    return words[0] if len(counts) == 1 else ", ".join(f"{word} {n}" for word, n in counts)
+
+
+def soft_table(reports):
+    """A Markdown table of what is learned from soft labels."""
     columns = [("generated", reports, "generated"), ("real, same filter", reports, "real")]
-    return results_table(columns, [row for row in ROWS if row.key in keys])
+    return results_table(columns, [row for row in ROWS if row.key == "accuracy"])
+
+
+def forgeries_table(runs):
+    """What the examination made of forgeries: a Markdown table of lists that benchmarks.forgeries
+    wrote, one a seed."""
+    summaries = [summary(run) for run in runs]
+    rows = []
+    for name in summaries[0]:
+        cells = [tally([each[name][question] for each in summaries]) for question in QUESTIONS]
+        rows.append((name, [each or "-" for each in cells]))
+    return table(QUESTIONS, rows)
+
+
+def short_forgeries_table(datasets):
+    """What the question that has to catch a forgery makes of it, in each data set: a Markdown table
+    of {name: runs}.  Of the honest set, what any question does."""
+    summaries = {name: [summary(run) for run in runs] for name, runs in datasets.items()}
+    rows = []
+    for forgery, question in EXPECTED.items():
+        cells = [question or "none"]
+        for runs in summaries.values():
+            if question:
+                found = [run[forgery][question] for run in runs]
+            else:
+                found = [", ".join(key for key in QUESTIONS if run[forgery][key]) for run in runs]
+            cells.append(tally([each or "not caught" for each in found]))
+        rows.append((forgery, cells))
+    return table(["caught by", *summaries], rows)
+
+
+def read_forgeries(folder):
+    """{data set: runs} of the files forgeries/<data set>-<seed>.json."""
+    found = {}
+    for path in sorted(Path(folder).glob("forgeries/*-*.json")):
+        found.setdefault(path.stem.rsplit("-", 1)[0], []).append(json.loads(path.read_text()))
+    return found
 
 
 def models_table(columns):
@@ -123,17 +192,20 @@ def readme_tables(folder):
     """The README's tables, from the reports in a folder: {title: Markdown}."""
     found, tables = read_reports(folder), {}
     sets = sorted({dataset for dataset, kind in found if kind == "this"}, reverse=True)
-    for dataset in sets:
-        this = found[dataset, "this"]
-        tables[f"{dataset}, {len(this)} seeds"] = short_table(this, HEADLINE)
+    by_set = {dataset: found[dataset, "this"] for dataset in sets}
+    tables["the five answers"] = answers_table(by_set)
+    for dataset, this in by_set.items():
         kinds = [(title, found[dataset, kind]) for kind, title in KINDS if (dataset, kind) in found]
         controls = [(title, this, name) for name, title in CONTROLS]
         columns = [(title, reports, "generated") for title, reports in kinds]
         tables[f"{dataset}, everything"] = results_table(columns + controls, ROWS)
         tables[f"{dataset}, the models"] = models_table(kinds)
         if (dataset, "soft") in found:
-            soft = short_table(found[dataset, "soft"], ["accuracy"])
-            tables[f"{dataset}, --soft-labels"] = soft
+            tables[f"{dataset}, --soft-labels"] = soft_table(found[dataset, "soft"])
+    if forged := read_forgeries(folder):
+        tables["forgeries, the short form"] = short_forgeries_table(forged)
+    for dataset, runs in forged.items():
+        tables[f"{dataset}, forgeries"] = forgeries_table(runs)
     seconds = [[report["seconds"] | report for report in found[name, "this"]] for name in sets]
     each_stage = (stage for reports in seconds for each in reports for stage in each["seconds"])
     stages = {stage: stage for stage in each_stage} | {"peak_memory_gb": "peak memory, GB"}
@@ -147,27 +219,31 @@ def readme_tables(folder):
 
 INTRODUCTION = """# Results
 
-What `make table` and `make naive` print: means and standard deviations over the seeds whose reports
-are in this folder.
+What `make table`, `make naive` and `make forgeries` print: means and standard deviations over the
+seeds whose reports are in this folder.
 
-- *Generated*: the balanced strong images; they and the real ones are cut to the smaller number of
-  each class. The *whole balanced set*, before the cut, has a row of its own: it has as many images
-  of each class, also where few real ones pass.
+- *Generated*: what is accepted. In *right* and *varied*, it and the sets beside it are cut to the
+  smallest number of each class; in *new* and *useful* the whole accepted set is asked about.
   The shares that pass, the weak and the balance are of all images drawn; calibration, and what the
   referee says of all and of weak images, of the first 10,000.
 - *Disjoint halves*: the same with `--split disjoint`; the VAE learns from one half of the images in
   as many steps, the classifier from the other.
 - *As in the naive method*: `benchmarks/naive.py`, examined by `benchmarks/examine.py` against the
   models of seed 0 and cut to what it has in each class.
-- *Real, same filter*: held-out images, from which neither VAE nor classifier learned; but test
-  images, with their true labels, in the rows on wrong strong images, agreement and calibration,
-  since the referee has learned from the held-out ones.
-- *Strong images that are wrong*: by the referee where images are generated, by their true labels
-  elsewhere. The referee's own word is in the row *referee agrees with strong images*.
+- *Real, same filter*: test images in *right* and *new*, since referee and VAE may know the held-out
+  ones; held-out images in *balanced*, *varied* and *useful*, since the test images are what these
+  are measured with. *Reconstructions* are of test and of held-out images in the same way.
+- *Estimated error*: the referee's disagreement with generated images, corrected by how far it is
+  from the true error on strong reconstructions of test images, with a 95 % interval.
+- *Calibration error by chance*: what a perfectly calibrated classifier would show, with labels
+  drawn from its probabilities.
+- *Lean*: by how much images whose nearest real image was not seen fall short of what is expected of
+  images that owe nothing to which real images were seen. z is the same in standard deviations.
 - *--soft-labels*: what learns from generated or real images that passed the filter is told the
   classifier's calibrated probabilities; what learns from unfiltered ones, their labels as before.
-- Two controls: *reconstructions of test images* are blurred as generated ones are, yet no copies;
-  *5 % planted copies* are the generated set with a twentieth replaced by noisy training images.
+- *Forgeries*: sets made from real images, and what each question says of them: a verdict, or from
+  which share of forged images on it is *worse* or *fails*. `python -m benchmarks.forgeries` prints
+  it. Where the seeds differ, each answer stands with the number of seeds that gave it.
 """
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from conftest import ROOT
 
-from benchmarks import tables
+from benchmarks import forgeries, tables
 from trust import outputs, report
 from trust.cli import UserError
 
@@ -28,6 +28,7 @@ def write_reports(folder, dataset, kind, seeds, start):
             "dataset": dataset,
             "settings": {"seed": seed},
             "sets": sets,
+            "verdicts": dict.fromkeys(sets["generated"], "worse" if seed else "as real"),
             "run": {row.key: next(numbers) for row in report.RUN_ROWS},
             "seconds": {"generating": 2.0 * seed, "total": 60.0},
             "peak_memory_gb": 1.0 + seed,
@@ -75,16 +76,28 @@ def test_the_tables_are_means_and_deviations_of_the_reports(tmp_path):
     naive = write_reports(tmp_path, "mnist", "naive", (0, 1, 2), 0.1)
     fashion = write_reports(tmp_path, "fashion_mnist", "this", (0, 1), 0.2)
     found = tables.readme_tables(tmp_path)
-    (title,) = [title for title in found if title.startswith("mnist, 3")]
-    short = rows_of(found[title])
-    assert short.pop("") == ["generated", "real, same filter"]
-    assert len(short) == len(tables.HEADLINE)
     rows = {row.title: row for row in report.ROWS}
-    for title, cells in short.items():
-        row = rows[title]
-        assert row.key in tables.HEADLINE
-        for name, cell in zip(("generated", "real"), cells, strict=True):
-            assert cell == expected_cell([number(each, name, row) for each in this], row.form)
+    answers = rows_of(found["the five answers"])
+    titles = ["mnist", "mnist: real", "mnist: verdict"]
+    assert answers.pop("") == titles + [title.replace("mnist", "fashion_mnist") for title in titles]
+    worst = answers.pop(tables.WORST_CLASS.title)
+    assert worst[2] == worst[5] == "" and worst[:2] == [
+        expected_cell([number(each, name, tables.WORST_CLASS) for each in this], report.PERCENT)
+        for name in ("generated", "real")
+    ]
+    for (question, row, (name, key)), (title, cells) in zip(
+        report.ANSWERS, answers.items(), strict=True
+    ):
+        assert title == f"{question}? {row.title}"
+        beside = row._replace(key=key)
+        for reports, own, verdict in (
+            (this, cells[:3], "worse 2, as real 1"),
+            (fashion, cells[3:], "as real 1, worse 1"),
+        ):
+            values = [number(each, "generated", row) for each in reports]
+            others = [number(each, name, beside) for each in reports]
+            expected = [expected_cell(each, row.form) for each in (values, others)]
+            assert own == [*expected, verdict]
     full = rows_of(found["mnist, everything"])
     header = full.pop("")
     assert header[:2] == ["as in the naive method", "generated"] and len(header) == 5
@@ -112,6 +125,45 @@ def test_soft_labels_have_a_table_of_their_own(tmp_path):
         for name in ("generated", "real")
     ]
     assert rows == {"": ["generated", "real, same filter"], "trained on them: accuracy": expected}
+
+
+def test_forgeries_are_told_for_all_seeds(tmp_path):
+    write_reports(tmp_path, "mnist", "this", (0, 1), 0.5)
+    folder = tmp_path / "forgeries"
+    folder.mkdir()
+    for seed, caught in enumerate((("worse", "fails"), ("as real", "worse"))):
+        verdicts = [dict.fromkeys(forgeries.QUESTIONS, "as real") for _ in caught]
+        for own, verdict in zip(verdicts, caught, strict=True):
+            own["new"] = verdict
+        found = [
+            {"forgery": "noisy copies", "dose": dose, "verdicts": own}
+            for dose, own in zip((1, 5), verdicts, strict=True)
+        ]
+        blurred = dict.fromkeys(forgeries.QUESTIONS, "as real") | {"varied": "fails"}
+        found.append({"forgery": "blurred", "dose": None, "verdicts": blurred})
+        others = (name for name in forgeries.EXPECTED if name not in ("noisy copies", "blurred"))
+        honest = dict.fromkeys(forgeries.QUESTIONS, "as real")
+        found += [{"forgery": name, "dose": None, "verdicts": honest} for name in others]
+        outputs.write_json(folder / f"mnist-{seed}.json", found)
+    found = tables.readme_tables(tmp_path)
+    rows = rows_of(found["mnist, forgeries"])
+    assert rows[""] == [*forgeries.QUESTIONS] and len(rows) == 1 + len(forgeries.EXPECTED)
+    assert rows["noisy copies"] == ["-", "-", "-", "from 1 % 1, from 5 % 1", "-"]
+    assert rows["blurred"] == ["-", "-", "fails", "-", "-"]
+    short = rows_of(found["forgeries, the short form"])
+    assert short[""] == ["caught by", "mnist"] and list(short)[1:] == list(forgeries.EXPECTED)
+    assert short["noisy copies"] == ["new", "from 1 % 1, from 5 % 1"]
+    assert short["blurred"] == ["varied", "fails"] and short["inverted"] == ["right", "not caught"]
+    assert short["honest"] == ["none", "not caught"]
+
+
+def test_a_dose_counts_only_if_all_larger_ones_are_caught():
+    found = [
+        {"forgery": "f", "dose": dose, "verdicts": dict.fromkeys(forgeries.QUESTIONS, verdict)}
+        for dose, verdict in ((1, "worse"), (2, "as real"), (5, "worse"), (10, "fails"))
+    ]
+    assert forgeries.summary(found)["f"] == dict.fromkeys(forgeries.QUESTIONS, "from 5 %")
+    assert forgeries.summary(found[:2])["f"] == dict.fromkeys(forgeries.QUESTIONS, "")
 
 
 def test_seconds_and_memory_stand_beside_each_other(tmp_path):

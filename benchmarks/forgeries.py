@@ -1,0 +1,213 @@
+"""The examination examined: does it catch generators that cheat, and pass one that does not?
+
+python -m benchmarks.forgeries --dataset fashion_mnist --report forgeries.json
+
+Two sixths of the training images are held out.  From one the forgeries are made.  The other is the
+real images that each verdict compares with, and those that a generator has not seen.
+"""
+
+from collections.abc import Callable
+from itertools import takewhile
+from typing import NamedTuple
+
+import numpy as np
+
+from trust import cli, datasets, outputs
+from trust.verdicts import CAUGHT
+
+EPOCHS = 8  # of the VAE that draws reconstructions
+MOST = 5000  # images of a forged set
+DOSES = (1, 2, 5, 10)  # percent
+EXPECTED = {  # which question has to catch it
+    "honest": None,
+    "noisy copies": "new",
+    "shifted copies": "new",
+    "reconstructions of training images": "new",
+    "swapped labels": "right",
+    "halves of two images": "right",
+    "inverted": "right",
+    "a class left out": "balanced",
+    "a class at a tenth": "balanced",
+    "ten images of each class": "varied",
+    "blurred": "varied",
+}
+QUESTIONS = ("right", "balanced", "varied", "new", "useful")
+
+
+class Forgery(NamedTuple):
+    """What it is called in EXPECTED, how many percent of the images are forged (None: all), and
+    make: () -> Labelled."""
+
+    name: str
+    dose: int | None
+    make: Callable
+
+
+def replaced(labelled, forged, dose):
+    """The first so many percent of images give way to forged ones, the labels stay."""
+    n = len(labelled.labels) * dose // 100
+    images = np.concatenate([forged[:n], as_floats(labelled.images[n:])])
+    return datasets.Labelled(images, labelled.labels)
+
+
+def as_floats(images):
+    return images.astype(np.float32) / 255 if images.dtype == np.uint8 else images
+
+
+def swapped(labelled, dose, classes, rng):
+    """So many percent of the labels are another class's."""
+    labels, rows = labelled.labels.copy(), rng.permutation(len(labelled.labels))
+    rows = rows[: len(rows) * dose // 100]
+    labels[rows] = (labels[rows] + rng.integers(1, classes, len(rows))) % classes
+    return datasets.Labelled(labelled.images, labels)
+
+
+def thinned(labelled, label, share):
+    """That share of the images of one class, all of the others."""
+    own = np.flatnonzero(labelled.labels == label)
+    return labelled.take(np.delete(np.arange(len(labelled.labels)), own[int(share * len(own)) :]))
+
+
+def repeated(labelled, each):
+    """The first so many images of each class, again and again."""
+    rows = np.empty(len(labelled.labels), int)
+    for label in np.unique(labelled.labels):
+        own = np.flatnonzero(labelled.labels == label)
+        rows[own] = np.resize(own[:each], len(own))
+    return labelled.take(rows)
+
+
+def blurred(images, passes=2):
+    """Each pixel the mean of 3 x 3, so many times."""
+    images = as_floats(images)
+    for _ in range(passes):
+        padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+        images = sum(padded[:, y : y + 28, x : x + 28] for y in range(3) for x in range(3)) / 9
+    return images.astype(np.float32)
+
+
+def halves(images, rng):
+    """The upper half of each image above the lower half of another."""
+    images = images.copy()
+    images[:, 14:] = images[rng.permutation(len(images)), 14:]
+    return images
+
+
+def forgeries(honest, seen, vae, classes, rng):
+    """The list of Forgery.  honest, seen: Labelled, images that the generator would not know and
+    images that it learned from.  vae: a models.VAE that learned from the latter."""
+    from trust import new
+    from trust.generator import Generator
+
+    twins = seen.images[new.twins(honest.labels, seen.labels, rng)]
+    most = len(honest.labels) * DOSES[-1] // 100
+    noisy = new.noisy_copies(twins[:most], rng)
+    copies = {
+        "noisy copies": noisy,
+        "shifted copies": new.moved_by_two(noisy, rng),
+        "reconstructions of training images": Generator(vae, None).reconstruct(twins[:most], rng),
+    }
+    images, labels = honest
+    made = [Forgery("honest", None, lambda: honest)]
+    made += [
+        Forgery(name, dose, lambda forged=forged, dose=dose: replaced(honest, forged, dose))
+        for name, forged in copies.items()
+        for dose in DOSES
+    ]
+    made += [
+        Forgery("swapped labels", dose, lambda d=dose: swapped(honest, d, classes, rng))
+        for dose in DOSES
+    ]
+    label = datasets.Labelled
+    return [
+        *made,
+        Forgery("halves of two images", None, lambda: label(halves(images, rng), labels)),
+        Forgery("inverted", None, lambda: label(255 - images, labels)),
+        Forgery("a class left out", None, lambda: thinned(honest, 0, 0)),
+        Forgery("a class at a tenth", None, lambda: thinned(honest, 0, 0.1)),
+        Forgery("ten images of each class", None, lambda: repeated(honest, 10)),
+        Forgery("blurred", None, lambda: label(blurred(images), labels)),
+    ]
+
+
+def summary(found):
+    """{forgery: {question: what is caught}}: a verdict, or the smallest dose from which on the
+    forgery is caught; nothing where it is not.  found: the list of a report."""
+    forged = {}
+    for each in sorted(found, key=lambda each: -(each["dose"] or 0)):
+        forged.setdefault(each["forgery"], []).append(each)
+    return {
+        name: {question: _caught(forged[name], question) for question in QUESTIONS}
+        for name in dict.fromkeys(each["forgery"] for each in found)
+    }
+
+
+def _caught(doses, question):
+    """What summary() says of one forgery, the largest dose first."""
+    caught = [*takewhile(lambda each: each["verdicts"][question] in CAUGHT, doses)]
+    if not caught:
+        return ""
+    dose, verdict = caught[-1]["dose"], caught[-1]["verdicts"][question]
+    return f"from {dose} %" if dose else verdict
+
+
+def in_three(labelled, rng, most):
+    """What the generator saw, and two sixths that it did not: three Labelled.  most: use so many
+    images, None for all."""
+    rows = rng.permutation(len(labelled.labels))[:most]
+    cut = len(rows) // datasets.HELD_OUT
+    return (labelled.take(part) for part in (rows[2 * cut :], rows[:cut], rows[cut : 2 * cut]))
+
+
+def parse_arguments():
+    parser = cli.Parser(description="Does the examination catch generators that cheat?")
+    add = parser.add_argument
+    add("--dataset", metavar="NAME", choices=list(datasets.BUNDLED), default="mnist")
+    add("--images", metavar="N", type=cli.positive_int, help="so many training images; all")
+    add("--seed", metavar="N", type=cli.seed, default=0)
+    add("--report", metavar="FILE", type=cli.path, help="the verdicts as JSON")
+    return parser.parse_args()
+
+
+def main():
+    given = parse_arguments()
+    data = datasets.load_dataset(given.dataset)
+    clock, seed = cli.Clock(), given.seed
+    with clock("importing TensorFlow"), cli.quiet_tensorflow():
+        from trust import examination, saving, training, verdicts
+        from trust.referee import bundled_referee, judge
+    rng = training.make_reproducible(seed).draws
+    seen, honest, real = in_three(data.train, rng, given.images)
+    honest = honest.take(slice(MOST))
+    referee = bundled_referee(data.name)
+    with clock("training the VAE"):
+        latent_dim, rate = saving.DEFAULTS["latent_dim"], saving.DEFAULTS["learning_rate"]
+        vae = training.new_vae(latent_dim, len(seen.images), seed)
+        training.train_vae(vae, seen.images, EPOCHS, rate, seed, verbose=0)
+    with clock("examining"):
+        reference = examination.build_reference(seen, real, data.test, referee, seed)
+        # The referee has learned from both sets: like is held against like.
+        known = examination.Known(real.labels, judge(referee, real.images).labels, real.labels)
+
+        def ask(labelled):
+            answers = examination.examine(labelled, labelled.labels, known, reference).answers()
+            return answers, np.bincount(labelled.labels, minlength=data.classes)
+
+        counterpart, counts = ask(real.take(slice(MOST)))
+        found = []
+        for forgery in forgeries(honest, seen, vae, data.classes, rng):
+            answers, own = ask(forgery.make())
+            said = verdicts.verdicts(answers, counterpart, own, counts, len(data.test.labels))
+            found.append({"forgery": forgery.name, "dose": forgery.dose, "verdicts": said})
+            dose = f", {forgery.dose} %" if forgery.dose else ""
+            print(f"  {forgery.name}{dose}: {', '.join(said.values())}", flush=True)
+    print(f"\n{data.name}, seed {seed}: what is caught, or from which share on")
+    print(f"{'':36}" + "".join(f"{question:>12}" for question in QUESTIONS))
+    for name, cells in summary(found).items():
+        print(f"{name:36}" + "".join(f"{cell or '-':>12}" for cell in cells.values()))
+    if given.report:
+        outputs.write_json(given.report, found)
+
+
+if __name__ == "__main__":
+    cli.run(main)
