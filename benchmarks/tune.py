@@ -33,7 +33,7 @@ def describe(every, strong, judge, features_of_others):
     every, strong: Classified.  features_of_others: (m, d) float32, of real images that are not
     among them.
     """
-    labels, features = judge(strong.images)
+    labels, features, _ = judge(strong.images)
     answers = {
         "strong": every.rates(THRESHOLD)["right"]["strong_rate"],
         "agreement": right.agreement(strong.labels, labels),
@@ -67,7 +67,7 @@ def main():
     training.train_classifier(classifier, *sets.classifier, given.seed)
     # Before any filter: no image is on both sides of a comparison.
     compared, others = halves(sets.held_out, given.seed)
-    _, features_of_others = judge(others.images)
+    features_of_others = judge(others.images).features
     bounds = given.most_sharpness or [training.sharpness_bound(len(sets.vae.images))]
     for latent_dim, epochs, rate, sharpest in (
         (latent_dim, epochs, rate, sharpest)
