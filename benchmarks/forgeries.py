@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from trust import cli, datasets, outputs
-from trust.verdicts import CAUGHT
+from trust.new import DOSES
+from trust.verdicts import CAUGHT, QUESTIONS
 
 EPOCHS = 8  # of the VAE that draws reconstructions
 MOST = 5000  # images of a forged set
-DOSES = (1, 2, 5, 10)  # percent
 EXPECTED = {  # which question has to catch it
     "honest": None,
     "noisy copies": "new",
@@ -31,7 +31,6 @@ EXPECTED = {  # which question has to catch it
     "ten images of each class": "varied",
     "blurred": "varied",
 }
-QUESTIONS = ("right", "balanced", "varied", "new", "useful")
 
 
 class Forgery(NamedTuple):

@@ -9,8 +9,7 @@ from trust import new, right, varied
 from trust.datasets import Labelled
 from trust.referee import Judged, judge
 from trust.useful import accuracy_after_training
-
-QUESTIONS = ("right", "balanced", "varied", "new", "useful")
+from trust.verdicts import QUESTIONS
 
 
 class Reference(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 
 from trust.varied import IMAGES
 
+QUESTIONS = ("right", "balanced", "varied", "new", "useful")
 AS_REAL, WORSE, FAILS, UNKNOWN = "as real", "worse", "fails", "unknown"
 CAUGHT = WORSE, FAILS
 CHANCE = 3.0  # standard deviations
