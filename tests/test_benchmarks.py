@@ -132,7 +132,7 @@ def test_settings_are_compared_with_held_out_images():
     assert "latent_dim=4 epochs=1" in printed
     lines = [line for line in printed.splitlines() if "frechet" in line]
     assert [line.split(":")[0].strip() for line in lines] == ["narrowing=0.94", "real"]
-    generated, real = (dict(re.findall(r"(\w+) (\d\.\d+)", line)) for line in lines)
+    generated, real = (dict(re.findall(r"(\w+) (\d+\.\d+)", line)) for line in lines)
     assert float(real["frechet"]) < float(generated["frechet"])
     # Were an image on both sides, its ball would have an image: real ones would cover all.
     assert 0.5 < float(real["coverage"]) < 1
