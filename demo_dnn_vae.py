@@ -67,7 +67,8 @@ def main(words=None):
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
         from trust import control, examination, gallery, priors, selection, trained, training
         from trust.generator import Generator
-    print(f"devices: {training.devices()}")
+    devices = training.devices()
+    print(f"devices: {devices}")
     streams = training.make_reproducible(settings.seed)
     rng, split = streams.draws, datasets.split(data, settings.split, streams.split)
 
@@ -93,12 +94,14 @@ def main(words=None):
 
         chosen = selection.generate(partial(generator.sample, rng=rng), accept, quota, most, say)
         other = Generator(vae, other_prior)
-        controls = control.draw_controls(generator, other, accept, split, data.test, rng)
+        controls = control.draw_controls(
+            generator, other, accept, split, data.test, streams.controls
+        )
     with clock("examining"):
         reference = examination.build_reference(
             split.vae, split.held_out, data.test, networks.referee, settings.seed
         )
-        how = options.soft_labels, streams.copies, partial(print, flush=True)
+        how = options.soft_labels, streams.chance, partial(print, flush=True)
         answers = control.examine_all(chosen, controls, split.held_out, reference, accept, *how)
         sets = answers.sets
         run = trained.describe(
@@ -126,7 +129,7 @@ def main(words=None):
     counts = {"generated": quota.generated, "strong": quota.strong, "accepted": quota.kept}
     agreed = control.agreement_by_class(chosen.accepted, answers.examined, data.classes)
     classes = report.by_class(data.class_names, counts | agreed)
-    values = report.origin(settings, vars(options) | {"out": out})
+    values = report.origin(settings, vars(options) | {"out": out}, devices)
     values |= {"verdicts": answers.verdicts, "sets": sets, "classes": classes, "run": run}
     values |= clock.resources()
     if options.save_images:

@@ -1,8 +1,9 @@
 """The networks, in Keras 3 on TensorFlow: a variational autoencoder and a dense classifier.
 
 Read it top to bottom: the sampling layer, the encoder and the decoder, the VAE that trains them
-together, and the classifier.  Images enter as (batch, 28, 28, 1) float32 in [0, 1] and are treated
-as Bernoulli means; all losses are in nats per image.
+together, and the classifier.  Images enter as (batch, h, w, c) float32 in [0, 1] and are treated as
+Bernoulli means; all losses are in nats per image.  The mean and variance of their pixels let the
+networks start from centred inputs: an image may be dark on light.
 """
 
 import math
@@ -31,11 +32,12 @@ class Sampling(layers.Layer):
         return z_mean + keras.ops.exp(0.5 * z_log_var) * epsilon
 
 
-def build_encoder(latent_dim, hidden=(512, 256)):
-    """Dense encoder: (batch, 28, 28, 1) in [0, 1] -> z_mean, z_log_var: (batch, latent_dim)."""
-    image = keras.Input(IMAGE_SHAPE)
+def build_encoder(latent_dim, hidden=(512, 256), shape=IMAGE_SHAPE, mean=0.0, variance=1.0):
+    """Dense encoder: (batch, *shape) in [0, 1] -> z_mean, z_log_var: (batch, latent_dim)."""
+    image = keras.Input(shape)
+    x = layers.Normalization(mean=mean, variance=variance)(image)
     # Half the resolution is enough to tell which image it is, and a quarter of the arithmetic.
-    x = layers.Flatten()(layers.AveragePooling2D(2)(image))
+    x = layers.Flatten()(layers.AveragePooling2D(2, padding="same")(x))
     for units in hidden:
         x = layers.Dense(units, activation="silu", kernel_initializer="he_normal")(x)
     z_mean = layers.Dense(latent_dim, name="z_mean")(x)
@@ -44,13 +46,13 @@ def build_encoder(latent_dim, hidden=(512, 256)):
     return keras.Model(image, [z_mean, z_log_var], name="encoder")
 
 
-def build_decoder(latent_dim, hidden=(512, 512)):
-    """Dense decoder: z (batch, latent_dim) -> Bernoulli logits (batch, 28, 28, 1)."""
+def build_decoder(latent_dim, hidden=(512, 512), shape=IMAGE_SHAPE):
+    """Dense decoder: z (batch, latent_dim) -> Bernoulli logits (batch, *shape)."""
     x = z = keras.Input((latent_dim,))
     for units in hidden:
         x = layers.Dense(units, activation="silu", kernel_initializer="he_normal")(x)
-    logits = layers.Dense(math.prod(IMAGE_SHAPE), name="logits")(x)
-    return keras.Model(z, layers.Reshape(IMAGE_SHAPE)(logits), name="decoder")
+    logits = layers.Dense(math.prod(shape), name="logits")(x)
+    return keras.Model(z, layers.Reshape(shape)(logits), name="decoder")
 
 
 class VAE(keras.Model):
@@ -59,8 +61,8 @@ class VAE(keras.Model):
     Trained to minimise the objective, sharpness * reconstruction + KL.  The loss it reports is the
     negative ELBO, where both have weight 1; all in nats per image.
 
-    encoder: images (batch, 28, 28, 1) float32 in [0, 1] -> [z_mean, z_log_var].
-    decoder: z (batch, latent_dim) -> Bernoulli logits (batch, 28, 28, 1).
+    encoder: images (batch, h, w, c) float32 in [0, 1] -> [z_mean, z_log_var].
+    decoder: z (batch, latent_dim) -> Bernoulli logits (batch, h, w, c).
     most_sharpness: a bound on the sharpness, which the data choose; 1 trains on the ELBO itself.
     """
 
@@ -78,16 +80,16 @@ class VAE(keras.Model):
         return list(self.trackers.values())
 
     def call(self, images):
-        """Reconstructions in [0, 1] from z_mean, (batch, 28, 28, 1): the same every time."""
+        """Reconstructions in [0, 1] from z_mean, (batch, h, w, c): the same every time."""
         z_mean, _ = self.encoder(images)
         return self.decode(z_mean)
 
     def decode(self, z):
-        """Images in [0, 1] from latents (batch, latent_dim), (batch, 28, 28, 1)."""
+        """Images in [0, 1] from latents (batch, latent_dim), (batch, h, w, c)."""
         return keras.ops.sigmoid(self.decoder(z))
 
     def forward(self, images):
-        """Logits (batch, 28, 28, 1) from one sample of q(z|x), and the two terms of the negative
+        """Logits (batch, h, w, c) from one sample of q(z|x), and the two terms of the negative
         ELBO, -log p(x|z) and KL(q(z|x) || N(0, I)): (batch,) each, in nats.
 
         Kingma & Welling 2014, eq. 10 and appendix B.
@@ -133,15 +135,18 @@ class VAE(keras.Model):
         return {name: self.trackers[name].result() for name in values}
 
 
-def build_vae(latent_dim, most_sharpness=1.0, seed=None):
-    """A VAE of the encoder and the decoder above."""
-    return VAE(build_encoder(latent_dim), build_decoder(latent_dim), most_sharpness, seed)
+def build_vae(latent_dim, shape=IMAGE_SHAPE, mean=0.0, variance=1.0, **settings):
+    """A VAE of the encoder and the decoder above, with other settings of VAE."""
+    encoder = build_encoder(latent_dim, shape=shape, mean=mean, variance=variance)
+    return VAE(encoder, build_decoder(latent_dim, shape=shape), **settings)
 
 
-def build_classifier(classes, hidden=(384, 256), dropout=0.2):
-    """Dense classifier (DNN): (batch, 28, 28, 1) in [0, 1] -> logits (batch, classes)."""
-    image = keras.Input(IMAGE_SHAPE)
-    x = layers.Flatten()(image)
+def build_classifier(
+    classes, hidden=(384, 256), dropout=0.2, shape=IMAGE_SHAPE, mean=0.0, variance=1.0
+):
+    """Dense classifier (DNN): (batch, *shape) in [0, 1] -> logits (batch, classes)."""
+    image = keras.Input(shape)
+    x = layers.Flatten()(layers.Normalization(mean=mean, variance=variance)(image))
     for units in hidden:
         x = layers.Dense(units, activation="relu", kernel_initializer="he_normal")(x)
     x = layers.Dropout(dropout)(x)

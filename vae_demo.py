@@ -42,7 +42,9 @@ def main(words=None):
         title = f"{data.name}: a VAE with {latent_dim} latents"
         with clock(f"{data.name}: training a VAE with {latent_dim} latents"):
             training.make_reproducible(seed)
-            vae = training.new_vae(latent_dim, len(train), seed, most_sharpness=1.0)
+            vae = training.new_vae(
+                latent_dim, datasets.pixels_of(train), len(train), seed, most_sharpness=1.0
+            )
             settings = arguments.epochs, arguments.learning_rate, seed
             history = training.train_vae(vae, train, *settings, test.images)
         with clock(f"{data.name}: drawing"):
@@ -51,7 +53,7 @@ def main(words=None):
             z = priors.StandardNormal(latent_dim).sample(3 * SHOWN, np.random.default_rng(seed))
             (axes,), manifold = priors.principal_axes(codes), None
             if latent_dim == 2:
-                manifold, axes = decode(latent_grid(SIDE)).reshape(SIDE, SIDE, 28, 28), codes
+                manifold, axes = decode(latent_grid(SIDE)), codes
             latents = manifold, axes, test.labels, data.class_names
             images = test.images[:SHOWN], decode(codes[:SHOWN]), decode(z)
             draw = partial(outputs.draw, arguments.out, f"demo_{data.name}", figures.draw_demo)

@@ -73,7 +73,7 @@ def main():
         number = report.show(answers[row.question].get(row.key), row.form)
         print(f"{row.title:46}{number:>14}")
     if given.report:
-        values = report.origin(settings, {}) | {
+        values = report.origin(settings, {}, training.devices()) | {
             # The seed of the images, not that of the models that examine them.
             "settings": {"file": given.file, "load": given.load, "seed": seed},
             "sets": {"generated": answers},

@@ -19,6 +19,7 @@ with cli.quiet_tensorflow():
 
     import models
     from trust import fast, priors, training
+    from trust.datasets import pixels_of
 
 
 def dense_networks(latent_dim):
@@ -64,7 +65,7 @@ def train_default(epochs, images):
     """
     training.VAE_BATCH = 128
     start = time.perf_counter()
-    vae = training.new_vae(20, len(images), seed=1, most_sharpness=1.0)
+    vae = training.new_vae(20, pixels_of(images), len(images), seed=1, most_sharpness=1.0)
     training.train_vae(vae, images, epochs, 6e-3, seed=1)
     print(f"epoch {epochs}: {time.perf_counter() - start:.2f} s")
     return vae

@@ -48,7 +48,10 @@ def main():
     given = parser.parse_args()
     data = datasets.load_dataset(given.dataset)
     training.make_reproducible(given.seed)
-    vae = training.new_vae(given.latent_dim, len(data.train.images), given.seed, most_sharpness=1.0)
+    images = data.train.images
+    vae = training.new_vae(
+        given.latent_dim, datasets.pixels_of(images), len(images), given.seed, most_sharpness=1.0
+    )
     training.train_vae(vae, data.train.images, given.epochs, given.learning_rate, given.seed)
     mixture = priors.fit_mixture(
         *training.encode(vae, data.train.images), data.train.labels, given.seed

@@ -53,7 +53,7 @@ def measure(names, arguments):
     leave_out(names)
     training.LEAST_STEPS = 1  # an epoch is one pass, over a few images too
     training.make_reproducible(0)
-    vae = training.new_vae(24, len(images), seed=0)
+    vae = training.new_vae(24, datasets.pixels_of(images), len(images), seed=0)
     start = time.perf_counter()
     training.train_vae(vae, images, arguments.epochs, 1e-2, seed=0, verbose=0)
     trained = time.perf_counter()

@@ -60,10 +60,10 @@ def main():
     given = parser.parse_args()
     data = datasets.load_dataset(given.dataset)
     data = data._replace(train=data.train.take(slice(given.images)))
-    sets = datasets.split(data, "shared", given.seed)
+    sets, pixels = datasets.split(data, "shared", given.seed), data.pixels
     judge = partial(referee.judge, referee.bundled_referee(data.name))
     training.make_reproducible(given.seed)
-    classifier = training.new_classifier(data.classes)
+    classifier = training.new_classifier(data.classes, pixels)
     training.train_classifier(classifier, *sets.classifier, given.seed)
     # Before any filter: no image is on both sides of a comparison.
     compared, others = halves(sets.held_out, given.seed)
@@ -78,7 +78,7 @@ def main():
     ):
         start, rng = time.perf_counter(), np.random.default_rng(given.seed)
         training.make_reproducible(given.seed)
-        vae = training.new_vae(latent_dim, len(sets.vae.images), given.seed, sharpest)
+        vae = training.new_vae(latent_dim, pixels, len(sets.vae.images), given.seed, sharpest)
         training.train_vae(vae, sets.vae.images, epochs, rate, given.seed, verbose=0)
         trained = time.perf_counter() - start
         codes = training.encode(vae, sets.vae.images)

@@ -155,7 +155,8 @@ def small_models(small_npz, tmp_path_factory):
     data = datasets.load_dataset(small_npz)
     settings = saving.settle({"latent_dim": 4}, data)
     images = datasets.split(data, "shared", 0).vae
-    vae, classifier = training.new_vae(4, len(images.images), 0), training.new_classifier(10)
+    vae = training.new_vae(4, settings.pixels, len(images.images), 0)
+    classifier = training.new_classifier(10, settings.pixels)
     training.train_vae(vae, images.images, 1, 1e-2, 0, verbose=0)
     training.train_classifier(classifier, *images, 0)
     networks = {"vae": vae, "classifier": classifier, "referee": referee.bundled_referee("mnist")}

@@ -74,7 +74,7 @@ from trust import cli
 with cli.quiet_tensorflow():
     import keras
     import models
-    from trust import fast, training
+    from trust import datasets, fast, training
 rng = np.random.default_rng(0)
 x, y = rng.uniform(6, 22, (2, 640, 1, 1))
 grid = np.arange(28)
@@ -86,7 +86,7 @@ training.make_reproducible(0)
 vae = fast.VAE(models.build_encoder(2, (16,)), models.build_decoder(2, (16,)), 3.0, 0)
 vae.sampling = lambda moments: moments[0]
 history = training.train_vae(vae, images, 3, 0.005, 0, verbose=0)
-classifier = training.new_classifier(2)
+classifier = training.new_classifier(2, datasets.pixels_of(images))
 classified = training.train_classifier(classifier, images, (x > 14).ravel().astype(int), 0)
 history["classifier"] = classified["loss"]
 history["codes"] = np.ravel(training.encode(vae, images)[0][:50]).tolist()

@@ -31,7 +31,7 @@ def noise(n, seed=0):
 
 def demo(names, manifold=True):
     rng, codes, shown = np.random.default_rng(1), 300, 12
-    grid = rng.random((15, 15, 28, 28), dtype=np.float32) if manifold else None
+    grid = rng.random((225, 28, 28), dtype=np.float32) if manifold else None
     points, labels = rng.normal(size=(codes, 2)), rng.integers(0, len(names), codes)
     keys = ("loss", "val_loss", "reconstruction_loss", "kl_loss")
     history = {key: [160.0 - i, 150.0 - i, 149.0 - i] for i, key in enumerate(keys)}
@@ -288,6 +288,7 @@ def test_demo_shows_each_image_above_its_reconstruction():
 def test_demo_manifold_keeps_the_order_of_its_rows_and_columns():
     values = np.arange(40, 104, 4).reshape(4, 4)
     tiles = np.broadcast_to(values[..., None, None] / 255, (4, 4, 28, 28))
+    tiles = tiles.reshape(16, 28, 28)
     title, _, *others = demo(NAMES["digits"])
     pixels = Drawing(figures.draw_demo, title, tiles, *others).pixels
     row, column = np.array(

@@ -8,10 +8,11 @@ from conftest import ROOT
 
 import models
 from trust import priors, saving, training
-from trust.datasets import Labelled
+from trust.datasets import Labelled, Pixels
 from trust.generator import Generator, fit_prior, load_generator
 
 RNG = np.random.default_rng
+PIXELS = Pixels((28, 28, 1), (0.1,), (0.2,))
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_a_class_is_drawn_from_its_own_components(generator):
 
 
 def test_a_save_draws_the_same_images(generator, tmp_path):
-    settings = saving.Settings("digits", "ab", ("a", "b"), latent_dim=2)
+    settings = saving.Settings("digits", "ab", ("a", "b"), PIXELS, latent_dim=2)
     saving.save_models(tmp_path / "models.npz", settings, {"vae": generator.vae}, generator.prior)
     again = load_generator(tmp_path / "models.npz")
     np.testing.assert_array_equal(again.sample(5, RNG(4)), generator.sample(5, RNG(4)))
@@ -57,7 +58,7 @@ def test_the_readmes_lines_draw_from_a_save(generator, tmp_path, monkeypatch):
     (lines,) = [block for block in code if "load_generator" in block]
     mixture = generator.prior
     mixture.labels = np.array([3, 1, 1])
-    settings = saving.Settings("digits", "ab", tuple("0123"), latent_dim=2)
+    settings = saving.Settings("digits", "ab", tuple("0123"), PIXELS, latent_dim=2)
     saving.save_models(tmp_path / "models.npz", settings, {"vae": generator.vae}, mixture)
     monkeypatch.chdir(tmp_path)
     values = {}

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from trust import report, saving
+from trust import datasets, report, saving
 
 SETS = {
     **{name: report.ROWS for name in report.COLUMNS},
@@ -165,13 +165,18 @@ def test_the_five_answers_come_first(capsys):
 
 def test_a_run_that_could_not_have_found_copies_says_so():
     full = full_report()
+    full["sets"]["planted"]["new"]["moved_copies"] = math.nan
+    assert report.answers(full)[3].endswith("; could not have found moved copies")
     full["sets"]["planted"]["new"]["noisy_copies"] = math.nan
-    assert report.answers(full)[3].endswith("could not have found copies")
+    assert report.answers(full)[3].endswith("; could not have found noisy copies, moved copies")
 
 
 def test_where_a_report_comes_from():
-    settings = saving.Settings("mnist", "ab12", ("0", "1"), epochs=12, seed=3)
-    origin = report.origin(settings, {"epochs": None, "seed": 3, "threshold": 0.95})
+    settings = saving.Settings(
+        "mnist", "ab12", ("0", "1"), datasets.Pixels((28, 28, 1), (0.1,), (0.2,)), epochs=12, seed=3
+    )
+    origin = report.origin(settings, {"epochs": None, "seed": 3, "threshold": 0.95}, "1 GPU")
+    assert origin["devices"] == "1 GPU"
     assert origin["dataset"] == "mnist" and origin["fingerprint"] == "ab12"
     assert origin["settings"] == {"epochs": 12, "seed": 3, "threshold": 0.95}
     assert origin["versions"]["numpy"] == np.__version__

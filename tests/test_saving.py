@@ -9,9 +9,11 @@ from test_outputs import contents
 
 from trust import priors, saving
 from trust.cli import UserError
+from trust.datasets import Pixels
 from trust.saving import Settings
 
-SETTINGS = Settings("mnist", "ab12", ("cat", "dog"), epochs=12, latent_dim=2)
+PIXELS = Pixels((28, 28, 1), (0.1,), (0.2,))
+SETTINGS = Settings("mnist", "ab12", ("cat", "dog"), PIXELS, epochs=12, latent_dim=2)
 
 
 def build(width=20):
@@ -159,17 +161,17 @@ def test_a_damaged_keras_file_is_refused_in_one_sentence(tmp_path, damage):
 # What is settled
 
 
-DATA = SimpleNamespace(name="mnist", fingerprint="ab12", class_names=["cat", "dog"])
+DATA = SimpleNamespace(name="mnist", fingerprint="ab12", class_names=["cat", "dog"], pixels=PIXELS)
 
 
 def test_what_is_not_given_is_the_default():
     settings = saving.settle({"epochs": 3, "seed": None, "threshold": 0.5}, DATA)
-    assert settings == Settings("mnist", "ab12", ("cat", "dog"), epochs=3)
+    assert settings == Settings("mnist", "ab12", ("cat", "dog"), PIXELS, epochs=3)
 
 
 @pytest.mark.parametrize("name", saving.DEFAULTS)
 def test_what_contradicts_a_save_is_refused_also_where_it_is_the_default(name):
-    trained = Settings("mnist", "ab12", ("cat",), 3, 7, 1e-3, 5, "disjoint")
+    trained = Settings("mnist", "ab12", ("cat",), PIXELS, 3, 7, 1e-3, 5, "disjoint")
     flag, default = "--" + name.replace("_", "-"), saving.DEFAULTS[name]
     said = f"^{flag} {default}: the models in m were trained with {getattr(trained, name)}"
     with pytest.raises(UserError, match=said):

@@ -235,7 +235,7 @@ def kept(file, data):
     """The settings, networks and mixture that a run of the main script kept."""
     settings, weights, mixture = saving.read_save(file)
     networks = {
-        "vae": build_vae(settings.latent_dim),
+        "vae": build_vae(settings.latent_dim, **settings.pixels._asdict()),
         "referee": referee.build_referee(data.classes),
     }
     for name, network in networks.items():
@@ -368,7 +368,7 @@ def test_a_single_test_image_is_enough(trained, small_npz, tmp_path):
         arrays = {name: data[name][:1] if "test" in name else data[name] for name in data}
     np.savez(tmp_path / "one.npz", **arrays)
     settings, networks, mixture = kept(trained[0] / "models", datasets.load_dataset(small_npz))
-    networks["classifier"] = build_classifier(10)
+    networks["classifier"] = build_classifier(10, **settings.pixels._asdict())
     weights = saving.read_save(trained[0] / "models").weights
     saving.fill(networks["classifier"], weights["classifier"])
     fingerprint = datasets.load_dataset(tmp_path / "one.npz").fingerprint

@@ -11,7 +11,7 @@ import tensorflow as tf
 from conftest import ROOT
 
 import models
-from trust import priors, training, useful
+from trust import datasets, priors, training, useful
 from trust.datasets import Labelled
 from trust.generator import Generator
 
@@ -283,11 +283,12 @@ LOGGED = """
 import numpy as np
 from trust import cli
 with cli.quiet_tensorflow():
-    from trust import referee, training
+    from trust import datasets, referee, training
 training.make_reproducible(0)
 training.LEAST_STEPS, training.COLLAPSED_NATS = 20, 0
 images = np.random.default_rng(0).integers(0, 256, (200, 28, 28), dtype=np.uint8)
-training.train_vae(training.new_vae(2, 200, 0), images, 3, 0.001, 0, images)
+vae = training.new_vae(2, datasets.pixels_of(images), 200, 0)
+training.train_vae(vae, images, 3, 0.001, 0, images)
 network = referee.build_referee(2)
 referee.train_referee(network, images, np.arange(200) % 2, 2, 0)
 """
@@ -520,7 +521,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 import keras
 import models
-from trust import fast, training
+from trust import datasets, fast, training
 
 
 def listed(kind=None):
@@ -584,7 +585,8 @@ for count in (1, 2):
     assert np.all(np.isfinite(loss))
     assert int(classifier.optimizer.iterations.numpy()) * count == 40  # the same passes
 
-    built = training.new_vae(2, 400, 3), training.new_classifier(5)
+    pixels = datasets.pixels_of(images)
+    built = training.new_vae(2, pixels, 400, 3), training.new_classifier(5, pixels)
     assert all(model.distribute_strategy.num_replicas_in_sync == count for model in built)
 """
 
@@ -613,6 +615,6 @@ def test_still_images_stay_where_they_are():
     found = {}
     for train in training.train_on_still_images, training.train_classifier:
         keras.utils.set_random_seed(0)
-        classifier = training.new_classifier(2)
+        classifier = training.new_classifier(2, datasets.pixels_of(images))
         found[train] = train(classifier, images, labels, seed=0, epochs=1)["loss"][-1]
     assert found[training.train_on_still_images] < 0.1 < found[training.train_classifier]

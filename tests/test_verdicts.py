@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from trust import verdicts
+from trust.right import ERROR, known_error
 
 
 @pytest.mark.parametrize("counts", [(30, 1000, 10, 2000), (5, 50, 0, 70), (900, 1000, 1500, 2000)])
@@ -21,20 +22,25 @@ def test_two_sets_without_a_difference():
     assert verdicts.z_of_difference(0.0, 10, 0.0, 20) == 0
     assert verdicts.z_of_difference(1.0, 10, 1.0, 20) == 0
     assert math.isnan(verdicts.z_of_difference(math.nan, 0, 0.5, 20))
+    assert math.isnan(verdicts.z_of_difference(0.5, 0, 0.5, 20))
 
 
-def rightness(agreement, low=0.0, n=5000):
-    return {"images": n, "agreement": agreement, "error_low": low}
+def rightness(error, n=5000):
+    """Of n images, so many of which are wrong."""
+    wrong = np.arange(n) < round(error * n)
+    return known_error(wrong.astype(int), np.zeros(n, int))
 
 
 def test_right():
-    real = rightness(0.995)
-    assert verdicts.right(rightness(0.994), real) == "as real"
-    assert verdicts.right(rightness(1.0), real) == "as real"  # better is not worse
-    assert verdicts.right(rightness(0.985), real) == "worse"
-    assert verdicts.right(rightness(0.985, n=100), real) == "as real"
-    assert verdicts.right(rightness(0.93, low=0.051), real) == "fails"
-    nothing = rightness(math.nan, math.nan, 0)
+    real = rightness(0.005)
+    assert verdicts.right(rightness(0.006), real) == "as real"
+    assert verdicts.right(rightness(0.0), real) == "as real"  # better is not worse
+    assert verdicts.right(rightness(0.0), rightness(0.05)) == "as real"
+    assert verdicts.right(rightness(0.015), real) == "worse"
+    assert verdicts.right(rightness(0.02, n=100), real) == "as real"
+    assert verdicts.right(rightness(0.058), real) == "fails"
+    assert verdicts.right(rightness(0.058, n=500), real) == "worse"  # may be below 5 %
+    nothing = dict.fromkeys(ERROR, math.nan)
     assert verdicts.right(nothing, real) == verdicts.right(real, nothing) == "unknown"
 
 
@@ -44,12 +50,15 @@ def test_balanced():
     assert verdicts.balanced(np.array([500, 500, 500]), real) == "as real"
     assert verdicts.balanced(np.array([500, 500, 200]), real) == "worse"
     assert verdicts.balanced(np.array([5, 5, 2]), real) == "as real"  # too few to say
-    assert verdicts.balanced(np.array([500, 500, 24]), real) == "fails"
+    assert verdicts.balanced(np.array([500, 500, 20]), real) == "fails"
     assert verdicts.balanced(np.array([500, 500, 0]), real) == "fails"
     assert verdicts.balanced(np.array([0, 0, 0]), real) == "fails"
     assert verdicts.balanced(np.array([5, 4, 3]), np.array([9, 0, 9])) == "unknown"
     # as unbalanced as the real images are
     assert verdicts.balanced(np.array([800, 80]), np.array([1000, 100])) == "as real"
+    assert verdicts.balanced(np.array([800, 8]), np.array([1000, 10])) == "as real"
+    # what is common among real images is rare here
+    assert verdicts.balanced(np.array([50, 800]), np.array([800, 50])) == "fails"
 
 
 def test_two_draws_of_one_kind_are_rarely_called_unbalanced():
@@ -110,14 +119,14 @@ def test_useful():
 def test_chance_alone_rarely_makes_a_set_worse():
     rng = np.random.default_rng(1)
     shares = rng.binomial(5000, 0.01, (5000, 2)) / 5000
-    calls = [verdicts.right(rightness(1 - a), rightness(1 - b)) for a, b in shares]
+    calls = [verdicts.right(rightness(a), rightness(b)) for a, b in shares]
     # one-sided: what is better than real images is not called worse
     assert np.mean([call == "worse" for call in calls]) < 3 * stats.norm.sf(3)
 
 
 def test_a_verdict_for_each_question():
     numbers = {
-        "right": rightness(0.99),
+        "right": rightness(0.01),
         "varied": variety(0.9, 0.9),
         "new": newness(lean_z=-4.0),
         "useful": {"accuracy": 0.7},

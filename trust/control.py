@@ -44,8 +44,10 @@ def plant(real: Neighbours, copies: Neighbours, dose: int) -> Neighbours:
 
 def smallest_found(real: Neighbours, copies: Neighbours, reference: Reference) -> float:
     """The smallest share of copies among real images, one of new.DOSES, from which on the test seen
-    or unseen finds them; NaN where it does not find the largest."""
+    or unseen finds them; NaN where it does not find the largest, or finds some where none are."""
     found = math.nan
+    if verdicts.new(examine_newness(real, reference)) in verdicts.CAUGHT:
+        return found
     for dose in sorted(new.DOSES, reverse=True):
         numbers = examine_newness(plant(real, copies, dose), reference)
         if verdicts.new(numbers) not in verdicts.CAUGHT:
@@ -58,7 +60,7 @@ class Controls(NamedTuple):
     """What went through the same filter as the generated images: held-out images and their
     reconstructions (blurred), test images and theirs (reconstructed), images decoded half-way
     between two classes, and draws from the prior that is not in use.  copies: {name of COPIES:
-    images (k, 28, 28)}, to be planted among the strong test images."""
+    images (k, h, w[, c])}, to be planted among the strong test images."""
 
     held_out: Classified
     blurred: Classified
@@ -97,6 +99,7 @@ def examine_known(classified: Classified, known: Known, rows, accept: Filter, rn
         "agreement": right.agreement(strong.labels, strong.referee_labels),
         "worst_class_agreement": right.worst_class(strong.labels, strong.referee_labels),
         "true_agreement": right.agreement(strong.labels, strong.truth),
+        **right.known_error(strong.labels, strong.truth),
         "mean_confidence": right.mean(classified.confidence[rows]),
         **examine_calibration(classified, known.referee_labels, accept, rng),
         "ece_true_labels": right.reliability(classified.confidence, correct)["ece"],
@@ -142,9 +145,12 @@ def examine_halfway(halfway: Classified, threshold, reference: Reference) -> dic
     return {"strong_rate": rate, "agreement": right.agreement(passing.labels, words)}
 
 
-def examine_controls(controls: Controls, accept: Filter, counts, reference: Reference, rng):
+def examine_controls(
+    controls: Controls, accept: Filter, counts, most: int, reference: Reference, rng
+):
     """Right, varied and new of all that was not generated, counts[k] images of each class where
-    numbers must be equal.
+    numbers must be equal.  most: among so many real images copies are planted, as many as were
+    accepted.
 
     Returns {set: {question: {key: number}}}, {set: Neighbours}, and the strong reconstructions,
     whose truth is Known.
@@ -175,10 +181,10 @@ def examine_controls(controls: Controls, accept: Filter, counts, reference: Refe
         strong = images.strong(threshold)
         neighbours[name] = find_neighbours(strong.images, strong.labels, reference)
         sets[name]["new"] = examine_newness(neighbours[name], reference)
-    real, sets["planted"] = neighbours["real"], {"new": {}}
+    real, sets["planted"] = neighbours["real"].take(slice(most)), {"new": {}}
     for name, images in controls.copies.items():
         labels = real.labels[new.planted_rows(len(real.labels))]
-        copies = find_neighbours(images, labels, reference)
+        copies = find_neighbours(images[: len(labels)], labels, reference)
         neighbours[name] = plant(real, copies, SHOWN_DOSE)
         sets["planted"]["new"][name] = smallest_found(real, copies, reference)
     sets["halfway"] = {"right": examine_halfway(controls.halfway, threshold, reference)}
@@ -217,15 +223,15 @@ def examine_all(selection, controls: Controls, held_out, reference, accept, soft
     rng: a numpy.random.Generator.  say: called with a line for each set that is to be examined.
     """
     accepted, classes = selection.accepted, reference.classes
-    real, blurred = (
-        images.strong(accept.threshold) for images in (controls.held_out, controls.blurred)
-    )
+    compared = controls.held_out, controls.blurred, controls.test, controls.reconstructed
+    real, *others = (images.strong(accept.threshold) for images in compared)
     of_each = [
-        np.bincount(images.labels, minlength=classes) for images in (accepted, real, blurred)
+        np.bincount(images.labels, minlength=classes) for images in (accepted, real, *others)
     ]
     counts = np.min(of_each, axis=0)
     say("  real images, reconstructions, copies: right, varied, new?")
-    sets, neighbours, known = examine_controls(controls, accept, counts, reference, rng)
+    most = len(accepted.labels)
+    sets, neighbours, known = examine_controls(controls, accept, counts, most, reference, rng)
 
     say(f"  {len(accepted.labels):,} accepted images: right, varied, new, useful?")
     rows = first_of_each_class(accepted.labels, counts)
@@ -240,7 +246,7 @@ def examine_all(selection, controls: Controls, held_out, reference, accept, soft
     sets["generated"] = own
 
     say("  as many real images: useful?")
-    wanted, real_counts, _ = of_each
+    wanted, real_counts, *_ = of_each
     for name, images in ("real", real), ("unfiltered", held_out):
         rows, repeated = as_many_of_each_class(images.labels, wanted, rng)
         told = real.soft_labels if soft and name == "real" else images.labels

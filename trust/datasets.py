@@ -29,7 +29,7 @@ class DataError(UserError):
 
 
 class Labelled(NamedTuple):
-    """images: (n, 28, 28) uint8.  labels: (n,) int64."""
+    """images: (n, h, w[, c]) uint8.  labels: (n,) int64."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -37,6 +37,23 @@ class Labelled(NamedTuple):
     def take(self, rows):
         """Some of them: rows is an array of row numbers, or (n,) bool."""
         return Labelled(self.images[rows], self.labels[rows])
+
+
+class Pixels(NamedTuple):
+    """What networks have to know of images: their shape (h, w, c), and of each of the c channels
+    the mean and the variance of its pixels in [0, 1]."""
+
+    shape: tuple
+    mean: tuple
+    variance: tuple
+
+
+def pixels_of(images: np.ndarray) -> Pixels:
+    """The Pixels of images (n, h, w[, c]), from 5,000 of them."""
+    shape = images.shape[1:] if images.ndim == 4 else (*images.shape[1:], 1)
+    some = images[np.linspace(0, len(images) - 1, min(len(images), 5000)).astype(int)]
+    some = some.reshape(-1, shape[2]) / (255 if images.dtype == np.uint8 else 1)
+    return Pixels(shape, tuple(some.mean(axis=0).tolist()), tuple(some.var(axis=0).tolist()))
 
 
 class Split(NamedTuple):
@@ -65,6 +82,10 @@ class Dataset(NamedTuple):
     @property
     def classes(self):
         return len(self.class_names)
+
+    @property
+    def pixels(self):
+        return pixels_of(self.train.images)
 
 
 def load_dataset(name_or_path):
@@ -123,17 +144,27 @@ def check_classes(dataset):
 def split(dataset, how, seed):
     """The training images as a Split, of which every sixth of each class is held out.  how: VAE and
     classifier learn from the same images ("shared") or from halves ("disjoint").
-    seed: a number, or a numpy.random.Generator.
+    All copies of an image are on one side.  seed: a number, or a numpy.random.Generator.
     Raises DataError where a class has too few images for halves."""
-    order, rank = _shuffled_by_class(dataset.train.labels, seed)
+    first, which = distinct(dataset.train.images)
+    labels = dataset.train.labels[first]
+    order, rank = _shuffled_by_class(labels, seed)
     last = rank % HELD_OUT == HELD_OUT - 1
-    held_out, rest = np.sort(order[last]), np.sort(order[~last])
-    for_vae = for_classifier = rest
+    rest = np.sort(order[~last])
+    parts = [rest, rest, order[last]]
     if how == "disjoint":
-        halves = disjoint_halves(dataset.train.labels[rest], seed)
-        for_vae, for_classifier = (rest[half] for half in halves)
+        parts[:2] = (rest[half] for half in disjoint_halves(labels[rest], seed))
+    for_vae, for_classifier, held_out = (np.flatnonzero(np.isin(which, part)) for part in parts)
     sets = (dataset.train.take(rows) for rows in (for_vae, for_classifier, held_out))
     return Split(*sets, for_vae, held_out)
+
+
+def distinct(images):
+    """Rows, in rising order, of the first of all images that are equal, and for each image (n,) its
+    place among these."""
+    places = {}
+    which = np.array([places.setdefault(image.tobytes(), len(places)) for image in images], int)
+    return np.unique(which, return_index=True)[1], which
 
 
 def disjoint_halves(labels, seed):
@@ -193,7 +224,7 @@ def _check_header(name, shape, dtype):
     if dtype.kind not in "uif":
         raise DataError(f"{name} has dtype {dtype}, but must hold whole numbers")
     if name.startswith("x_") and (len(shape) != 3 or shape[1:] != (28, 28)):
-        raise DataError(f"{name} has shape {shape}, but must be (n, 28, 28)")
+        raise DataError(f"{name} has shape {shape}, but must be (n, h, w[, c])")
     if name.startswith("y_") and len(shape) != 1:
         raise DataError(f"{name} has shape {shape}, but must be (n,)")
     if shape[0] < 1:
@@ -204,7 +235,7 @@ def _check_header(name, shape, dtype):
 
 
 def _pixels(name, values):
-    """Stored values -> (n, 28, 28) uint8."""
+    """Stored values -> (n, h, w[, c]) uint8."""
     low, high = values.min(), values.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise DataError(f"{name} has NaN or infinite values, but must be 0 to 255")

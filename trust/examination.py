@@ -49,7 +49,7 @@ class Neighbours(NamedTuple):
     moved: new.Nearest
 
     def take(self, rows):
-        """Some of them: rows is an array of row numbers, or (n,) bool."""
+        """Some of them: rows is an array of row numbers, (n,) bool, or a slice."""
         return Neighbours(self.labels[rows], self.nearest.take(rows), self.moved.take(rows))
 
     def put(self, rows, others):
@@ -107,7 +107,7 @@ class Examined(NamedTuple):
 
 
 def find_neighbours(images, labels, reference: Reference) -> Neighbours:
-    """Of images (n, 28, 28) and their labels (n,), among the real images of the class."""
+    """Of images (n, h, w[, c]) and their labels (n,), among the real images of the class."""
     nearest = new.nearest_of_class(images, labels, *reference.real)
     moved = new.nearest_of_class(new.centred(images), labels, *reference.centred_real)
     nearer = moved.distance < nearest.distance
@@ -145,7 +145,7 @@ def examine_usefulness(images, targets, reference: Reference) -> dict:
 def examine(labelled, targets, known: Known, reference: Reference, alike=None) -> Examined:
     """All questions of one set of labelled images.
 
-    labelled: has images (n, 28, 28), uint8 or float32 in [0, 1], and labels (n,) integer.
+    labelled: has images (n, h, w[, c]), uint8 or float32 in [0, 1], and labels (n,) integer.
     targets: what a classifier that learns from them is told, the labels or probabilities
     (n, classes) float32.  known: see examine_rightness.
     alike: the rows that are held against real images where numbers must be equal, in right and

@@ -65,7 +65,7 @@ class SideBySideVAE(models.VAE):
     way: models.VAE, where all cores of a CPU wait for each other after every operation."""
 
     def forward(self, images):
-        """As of models.VAE, for images (n, 28, 28, 1) float32."""
+        """As of models.VAE, for images (n, h, w, c) float32."""
         half, forward = tf.shape(images)[0] // 2, super().forward
         parts = forward(images[:half]), forward(images[half:])
         return tuple(tf.concat(halves, axis=0) for halves in zip(*parts, strict=True))

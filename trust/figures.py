@@ -1,8 +1,8 @@
 """The figures: arrays in, PNG out; nothing is computed here but layout and histograms.
 
 Every function writes one PNG to `file`, a path or a binary file object; the same input gives the
-same bytes.  `dataset` begins the title.  Images are (28, 28), uint8 or float in [0, 1]; NaN is not
-drawn.  Positions are in points from the top left corner of a page as wide as a README.
+same bytes.  `dataset` begins the title.  Images are (h, w) or (h, w, 3), uint8 or float in [0, 1];
+NaN is not drawn.  Positions are in points from the top left corner of a page as wide as a README.
 """
 
 import sys
@@ -108,35 +108,40 @@ def _first_classes(page, class_names):
 
 
 def _as_bytes(images):
-    """Images in [0, 1] to 0..255; bytes stay as they are."""
+    """Images (n, h, w[, c]) to (n, s, s, 3) uint8, square on white; bytes keep their values."""
     images = np.asarray(images)
-    if images.dtype == np.uint8:
-        return images
-    return np.rint(255 * np.clip(np.nan_to_num(images), 0, 1)).astype(np.uint8)
+    if images.dtype != np.uint8:
+        images = np.rint(255 * np.clip(np.nan_to_num(images), 0, 1)).astype(np.uint8)
+    images = images[..., None] if images.ndim == 3 else images
+    images = np.broadcast_to(images, (*images.shape[:3], 3))  # grey as it is: a colour map rounds
+    missing = [max(images.shape[1:3]) - side for side in images.shape[1:3]]
+    margins = [(each // 2, each - each // 2) for each in missing]
+    return np.pad(images, ((0, 0), *margins, (0, 0)), constant_values=255)
 
 
 def _joined(images, others, axis):
-    """Images (n, 28, 28) with the others below (axis 1) or beside them (axis 2), a line apart."""
-    images, others = (_as_bytes(each).reshape(-1, 28, 28) for each in (images, others))
+    """Images (n, s, s, 3) uint8 with the others below (axis 1) or beside (axis 2), a line apart."""
     line = np.full_like(images.take([0], axis), 255)
     return np.concatenate([images, line, others], axis)
 
 
 def _draw_grid(page, images, left, top, columns, scale, gap, captions=(), heading=""):
-    """Draw (n, h, w) images row by row, `scale` points a pixel, under a heading; return the bottom.
+    """Draw images (n, h, w, 3) uint8 row by row under a heading, and return the bottom.
 
-    gap: (above each image, right of it) in pixels; the captions stand in the first.
+    An image is as large as one of 28 x 28 pixels of `scale` points each, so is the gap: (above each
+    image, right of it); the captions stand in the first.
     """
+    side = min(images.shape[1:3]) / 28
+    scale, gap = scale / side, [round(each * side) for each in gap]
     page.text(left, top - 6, heading, size=13, weight="bold", va="bottom")
-    padding = (0, -len(images) % columns), (gap[0], 0), (0, gap[1])
-    cells = np.pad(_as_bytes(images), padding, constant_values=255)
-    n, height, width = cells.shape
+    padding = (0, -len(images) % columns), (gap[0], 0), (0, gap[1]), (0, 0)
+    cells = np.pad(images, padding, constant_values=255)
+    n, height, width, _ = cells.shape
     rows, bottom = n // columns, top + n // columns * height * scale
     page.set_ylim(max(page.get_ylim()[0], bottom + MARGIN), 0)
     if n:  # one picture for the whole grid: hundreds of axes would take seconds
-        picture = cells.reshape(rows, columns, height, width).swapaxes(1, 2)
-        picture = picture.reshape(rows * height, columns * width)
-        rgb = np.repeat(picture[..., None], 3, axis=2)  # as they are: a colour map rounds
+        picture = cells.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
+        rgb = picture.reshape(rows * height, columns * width, 3)
         extent = (left, left + columns * width * scale, bottom, top)
         page.imshow(rgb, interpolation="nearest", aspect="auto", extent=extent)
     for i, caption in enumerate(captions):
@@ -159,19 +164,19 @@ def draw_demo(
 ):
     """What a VAE has learned, on one page.
 
-    manifold: (r, r, 28, 28) decoded grid over a 2-D latent space, or None when it is not 2-D.
+    manifold: (r * r, h, w[, c]) decoded grid over a 2-D latent space, or None when it is not 2-D.
     codes: (n, 2) float, encoded test images, or their two principal axes.
-    code_labels: (n,) integer.  originals, reconstructions: (m, 28, 28).  samples: (s, 28, 28).
+    code_labels: (n,) integer.  originals, reconstructions, samples: (m, h, w[, c]).
     history: {"loss", "val_loss", "reconstruction_loss", "kl_loss"}, each a list in nats per image.
     """
     grids, which = [], "Encoded test images by class, on two principal axes"
     if manifold is not None:
         which = "Encoded test images by class"
-        tiles = np.reshape(manifold, (-1, 28, 28))
-        grids = [("Decoded from a grid over the latent space", tiles, len(manifold), (0, 0))]
-    pairs = _joined(originals, reconstructions, axis=1)
+        grid, side = _as_bytes(manifold), round(len(manifold) ** 0.5)
+        grids = [("Decoded from a grid over the latent space", grid, side, (0, 0))]
+    pairs = _joined(_as_bytes(originals), _as_bytes(reconstructions), axis=1)
     grids += [("Test images above their reconstructions", pairs, 10, (4, 1))]
-    grids += [("New images, decoded from the prior", np.asarray(samples), 10, (1, 1))]
+    grids += [("New images, decoded from the prior", _as_bytes(samples), 10, (1, 1))]
     with _page(file, title, height=740) as page:
         end = 34
         for heading, images, columns, gap in grids:
@@ -255,7 +260,7 @@ def draw_diagram(file):
 def draw_strong(file, images, labels, confidence, class_names, threshold, *, dataset: str):
     """The first ten strong images of each class in a row, the confidence above each.
 
-    images: (n, 28, 28).  labels: (n,) integer.  confidence: (n,) float, all >= `threshold`.
+    images: (n, h, w[, c]).  labels: (n,) integer.  confidence: (n,) float, all >= `threshold`.
     """
     limit, names = f"{100 * threshold:g} %", _fitting_names(class_names, 88)
     left, scale, gap = MARGIN + 12 + max(map(_text_width, names)), 2.5, (9, 4)
@@ -269,7 +274,7 @@ def draw_strong(file, images, labels, confidence, class_names, threshold, *, dat
             page.text(MARGIN, top + row - 35, name, size=13, weight="bold", va="center")
             chosen = np.flatnonzero(labels == label)[:10]
             captions = list(map(_percent, confidence[chosen])) or ["no strong image"]
-            _draw_grid(page, images[chosen], left, top, 10, scale, gap, captions)
+            _draw_grid(page, _as_bytes(images[chosen]), left, top, 10, scale, gap, captions)
 
 
 def draw_weak(
@@ -287,7 +292,7 @@ def draw_weak(
 ):
     """Weak images with the two classes each hesitates between, and images half-way between two.
 
-    images: (n, 28, 28), all of confidence < `limit`, the least sure first.  halfway: (m, 28, 28).
+    images: (n, h, w[, c]), all of confidence < `limit`, the least sure first.  halfway: others.
     top_two: (n, 2) integer, the likeliest classes.  top_two_confidence: (n, 2) float in [0, 1].
     halfway_strong_rate, strong_rate: shares of `halfway` and of all images that pass the filter.
     """
@@ -302,13 +307,13 @@ def draw_weak(
         captions.append("\n".join(f"{names[k]} · {_percent(share, 0)}" for k, share in both))
     title = f"weak images, the classifier is less than {limit} sure"
     with _page(file, title, dataset, note) as page:
-        bottom = _draw_grid(page, shown, MARGIN, 64, *grid, captions)
+        bottom = _draw_grid(page, _as_bytes(shown), MARGIN, 64, *grid, captions)
         if len(halfway):
             heading = "Half-way between two classes: a control the filter should reject\n"
             heading += f"{_percent(halfway_strong_rate)} of them pass the filter, "
             heading += f"of generated images {_percent(strong_rate)}"
             grid = 8, 3, (2, 10)
-            _draw_grid(page, halfway[:16], MARGIN, bottom + 64, *grid, heading=heading)
+            _draw_grid(page, _as_bytes(halfway[:16]), MARGIN, bottom + 64, *grid, heading=heading)
 
 
 def _draw_histogram(axes, values, bins, **style):
@@ -413,14 +418,15 @@ def draw_class_balance(file, generated, accepted, balanced, class_names, *, data
 def draw_copies(file, shares, pairs, class_names, *, dataset: str):
     """How often the nearest real image is one that was seen, and the closest images with theirs.
 
-    shares: {name: [(percent, found, expected, deviation)]}, of up to six sets: of the closest so
+    shares: {name: [(percent, found, expected, deviation)]}, of up to seven sets: of the closest so
     many percent of the images the share whose nearest was seen, what is expected, and the standard
     deviation by chance.
-    pairs: {class: (image (28, 28), its nearest real image (28, 28), whether that was seen)}.
+    pairs: {class: (image, its nearest real image, whether that was seen)}.
     """
     names, shown = _fitting_names(class_names, 100), list(pairs.items())[:MOST_CLASSES]
     marks = [f"{names[label]} · {'' if seen else 'un'}seen" for label, (*_, seen) in shown]
-    images = _joined([image for _, (image, *_) in shown], [twin for _, (_, twin, _) in shown], 2)
+    both = zip(*((image, twin) for _, (image, twin, _) in shown), strict=True) if shown else ()
+    images = _joined(*map(_as_bytes, both), 2) if shown else np.zeros((0, 28, 57, 3), np.uint8)
     heading = "The closest generated image of each class, its nearest real image at the right"
     heading = heading if shown else "No generated images"
     note = "A bar holds what chance gives images that owe nothing to which real images were seen"
@@ -428,7 +434,7 @@ def draw_copies(file, shares, pairs, class_names, *, dataset: str):
         _draw_grid(page, images, MARGIN, 446, 5, 2.5, (8, 18), marks, heading)
         _first_classes(page, class_names)
         ((axes,),) = _charts(page, 112, 412)
-        colours = GENERATED, REAL, STRONG, BETWEEN, WEAK, CLASSES[6]
+        colours = GENERATED, REAL, STRONG, BETWEEN, WEAK, CLASSES[6], CLASSES[0]
         lines = []
         for i, (name, depths) in enumerate(shares.items()):
             _, found, expected, deviation = np.transpose(depths)
@@ -447,7 +453,7 @@ def draw_copies(file, shares, pairs, class_names, *, dataset: str):
 def draw_prior(file, draws, strong_rates, clouds, *, dataset: str):
     """Images from two densities of the latents, unfiltered, and how well these meet the codes.
 
-    draws: {name: (n, 28, 28)}, two sets.  strong_rates: {name: share that passes the filter}.
+    draws: {name: (n, h, w[, c])}, two sets.  strong_rates: {name: share that passes the filter}.
     clouds: {name: (n, 2) float}, three sets of points on two axes.
     """
     title, below = "where the latents come from, and what is decoded from them", 415
@@ -455,7 +461,7 @@ def draw_prior(file, draws, strong_rates, clouds, *, dataset: str):
     with _page(file, title, dataset, height=below + 330) as page:
         for x, (name, images) in zip((MARGIN, WIDTH - MARGIN - COLUMN), draws.items(), strict=True):
             rate = f"{name}: {_percent(strong_rates[name])} pass the filter"
-            _draw_grid(page, images[:60], x, 78, 10, 1.5, (1, 1), heading=rate)
+            _draw_grid(page, _as_bytes(images[:60]), x, 78, 10, 1.5, (1, 1), heading=rate)
         page.text(MARGIN, below - 20, heading, size=13, weight="bold")
         (charts,) = _charts(page, below - 8, below + 320, columns=3, sharex=True, sharey=True)
         for axes, name, colour in zip(charts, clouds, (REAL, GENERATED, WEAK), strict=True):

@@ -48,13 +48,14 @@ def draw_calibration(draw: Callable, sample, referee_labels, controls, truth, ac
 
 def draw_new(draw: Callable, names, images, neighbours: dict, reference) -> None:
     """How many images have a nearest real image that was seen, and the closest pairs.
-    neighbours: {set: examination.Neighbours}, those of the images (n, 28, 28) under "generated"."""
+    neighbours: {set: examination.Neighbours}, those of these images under "generated"."""
     titles = {
         "generated": "generated",
         "real": "real (test images)",
         "reconstructed": "reconstructions of test images",
         "other_prior": "drawn from the other prior",
         "noisy_copies": "real, 5 % noisy copies",
+        "moved_copies": "real, 5 % moved copies",
         "reconstructed_copies": "real, 5 % reconstructed copies",
     }
     real, unseen = reference.real, reference.unseen
@@ -82,8 +83,8 @@ def draw_useful(draw: Callable, sets: dict, images: int) -> None:
 
 
 def draw_priors(draw: Callable, vae, mixture, seen: Labelled, images, run, rng) -> None:
-    """Unfiltered images {"mixture", "normal": (n, 28, 28)} of either prior, and where either puts
-    its latents.  run: the report's, with the share of each that passes."""
+    """Unfiltered images {"mixture", "normal": (n, h, w[, c])} of either prior, and where either
+    puts its latents.  run: the report's, with the share of each that passes."""
     codes, labels = training.sample_codes(*training.encode(vae, seen.images), rng), seen.labels
     centres = np.stack([codes[labels == label].mean(axis=0) for label in np.unique(labels)])
     normal = priors.StandardNormal(mixture.latent_dim)

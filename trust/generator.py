@@ -16,18 +16,18 @@ class Generator(NamedTuple):
     prior: priors.GaussianMixture | priors.StandardNormal
 
     def sample(self, n: int, rng: np.random.Generator, label: int | None = None) -> np.ndarray:
-        """n new images (n, 28, 28) float32 in [0, 1]; a mixture can draw those of one class."""
+        """n new images (n, h, w[, c]) float32 in [0, 1]; a mixture can draw those of one class."""
         prior = self.prior if label is None else self.prior.of_class(label)
         return training.decode(self.vae, prior.sample(n, rng))
 
     def reconstruct(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Images decoded from one sample of q(z|x) each, (n, 28, 28) float32 in [0, 1]."""
+        """Images decoded from one sample of q(z|x) each, (n, h, w[, c]) float32 in [0, 1]."""
         codes = training.encode(self.vae, images)
         return training.decode(self.vae, training.sample_codes(*codes, rng))
 
     def halfway(self, labelled: Labelled, rng: np.random.Generator) -> np.ndarray:
-        """Images (m, 28, 28) float32 in [0, 1] decoded half-way between the codes of each image and
-        of another at random, where their labels differ."""
+        """Images (m, h, w[, c]) float32 in [0, 1] decoded half-way between the codes of each image
+        and of another at random, where their labels differ."""
         z_mean, _ = training.encode(self.vae, labelled.images)
         partner = rng.permutation(len(z_mean))
         differ = labelled.labels != labelled.labels[partner]
@@ -37,7 +37,7 @@ class Generator(NamedTuple):
 def load_generator(path) -> Generator:
     """The Generator of a save.  Raises UserError where the file is none."""
     saved = saving.read_save(path)
-    vae = models.build_vae(saved.settings.latent_dim)
+    vae = models.build_vae(saved.settings.latent_dim, **saved.settings.pixels._asdict())
     saving.fill(vae, saved.weights["vae"])
     return Generator(vae, saved.mixture)
 

@@ -25,8 +25,12 @@ class Nearest(NamedTuple):
     def closest(self, percent):
         """The rows of so many percent of the images, those that lie closest for their surroundings:
         by the ratio of the distances to the nearest and to the second nearest."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            order = np.argsort(self.distance / self.second, kind="stable")
+        # Without a second one nothing can be said of the surroundings; a copy of a real image that
+        # is there twice is a copy.
+        ratio = np.where(np.isinf(self.second), np.inf, 0.0)
+        some = (self.distance > 0) & np.isfinite(self.second)
+        ratio[some] = self.distance[some] / self.second[some]
+        order = np.argsort(ratio, kind="stable")
         return order[: math.ceil(len(order) * percent / 100)]
 
     def put(self, rows, others):
@@ -41,7 +45,7 @@ def nearest_of_class(images, labels, real_images, real_labels):
     """The nearest real image of each image's class, by exhaustive search.
 
     A copy of a real image is looked for where it would be: among the images of its label.
-    images (n, 28, 28), real_images (m, 28, 28): uint8, or float32 in [0, 1].
+    images (n, h, w[, c]), real_images (m, h, w[, c]): uint8, or float32 in [0, 1].
     labels (n,), real_labels (m,): integer; each label has a real image.
     Returns Nearest: index into the real images, and distances, float64, Euclidean over pixels in
     [0, 1].  Of two that are equally near but for rounding to float32 it is either.
@@ -71,20 +75,27 @@ def nearest_of_class(images, labels, real_images, real_labels):
 
 
 def centred(images: np.ndarray) -> np.ndarray:
-    """Images (n, 28, 28) each rolled by whole pixels until its centre of mass is in the middle."""
-    weights = _pixels(images).reshape(-1, 28, 28) ** 2  # squared, faint noise weighs nothing
+    """Images (n, h, w[, c]) each rolled by whole pixels until its centre of mass is in the middle.
+    Mass is what differs from the median of the edge, whether lighter or darker."""
+    n, height, width = images.shape[:3]
+    pixels = _pixels(images).reshape(*images.shape[:3], math.prod(images.shape[3:])).mean(axis=3)
+    rows, columns = pixels[:, [0, -1]], pixels[:, :, [0, -1]]
+    edges = np.concatenate([rows.reshape(n, 2 * width), columns.reshape(n, 2 * height)], axis=1)
+    background = np.median(edges, axis=1)
+    weights = (pixels - background[:, None, None]) ** 2  # squared, faint noise weighs nothing
     mass = weights.sum(axis=(1, 2)) + 1e-9
-    pixels = np.arange(28)
-    down, right = (
-        np.rint((weights.sum(axis=axis) @ (pixels - 13.5)) / mass).astype(int) for axis in (2, 1)
+    rows, columns = (
+        (np.rint(weights.sum(axis=axis) @ (place - place.mean()) / mass)[:, None] + place)
+        % len(place)
+        for axis, place in ((2, np.arange(height)), (1, np.arange(width)))
     )
-    rows, columns = ((pixels + shift[:, None]) % 28 for shift in (down, right))
-    return images[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
+    rows, columns = rows.astype(int)[:, :, None], columns.astype(int)[:, None, :]
+    return images[np.arange(n)[:, None, None], rows, columns]
 
 
 def _pixels(images):
-    """(n, 28, 28) -> (n, 784) float32 in [0, 1]."""
-    flat = images.reshape(-1, 784).astype(np.float32)
+    """(n, h, w[, c]) -> (n, h * w * c) float32 in [0, 1]."""
+    flat = images.reshape(len(images), math.prod(images.shape[1:])).astype(np.float32)
     return flat / np.float32(255) if images.dtype == np.uint8 else flat
 
 
@@ -167,15 +178,15 @@ def twins(labels: np.ndarray, seen_labels: np.ndarray, rng) -> np.ndarray:
 
 
 def noisy_copies(images, rng, noise=0.05):
-    """Images (n, 28, 28) uint8 with normal noise of that standard deviation on each pixel:
-    (n, 28, 28) float32 in [0, 1].  What a generator that copies would draw."""
+    """Images (n, h, w[, c]) uint8 with normal noise of that standard deviation on each pixel:
+    (n, h, w[, c]) float32 in [0, 1].  What a generator that copies would draw."""
     noisy = images / 255 + noise * rng.standard_normal(images.shape)
     return np.clip(noisy, 0, 1).astype(np.float32)
 
 
 def moved_by_two(images, rng):
-    """Images (n, 28, 28) each moved by up to two pixels down or up and to a side, but not by none:
-    what falls out at one edge comes in at the other."""
+    """Images (n, h, w[, c]) each moved by up to two pixels down or up and to a side, but not by
+    none: what falls out at one edge comes in at the other."""
     steps = np.array([(y, x) for y in range(-2, 3) for x in range(-2, 3) if y or x])
     shifts = rng.choice(steps, len(images))
     moved = [np.roll(image, by, (0, 1)) for image, by in zip(images, shifts, strict=True)]

@@ -111,7 +111,7 @@ def check(sets: dict, run: dict) -> None:
             raise ValueError(f"{name}: without a row or without a number: {unmatched}")
 
 
-def origin(settings, options: dict) -> dict:
+def origin(settings, options: dict, devices: str) -> dict:
     """Where a report comes from.  settings: saving.Settings.  options: the flags {name: value}."""
     packages = ("tensorflow", "keras", "numpy", "matplotlib")
     settled = {name: value for name, value in asdict(settings).items() if name in options}
@@ -119,6 +119,7 @@ def origin(settings, options: dict) -> dict:
         "dataset": settings.dataset,
         "fingerprint": settings.fingerprint,
         "settings": options | settled,
+        "devices": devices,
         "versions": {name: importlib.metadata.version(name) for name in packages},
     }
 
@@ -143,7 +144,7 @@ def _row(question, key):
 
 # The five answers: the question, the row that answers it, and the set and key of its counterpart.
 ANSWERS = [
-    ("right", _row("right", "agreement"), ("real", "agreement")),
+    ("right", _row("right", "error_estimate"), ("real", "error_estimate")),
     ("balanced", _row("balanced", "class_balance"), ("real", "class_balance")),
     ("varied", _row("varied", "recall"), ("real", "recall")),
     ("new", _row("new", "seen_share"), ("generated", "expected_share")),
@@ -165,10 +166,11 @@ def answers(report: dict) -> list[str]:
         low, high = (show(right[f"error_{end}"], PERCENT) for end in ("low", "high"))
         agreement = {name: each["agreement"] for name, each in report["classes"].items()}
         least = min(agreement, key=lambda name: np.nan_to_num(agreement[name], nan=1.0))
-        lines[0] += f"; {low} to {high} of them are wrong; least in class {least}: "
+        lines[0] += f", 95 % interval {low} to {high}; the referee agrees least in class {least}: "
         lines[0] += show(agreement[least], PERCENT)
-    if math.isnan(sets["planted"]["new"]["noisy_copies"]):
-        lines[3] += "; could not have found copies"
+    missed = [name for name, dose in sets["planted"]["new"].items() if math.isnan(dose)]
+    if missed:
+        lines[3] += f"; could not have found {', '.join(missed).replace('_', ' ')}"
     return lines
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 Z95 = 1.959964  # standard deviations on either side that hold 95 %
+ERROR = ("error_estimate", "error_low", "error_high")
 
 
 def reliability(confidence, correct, bins=15):
@@ -86,6 +87,14 @@ def wilson_interval(hits: int, n: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
+def known_error(labels, truth) -> dict:
+    """The share of labels (n,) that are wrong, where the truth (n,) is known, in the keys of
+    error_estimate()."""
+    wrong = labels != truth
+    found = agreement(wrong, True), *wilson_interval(np.count_nonzero(wrong), len(wrong))
+    return dict(zip(ERROR, found, strict=True))
+
+
 def error_estimate(labels, referee_labels, known, known_referee_labels, truth) -> dict:
     """The share of labels that are wrong, where no truth is known: a dict of floats.
 
@@ -112,5 +121,4 @@ def error_estimate(labels, referee_labels, known, known_referee_labels, truth) -
         down, up = (share - low, high - share)[::sign]
         below, above = below + down**2, above + up**2
     found = estimate, estimate - math.sqrt(below), estimate + math.sqrt(above)
-    keys = "error_estimate", "error_low", "error_high"
-    return dict(zip(keys, np.clip(found, 0, 1).tolist(), strict=True))
+    return dict(zip(ERROR, np.clip(found, 0, 1).tolist(), strict=True))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from trust.cli import UserError
+from trust.datasets import Pixels
 from trust.outputs import write_arrays
 from trust.priors import PARAMETERS, GaussianMixture
 
@@ -22,6 +23,7 @@ class Settings:
     dataset: str  # The name of the data set they were trained on.
     fingerprint: str  # Its SHA-256, by which other data under the same name are noticed.
     class_names: tuple  # What its classes are called, in the order of their labels.
+    pixels: Pixels  # The shape, mean and variance of its images.
     epochs: int = 16  # How often the VAE sees every image.
     latent_dim: int = 24  # How many numbers the VAE's code of an image has.
     learning_rate: float = 1e-2  # The VAE's, at its peak.
@@ -29,7 +31,7 @@ class Settings:
     split: str = "shared"  # Whether VAE and classifier learn from one set, or disjoint halves.
 
 
-DEFAULTS = {field.name: field.default for field in fields(Settings)[3:]}
+DEFAULTS = {field.name: field.default for field in fields(Settings)[4:]}
 
 
 class Saved(NamedTuple):
@@ -44,7 +46,8 @@ def settle(options: dict, data, saved: Settings | None = None, path: str = "") -
     """Settings of the options that are not None, or `saved`; a UserError where they contradict."""
     given = {name: options[name] for name in DEFAULTS if options.get(name) is not None}
     if saved is None:
-        return Settings(data.name, data.fingerprint, tuple(data.class_names), **given)
+        origin = data.name, data.fingerprint, tuple(data.class_names)
+        return Settings(*origin, data.pixels, **given)
     if saved.fingerprint != data.fingerprint:
         raise UserError(f"--load {path}: these models were trained on other data ({saved.dataset})")
     for name, value in given.items():
@@ -78,7 +81,8 @@ def read_save(path: str | Path) -> Saved:
         with np.load(path, allow_pickle=False) as file:
             arrays, weights = dict(file), {}
         values = json.loads(str(arrays.pop("settings")))
-        settings = Settings(**values | {"class_names": tuple(values["class_names"])})
+        values["class_names"] = tuple(values["class_names"])
+        settings = Settings(**values | {"pixels": Pixels(*map(tuple, values["pixels"]))})
         for name, array in arrays.items():
             weights.setdefault(name.split("/")[0], []).append(array)
         mixture = GaussianMixture(*weights.pop("mixture"))

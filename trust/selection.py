@@ -119,7 +119,7 @@ class ClassQuota:
 class Classified(NamedTuple):
     """Images and what the classifier says of them.
 
-    images: (n, 28, 28) uint8, or float32 in [0, 1].  labels: (n,) integer, the likeliest class.
+    images: (n, h, w[, c]) uint8, or float32 in [0, 1].  labels: (n,) integer, the likeliest class.
     confidence: (n,) float and probabilities: (n, classes), calibrated.  logits: (n, classes).
     """
 
@@ -164,7 +164,7 @@ class Filter(NamedTuple):
     temperature_real_images: float
 
     def classify(self, images) -> Classified:
-        """What the classifier says of images (n, 28, 28), uint8 or float32 in [0, 1]."""
+        """What the classifier says of images (n, h, w[, c]), uint8 or float32 in [0, 1]."""
         logits = training.predict(self.classifier, images)
         probabilities = softmax(logits, self.temperature)
         labels, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
@@ -172,8 +172,8 @@ class Filter(NamedTuple):
 
 
 def fit_filter(classifier, held_out, reconstructed, threshold, temperature=None):
-    """A Filter.  Its temperature, unless given, is that of reconstructions (n, 28, 28), as blurred
-    as generated images are, of held-out images, a Labelled, from which nobody has learned."""
+    """A Filter.  Its temperature, unless given, is that of reconstructions, as blurred as generated
+    images are, of held-out images, a Labelled, from which nobody has learned."""
     fitted, real = (
         fit_temperature(training.predict(classifier, images), held_out.labels)
         for images in (reconstructed, held_out.images)
@@ -192,7 +192,7 @@ class Selection(NamedTuple):
 def generate(draw, accept, quota, most, progress) -> Selection:
     """Draws images, CHUNK at a time, until every class has its strong ones or `most` are drawn.
 
-    draw: n -> images (n, 28, 28) float32 in [0, 1].  accept: a Filter.
+    draw: n -> images (n, h, w[, c]) float32 in [0, 1].  accept: a Filter.
     quota: a ClassQuota, which counts all that is drawn.  progress: called after each chunk.
     """
     kept, sample = [], None

@@ -23,8 +23,8 @@ def load(saved: saving.Saved, data: Dataset, split: Split, clock: Clock) -> Trai
     """What a save holds; a referee that it does not hold is trained.  Raises UserError where the
     weights are of other networks."""
     settings = saved.settings
-    vae = training.new_vae(settings.latent_dim, len(split.vae.images), settings.seed)
-    classifier, judge = training.new_classifier(data.classes), new_referee(data)
+    vae, classifier = new_networks(data, split, settings)
+    judge = new_referee(data)
     networks = {"vae": vae, "classifier": classifier}
     if "referee" in saved.weights:
         networks["referee"] = judge
@@ -41,8 +41,8 @@ def train(
     """Trains all of them.  save: a path, or None; what there is goes there before a referee of the
     user's own data is trained, and once more with it.  rng: what the mixture starts from."""
     seed = settings.seed
-    vae = training.new_vae(settings.latent_dim, len(split.vae.images), seed)
-    classifier, judge = training.new_classifier(data.classes), new_referee(data)
+    vae, classifier = new_networks(data, split, settings)
+    judge = new_referee(data)
     with clock("training the VAE"):
         training.train_vae(vae, split.vae.images, settings.epochs, settings.learning_rate, seed)
     with clock("fitting the mixture to its codes"):
@@ -59,11 +59,18 @@ def train(
     return Trained(vae, mixture, classifier, judge)
 
 
+def new_networks(data: Dataset, split: Split, settings: saving.Settings):
+    """An untrained VAE and an untrained classifier."""
+    sizes = len(split.vae.images), settings.seed
+    vae = training.new_vae(settings.latent_dim, settings.pixels, *sizes)
+    return vae, training.new_classifier(data.classes, settings.pixels)
+
+
 def new_referee(data: Dataset) -> keras.Model:
     """The bundled referee of a bundled data set, else one that has learned nothing yet."""
-    return (
-        referee.bundled_referee(data.name) if data.bundled else referee.build_referee(data.classes)
-    )
+    if data.bundled:
+        return referee.bundled_referee(data.name)
+    return referee.build_referee(data.classes, data.pixels.shape)
 
 
 def train_referee(network: keras.Model, data: Dataset, seed: int, clock: Clock) -> None:

@@ -14,6 +14,7 @@ from keras import losses
 import models
 from trust import fast
 from trust.cli import UserError, cores
+from trust.datasets import Pixels
 
 VAE_BATCH, CLASSIFIER_BATCH = 512, 256  # on each device
 LEAST_STEPS = 100  # an epoch on one device: a VAE sees fewer than 51,200 images more often
@@ -56,9 +57,10 @@ class Streams(NamedTuple):
     split: np.random.Generator
     mixture: np.random.Generator
     draws: np.random.Generator
-    copies: np.random.Generator
+    chance: np.random.Generator
     elbo: np.random.Generator
     figures: np.random.Generator
+    controls: np.random.Generator
 
 
 def make_reproducible(seed: int) -> Streams:
@@ -87,19 +89,20 @@ def progress() -> int:
     return 1 if sys.stdout.isatty() else 2
 
 
-def new_vae(latent_dim, n_images, seed, most_sharpness=None) -> models.VAE:
+def new_vae(latent_dim, pixels: Pixels, n_images, seed, most_sharpness=None) -> models.VAE:
     """An untrained VAE on every device there is.  most_sharpness: what n_images to train on allow,
     if left out; 1 trains on the negative ELBO."""
     bound = sharpness_bound(n_images) if most_sharpness is None else most_sharpness
     with every_device():
-        encoder, decoder = models.build_encoder(latent_dim), models.build_decoder(latent_dim)
+        encoder = models.build_encoder(latent_dim, **pixels._asdict())
+        decoder = models.build_decoder(latent_dim, shape=pixels.shape)
         return fast.VAE(encoder, decoder, bound, seed, name="vae")
 
 
-def new_classifier(classes: int) -> keras.Model:
+def new_classifier(classes: int, pixels: Pixels) -> keras.Model:
     """An untrained classifier on every device there is."""
     with every_device():
-        return models.build_classifier(classes)
+        return models.build_classifier(classes, **pixels._asdict())
 
 
 def sharpness_bound(n):
@@ -111,8 +114,8 @@ def sharpness_bound(n):
 def shuffled_batches(images, *others, batch_size, seed):
     """Endless batches, each pass in a new order; one may hold the end of a pass and the next start.
 
-    images: (n, 28, 28) uint8 (0 to 255) or float32 in [0, 1]; others: arrays of the same length.
-    Yields (batch_size, 28, 28, 1) float32 in [0, 1], alone or in a tuple with the others.
+    images: (n, h, w[, c]) uint8 (0 to 255) or float32 in [0, 1]; others: arrays of the same length.
+    Yields (batch_size, h, w, c) float32 in [0, 1], alone or in a tuple with the others.
     """
     images, *others = map(tf.constant, (images, *others))
 
@@ -130,15 +133,18 @@ def shifted(batches, seed):
     """Batches (images, targets), each image moved by up to one pixel: worth a third of the errors
     of a dense classifier of MNIST.  As a layer of the network it would not run beside the training.
     """
-    shift = keras.layers.RandomTranslation(1 / 28, 1 / 28, fill_mode="constant", seed=seed)
+    height, width = batches.element_spec[0].shape[1:3]
+    # The edge goes on: a background may be dark or light.
+    shift = keras.layers.RandomTranslation(1 / height, 1 / width, fill_mode="nearest", seed=seed)
     moved = batches.map(lambda images, targets: (shift(images, training=True), targets))
     return fast.without_autotune(moved.prefetch(4))
 
 
 def as_pixels(images):
-    """(n, 28, 28) uint8 (0 to 255) or float32 in [0, 1] -> (n, 28, 28, 1) float32 in [0, 1]."""
+    """(n, h, w[, c]) uint8 (0 to 255) or float32 in [0, 1] -> (n, h, w, c) float32 in [0, 1]."""
     scale = 255.0 if images.dtype == np.uint8 else 1.0
-    return tf.cast(images, tf.float32)[..., None] / scale
+    images = images[..., None] if len(images.shape) == 3 else images
+    return tf.cast(images, tf.float32) / scale
 
 
 def steps_in_epoch(images, batch_size, devices=1):
@@ -149,7 +155,7 @@ def steps_in_epoch(images, batch_size, devices=1):
 
 
 def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None, verbose=None):
-    """Trains the VAE on images (n, 28, 28) uint8; returns Keras's history of losses in nats.
+    """Trains the VAE on images (n, h, w[, c]) uint8; returns Keras's history of losses in nats.
     verbose: Keras's; what suits standard output if left out.
     Raises TrainingError where the loss is no number, and where the latents collapse: then every
     image is the same blur, whatever is drawn.
@@ -167,7 +173,7 @@ def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None, 
 
 
 def train_classifier(classifier, images, targets, seed, epochs=5, learning_rate=4e-3):
-    """Trains the classifier on images (n, 28, 28), uint8 or float32 in [0, 1], and their targets:
+    """Trains the classifier on images (n, h, w[, c]), uint8 or float32 in [0, 1], and targets:
     labels (n,), or soft ones, the probabilities of the classes (n, classes).
     Returns Keras's history of the loss in nats per image."""
     return _fit_classifier(classifier, images, targets, seed, epochs, learning_rate, shift=True)
@@ -214,12 +220,12 @@ def in_batches(function, array, batch_size=1000):
 
 
 def predict(model, images):
-    """What the model gives for images (n, 28, 28), uint8 or float32 in [0, 1], as NumPy arrays."""
+    """What the model gives for images (n, h, w[, c]), uint8 or in [0, 1], as NumPy arrays."""
     return in_batches(lambda batch: model(as_pixels(batch), training=False), images)
 
 
 def encode(vae, images):
-    """z_mean and z_log_var, (n, latent_dim) float32 each, of images (n, 28, 28)."""
+    """z_mean and z_log_var, (n, latent_dim) float32 each, of images (n, h, w[, c])."""
     return predict(vae.encoder, images)
 
 
@@ -235,14 +241,15 @@ def log_posterior(z, z_mean, z_log_var):
 
 
 def decode(vae, z):
-    """Images (n, 28, 28) float32 in [0, 1] of latents (n, latent_dim)."""
-    return in_batches(vae.decode, z)[..., 0]
+    """Images (n, h, w) float32 in [0, 1] of latents (n, latent_dim), or (n, h, w, 3)."""
+    images = in_batches(vae.decode, z)
+    return images[..., 0] if images.shape[3] == 1 else images
 
 
 def negative_elbo(vae, prior, images, rng):
     """-E_q[log p(x|z) + log p(z) - log q(z|x)] in nats, from one z an image: a float.
 
-    images: (n, 28, 28) uint8.  prior: has log_prob(z).  The sharpness in training has no part.
+    images: (n, h, w[, c]) uint8.  prior: has log_prob(z).  The sharpness in training has no part.
     """
     z_mean, z_log_var = encode(vae, images)
     z = sample_codes(z_mean, z_log_var, rng)
@@ -257,7 +264,7 @@ def negative_elbo(vae, prior, images, rng):
 
 def mean_sharpness(vae, images):
     """What the data say the reconstruction should weigh, within the VAE's bound: a float, from
-    images (n, 28, 28) uint8 and their reconstructions from z_mean."""
+    images (n, h, w[, c]) uint8 and their reconstructions from z_mean."""
 
     def sharpness(batch):
         pixels = as_pixels(batch)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from trust import training
-from trust.datasets import Labelled
+from trust.datasets import Labelled, pixels_of
 
 EPOCHS = 6  # twice as many change no difference between two sets by .3 points
 
@@ -12,14 +12,14 @@ def accuracy_after_training(images, targets, test: Labelled, classes: int, seed:
     """Accuracy on test images of a classifier trained on these images alone, NaN for fewer than two
     classes.  Ravuri & Vinyals 2019.
 
-    images: (n, 28, 28), uint8 or float32 in [0, 1].  targets: labels (n,), or probabilities
+    images: (n, h, w[, c]), uint8 or float32 in [0, 1].  targets: labels (n,), or probabilities
     (n, classes) float32.
     """
     labels = targets if targets.ndim == 1 else targets.argmax(axis=1)
     if len(np.unique(labels)) < 2:
         return float("nan")
     training.make_reproducible(seed)
-    classifier = training.new_classifier(classes)
+    classifier = training.new_classifier(classes, pixels_of(images))
     training.train_on_still_images(classifier, images, targets, seed, EPOCHS)
     found = training.predict(classifier, test.images).argmax(axis=1)
     return float(np.mean(found == test.labels))

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from trust.right import Z95
 from trust.varied import IMAGES
 
 QUESTIONS = ("right", "balanced", "varied", "new", "useful")
@@ -16,7 +17,7 @@ AS_REAL, WORSE, FAILS, UNKNOWN = "as real", "worse", "fails", "unknown"
 CAUGHT = WORSE, FAILS
 CHANCE = 3.0  # standard deviations
 MOST_ERRORS = 0.05  # right fails where more are wrong for certain: the classifier was 95 % sure
-LEAST_BALANCE = 0.05  # balanced fails where the smallest class has less of the largest
+LEAST_BALANCE = 0.05  # balanced fails where a class has less of another's share of real images
 LEAST_VARIETY = 0.5  # varied fails below this share of real images' recall or coverage
 MOST_LOSS = 0.1  # useful fails where accuracy falls short by more
 
@@ -32,8 +33,8 @@ def verdict(fails: bool, worse: bool, *numbers: float) -> str:
 
 def z_of_difference(share: float, n: int, other: float, m: int) -> float:
     """How many standard deviations the share of n images lies above that of m others, if both are
-    drawn from the same: NaN where a share is, 0 where both are all or nothing."""
-    if math.isnan(share) or math.isnan(other):
+    drawn from the same: NaN where a share is or an n is 0, 0 where both are all or nothing."""
+    if math.isnan(share) or math.isnan(other) or not n * m:
         return math.nan
     pooled = (share * n + other * m) / (n + m)
     deviation = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
@@ -41,18 +42,21 @@ def z_of_difference(share: float, n: int, other: float, m: int) -> float:
 
 
 def right(numbers: dict, real: dict) -> str:
-    """From the referee's agreement with so many images of either kind, and the error behind it."""
-    share, other = 1 - numbers["agreement"], 1 - real["agreement"]
-    z = z_of_difference(share, numbers["images"], other, real["images"])
-    return verdict(numbers["error_low"] > MOST_ERRORS, z > CHANCE, z)
+    """From the error of either kind and its interval."""
+    difference = numbers["error_estimate"] - real["error_estimate"]
+    below = numbers["error_estimate"] - numbers["error_low"]
+    above = real["error_high"] - real["error_estimate"]
+    chance = CHANCE * math.hypot(below, above) / Z95  # Zou & Donner 2008
+    return verdict(numbers["error_low"] > MOST_ERRORS, difference > chance, difference)
 
 
 def balanced(counts: np.ndarray, real_counts: np.ndarray) -> str:
     """From the images of each class, (classes,) integer, of both kinds."""
-    if counts.min() <= LEAST_BALANCE * counts.max():
-        return FAILS
     if not real_counts.all():
         return UNKNOWN
+    shares = counts / real_counts
+    if shares.min() <= LEAST_BALANCE * shares.max():
+        return FAILS
     least, real_least = (each.min() / each.max() for each in (counts, real_counts))
     # The logarithm of a ratio of counts has about this variance.
     ends = [end for each in (counts, real_counts) for end in (each.min(), each.max())]
