@@ -2,8 +2,8 @@
 
 Read it top to bottom: the sampling layer, the encoder and the decoder, the VAE that trains them
 together, and the classifier.  Images enter as (batch, h, w, c) float32 in [0, 1] and are treated as
-Bernoulli means; all losses are in nats per image.  The mean and variance of their pixels let the
-networks start from centred inputs: an image may be dark on light.
+Bernoulli means; all losses are in nats per image.  Encoder and classifier subtract the mean of the
+pixels, so that dark on light is learned as well as light on dark.
 """
 
 import math
@@ -32,10 +32,10 @@ class Sampling(layers.Layer):
         return z_mean + keras.ops.exp(0.5 * z_log_var) * epsilon
 
 
-def build_encoder(latent_dim, hidden=(512, 256), shape=IMAGE_SHAPE, mean=0.0, variance=1.0):
+def build_encoder(latent_dim, hidden=(512, 256), shape=IMAGE_SHAPE, mean=(0.0,)):
     """Dense encoder: (batch, *shape) in [0, 1] -> z_mean, z_log_var: (batch, latent_dim)."""
     image = keras.Input(shape)
-    x = layers.Normalization(mean=mean, variance=variance)(image)
+    x = layers.Normalization(mean=mean, variance=[1.0] * len(mean))(image)
     # Half the resolution is enough to tell which image it is, and a quarter of the arithmetic.
     x = layers.Flatten()(layers.AveragePooling2D(2, padding="same")(x))
     for units in hidden:
@@ -135,18 +135,16 @@ class VAE(keras.Model):
         return {name: self.trackers[name].result() for name in values}
 
 
-def build_vae(latent_dim, shape=IMAGE_SHAPE, mean=0.0, variance=1.0, **settings):
+def build_vae(latent_dim, shape=IMAGE_SHAPE, mean=(0.0,), **settings):
     """A VAE of the encoder and the decoder above, with other settings of VAE."""
-    encoder = build_encoder(latent_dim, shape=shape, mean=mean, variance=variance)
+    encoder = build_encoder(latent_dim, shape=shape, mean=mean)
     return VAE(encoder, build_decoder(latent_dim, shape=shape), **settings)
 
 
-def build_classifier(
-    classes, hidden=(384, 256), dropout=0.2, shape=IMAGE_SHAPE, mean=0.0, variance=1.0
-):
+def build_classifier(classes, hidden=(384, 256), dropout=0.2, shape=IMAGE_SHAPE, mean=(0.0,)):
     """Dense classifier (DNN): (batch, *shape) in [0, 1] -> logits (batch, classes)."""
     image = keras.Input(shape)
-    x = layers.Flatten()(layers.Normalization(mean=mean, variance=variance)(image))
+    x = layers.Flatten()(layers.Normalization(mean=mean, variance=[1.0] * len(mean))(image))
     for units in hidden:
         x = layers.Dense(units, activation="relu", kernel_initializer="he_normal")(x)
     x = layers.Dropout(dropout)(x)

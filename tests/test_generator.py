@@ -12,7 +12,7 @@ from trust.datasets import Labelled, Pixels
 from trust.generator import Generator, fit_prior, load_generator
 
 RNG = np.random.default_rng
-PIXELS = Pixels((28, 28, 1), (0.1,), (0.2,))
+PIXELS = Pixels((28, 28, 1), (0.1,))
 
 
 @pytest.fixture

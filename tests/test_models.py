@@ -276,3 +276,19 @@ def test_the_vae_of_the_scripts_has_the_latents_asked_for():
     z_mean, _ = vae.encoder(IMAGES[:2])
     assert z_mean.shape == (2, 5) and vae(IMAGES[:2]).shape == (2, 28, 28, 1)
     assert vae.most_sharpness == 3 and models.build_vae(2).most_sharpness == 1
+
+
+def test_networks_take_the_shape_of_the_images_and_subtract_their_mean():
+    images = RNG.random((4, 9, 12, 3), np.float32)
+    mean = (0.2, 0.5, 0.9)
+    vae = models.build_vae(2, shape=(9, 12, 3), mean=mean)
+    assert vae(images).shape == images.shape
+    centred = models.build_encoder(2, (16,), (9, 12, 3))
+    encoder = models.build_encoder(2, (16,), (9, 12, 3), mean)
+    encoder.set_weights(centred.get_weights())
+    for ours, theirs in zip(encoder(images), centred(images - np.float32(mean)), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    plain = models.build_classifier(3, (8,), 0, (9, 12, 3))
+    classifier = models.build_classifier(3, (8,), 0, (9, 12, 3), mean)
+    classifier.set_weights(plain.get_weights())
+    np.testing.assert_allclose(classifier(images), plain(images - np.float32(mean)), atol=1e-5)

@@ -173,7 +173,7 @@ def test_a_run_that_could_not_have_found_copies_says_so():
 
 def test_where_a_report_comes_from():
     settings = saving.Settings(
-        "mnist", "ab12", ("0", "1"), datasets.Pixels((28, 28, 1), (0.1,), (0.2,)), epochs=12, seed=3
+        "mnist", "ab12", ("0", "1"), datasets.Pixels((28, 28, 1), (0.1,)), epochs=12, seed=3
     )
     origin = report.origin(settings, {"epochs": None, "seed": 3, "threshold": 0.95}, "1 GPU")
     assert origin["devices"] == "1 GPU"

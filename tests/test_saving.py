@@ -12,7 +12,7 @@ from trust.cli import UserError
 from trust.datasets import Pixels
 from trust.saving import Settings
 
-PIXELS = Pixels((28, 28, 1), (0.1,), (0.2,))
+PIXELS = Pixels((28, 28, 1), (0.1,))
 SETTINGS = Settings("mnist", "ab12", ("cat", "dog"), PIXELS, epochs=12, latent_dim=2)
 
 

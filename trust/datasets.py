@@ -40,12 +40,11 @@ class Labelled(NamedTuple):
 
 
 class Pixels(NamedTuple):
-    """What networks have to know of images: their shape (h, w, c), and of each of the c channels
-    the mean and the variance of its pixels in [0, 1]."""
+    """What networks have to know of images: their shape (h, w, c), and the mean of each of the c
+    channels in [0, 1]."""
 
     shape: tuple
     mean: tuple
-    variance: tuple
 
 
 def pixels_of(images: np.ndarray) -> Pixels:
@@ -53,7 +52,7 @@ def pixels_of(images: np.ndarray) -> Pixels:
     shape = images.shape[1:] if images.ndim == 4 else (*images.shape[1:], 1)
     some = images[np.linspace(0, len(images) - 1, min(len(images), 5000)).astype(int)]
     some = some.reshape(-1, shape[2]) / (255 if images.dtype == np.uint8 else 1)
-    return Pixels(shape, tuple(some.mean(axis=0).tolist()), tuple(some.var(axis=0).tolist()))
+    return Pixels(shape, tuple(some.mean(axis=0).tolist()))
 
 
 class Split(NamedTuple):

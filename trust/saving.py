@@ -23,7 +23,7 @@ class Settings:
     dataset: str  # The name of the data set they were trained on.
     fingerprint: str  # Its SHA-256, by which other data under the same name are noticed.
     class_names: tuple  # What its classes are called, in the order of their labels.
-    pixels: Pixels  # The shape, mean and variance of its images.
+    pixels: Pixels  # The shape and the mean of its images.
     epochs: int = 16  # How often the VAE sees every image.
     latent_dim: int = 24  # How many numbers the VAE's code of an image has.
     learning_rate: float = 1e-2  # The VAE's, at its peak.
