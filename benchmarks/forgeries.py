@@ -26,10 +26,10 @@ EXPECTED = {  # which question has to catch it
     "reconstructions of training images": "new",
     "swapped labels": "right",
     "halves of two images": "right",
-    "inverted": "right",
     "a class left out": "balanced",
     "a class at a tenth": "balanced",
     "ten images of each class": "varied",
+    "inverted": "varied",
     "blurred": "varied",
 }
 

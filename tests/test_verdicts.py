@@ -25,10 +25,10 @@ def test_two_sets_without_a_difference():
     assert math.isnan(verdicts.z_of_difference(0.5, 0, 0.5, 20))
 
 
-def rightness(error, n=5000):
+def rightness(error, n=5000, sure=0.99):
     """Of n images, so many of which are wrong."""
     wrong = np.arange(n) < round(error * n)
-    return known_error(wrong.astype(int), np.zeros(n, int))
+    return known_error(wrong.astype(int), np.zeros(n, int)) | {"referee_confidence": sure}
 
 
 def test_right():
@@ -40,7 +40,9 @@ def test_right():
     assert verdicts.right(rightness(0.02, n=100), real) == "as real"
     assert verdicts.right(rightness(0.058), real) == "fails"
     assert verdicts.right(rightness(0.058, n=500), real) == "worse"  # may be below 5 %
-    nothing = dict.fromkeys(ERROR, math.nan)
+    assert verdicts.right(rightness(0.1, sure=0.88), real) == "cannot judge"
+    assert verdicts.right(rightness(0.1, sure=0.9), real) == "fails"
+    nothing = dict.fromkeys([*ERROR, "referee_confidence"], math.nan)
     assert verdicts.right(nothing, real) == verdicts.right(real, nothing) == "unknown"
 
 

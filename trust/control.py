@@ -90,8 +90,10 @@ def draw_controls(generator, other, accept: Filter, split: Split, test: Labelled
     )
 
 
-def examine_known(classified: Classified, known: Known, rows, accept: Filter, rng) -> dict:
-    """Question 1 of images whose truth is known: of some rows, and the calibration of all."""
+def examine_known(classified: Classified, truth, judged, rows, accept: Filter, rng) -> dict:
+    """Question 1 of images whose truth (n,) is known: of some rows, and the calibration of all.
+    judged: the referee's word on them."""
+    known = Known(classified.labels, judged.labels, truth)
     strong = known.take(rows)
     correct = classified.labels == known.truth
     return {
@@ -101,6 +103,7 @@ def examine_known(classified: Classified, known: Known, rows, accept: Filter, rn
         "true_agreement": right.agreement(strong.labels, strong.truth),
         **right.known_error(strong.labels, strong.truth),
         "mean_confidence": right.mean(classified.confidence[rows]),
+        "referee_confidence": right.mean(judged.confidence[rows]),
         **examine_calibration(classified, known.referee_labels, accept, rng),
         "ece_true_labels": right.reliability(classified.confidence, correct)["ece"],
     }
@@ -157,14 +160,15 @@ def examine_controls(
     """
     threshold, sets, neighbours = accept.threshold, {}, {}
     # The referee has learned from the held-out images: its word counts on test images alone.
-    blurred_labels = judge(reference.referee, controls.reconstructed.images).labels
-    for name, images, words in (
-        ("real", controls.test, reference.judged.labels),
-        ("reconstructed", controls.reconstructed, blurred_labels),
+    truth, blurred = reference.test.labels, judge(reference.referee, controls.reconstructed.images)
+    for name, images, judged in (
+        ("real", controls.test, reference.judged),
+        ("reconstructed", controls.reconstructed, blurred),
     ):
-        known, rows = Known(images.labels, words, reference.test.labels), images.rows(threshold)
+        rows = images.rows(threshold)
         rows = rows[first_of_each_class(images.labels[rows], counts)]
-        sets[name] = {"right": examine_known(images, known, rows, accept, rng)}
+        sets[name] = {"right": examine_known(images, truth, judged, rows, accept, rng)}
+    known = Known(controls.reconstructed.labels, blurred.labels, truth).take(rows)
     for name, images in ("real", controls.held_out), ("reconstructed", controls.blurred):
         strong = images.strong(threshold)
         alike = strong.images[first_of_each_class(strong.labels, counts)]
@@ -188,7 +192,7 @@ def examine_controls(
         neighbours[name] = plant(real, copies, SHOWN_DOSE)
         sets["planted"]["new"][name] = smallest_found(real, copies, reference)
     sets["halfway"] = {"right": examine_halfway(controls.halfway, threshold, reference)}
-    return sets, neighbours, known.take(rows)
+    return sets, neighbours, known
 
 
 def agreement_by_class(accepted: Classified, examined: Examined, classes: int) -> dict:

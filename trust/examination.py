@@ -127,12 +127,13 @@ def examine_variety(features, reference: Reference) -> dict:
     return {"frechet": frechet, **varied.variety(*map(varied.spread_rows, (features, others)))}
 
 
-def examine_rightness(labels, referee_labels, known: Known) -> dict:
+def examine_rightness(labels, judged: Judged, known: Known) -> dict:
     """Question 1 of images whose truth is not known.  known: others, as blurred as these."""
     return {
         "images": len(labels),
-        "agreement": right.agreement(labels, referee_labels),
-        **right.error_estimate(labels, referee_labels, *known),
+        "agreement": right.agreement(labels, judged.labels),
+        "referee_confidence": right.mean(judged.confidence),
+        **right.error_estimate(labels, judged.labels, *known),
     }
 
 
@@ -156,7 +157,7 @@ def examine(labelled, targets, known: Known, reference: Reference, alike=None) -
     judged = judge(reference.referee, images)
     neighbours = find_neighbours(images, labels, reference)
     return Examined(
-        right=examine_rightness(labels[rows], judged.labels[rows], known),
+        right=examine_rightness(labels[rows], judged.take(rows), known),
         balanced={"images": len(rows)},
         varied=examine_variety(judged.features[rows], reference),
         new=examine_newness(neighbours, reference),

@@ -141,6 +141,10 @@ class Judged(NamedTuple):
     features: np.ndarray
     confidence: np.ndarray
 
+    def take(self, rows):
+        """Of some of the images: rows is an array of row numbers, or (n,) bool."""
+        return Judged(*(array[rows] for array in self))
+
 
 def judge(network: keras.Model, images: np.ndarray) -> Judged:
     """What the referee says of images (n, h, w[, c]), uint8 or float32 in [0, 1]."""

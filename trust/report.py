@@ -31,6 +31,7 @@ ROWS = [
     Row("strong images held against real ones", "right", "images", COUNT),
     Row("referee agrees with strong images", "right", "agreement", PERCENT),
     Row("... in the class where it agrees least", "right", "worst_class_agreement", PERCENT),
+    Row("referee's own confidence in them", "right", "referee_confidence", PERCENT),
     Row("mean confidence of strong images", "right", "mean_confidence", PERCENT),
     Row("strong images that are right by true labels", "right", "true_agreement", PERCENT),
     Row("estimated error of strong images", "right", "error_estimate", PERCENT),

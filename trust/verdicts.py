@@ -2,7 +2,8 @@
 
 A set of images *fails* where a bound below is passed, is *worse* where it differs from real images
 by more than chance (three standard deviations), and else it is *as real*.  Where a number could not
-be measured the verdict is *unknown*.
+be measured the verdict is *unknown*, and where the images are strange to the referee it *cannot
+judge* whether they are right.
 """
 
 import math
@@ -14,8 +15,10 @@ from trust.varied import IMAGES
 
 QUESTIONS = ("right", "balanced", "varied", "new", "useful")
 AS_REAL, WORSE, FAILS, UNKNOWN = "as real", "worse", "fails", "unknown"
+LOST = "cannot judge"
 CAUGHT = WORSE, FAILS
 CHANCE = 3.0  # standard deviations
+LOST_BELOW = 0.1  # the referee is lost where it is so much less sure than of real images
 MOST_ERRORS = 0.05  # right fails where more are wrong for certain: the classifier was 95 % sure
 LEAST_BALANCE = 0.05  # balanced fails where a class has less of another's share of real images
 LEAST_VARIETY = 0.5  # varied fails below this share of real images' recall or coverage
@@ -42,7 +45,9 @@ def z_of_difference(share: float, n: int, other: float, m: int) -> float:
 
 
 def right(numbers: dict, real: dict) -> str:
-    """From the error of either kind and its interval."""
+    """From the error of either kind and its interval, and how sure the referee is of its word."""
+    if real["referee_confidence"] - numbers["referee_confidence"] > LOST_BELOW:
+        return LOST
     difference = numbers["error_estimate"] - real["error_estimate"]
     below = numbers["error_estimate"] - numbers["error_low"]
     above = real["error_high"] - real["error_estimate"]
