@@ -195,7 +195,7 @@ def permuted(rng, real_labels, unseen):
 def test_the_test_is_that_of_all_permutations():
     """Mean and variance over random permutations are what z is made of, at every depth."""
     nearest, labels, real_labels, unseen = made_up(0, 400, 80)
-    numbers = new.seen_or_unseen(nearest, nearest, labels, real_labels, unseen)
+    numbers = new.seen_or_unseen(new.Neighbours(labels, nearest, nearest), real_labels, unseen)
     order = np.argsort(nearest.distance / nearest.second)
     rng = RNG(1)
     marks = np.stack([permuted(rng, real_labels, unseen) for _ in range(20_000)])
@@ -221,12 +221,12 @@ def test_seen_or_unseen_by_hand():
     nearest = new.Nearest(np.array([3, 3, 3, 0]), np.ones(4), 2 * np.ones(4))
     labels, real_labels = np.zeros(4, int), np.zeros(4, int)
     unseen = np.array([False, False, False, True])
-    numbers = new.seen_or_unseen(nearest, nearest, labels, real_labels, unseen)
+    numbers = new.seen_or_unseen(new.Neighbours(labels, nearest, nearest), real_labels, unseen)
     assert numbers["seen_share"] == 0.25 and numbers["expected_share"] == 0.75
     assert numbers["lean"] == -2
     variance = 1 / 4 * 3 / 4 * 4 / 3 * (9 + 1 - 16 / 4)
     assert numbers["lean_z"] == pytest.approx(2 / variance**0.5)
-    swapped = new.seen_or_unseen(nearest, nearest, labels, real_labels, ~unseen)
+    swapped = new.seen_or_unseen(new.Neighbours(labels, nearest, nearest), real_labels, ~unseen)
     assert swapped["lean_z"] == pytest.approx(-numbers["lean_z"])
 
 
@@ -239,7 +239,7 @@ def test_images_that_owe_nothing_to_the_split_are_rarely_far_out():
     rng, scores = RNG(2), []
     for _ in range(500):
         unseen = permuted(rng, real[1], np.arange(6000) % 6 == 0)
-        numbers = new.seen_or_unseen(nearest, nearest, labels, real[1], unseen)
+        numbers = new.seen_or_unseen(new.Neighbours(labels, nearest, nearest), real[1], unseen)
         scores.append([numbers["lean_z"], numbers["closest_5_lean_z"]])
     scores = np.array(scores)
     assert np.abs(scores.mean(axis=0)).max() < 0.15
@@ -304,10 +304,12 @@ def test_a_dot_is_centred_from_wherever_it_is():
 
 def test_shares_by_depth_are_those_of_the_test():
     nearest, labels, real_labels, unseen = made_up(11, 400, 80)
-    numbers = new.seen_or_unseen(nearest, nearest, labels, real_labels, unseen)
+    numbers = new.seen_or_unseen(new.Neighbours(labels, nearest, nearest), real_labels, unseen)
     keys = "closest_1_lean_z", "closest_5_lean_z", "lean_z"
     for key, depth in zip(
-        keys, new.shares_by_depth(nearest, labels, real_labels, unseen), strict=True
+        keys,
+        new.shares_by_depth(new.Neighbours(labels, nearest, nearest), real_labels, unseen),
+        strict=True,
     ):
         _, found, expected, deviation = depth
         assert -(found - expected) / deviation == pytest.approx(numbers[key])
@@ -326,13 +328,13 @@ def test_closest_of_each_class():
 def test_of_no_image_nothing_is_said():
     nothing = new.Nearest(np.empty(0, int), np.empty(0), np.empty(0))
     real_labels, unseen = np.zeros(4, int), np.array([True, False, False, False])
-    numbers = new.seen_or_unseen(nothing, nothing, np.empty(0, int), real_labels, unseen)
+    numbers = new.seen_or_unseen(
+        new.Neighbours(np.empty(0, int), nothing, nothing), real_labels, unseen
+    )
     assert all(np.isnan(value) for value in numbers.values())
     two = new.Nearest(np.zeros(2, int), np.ones(2), np.ones(2))
     none_unseen = new.seen_or_unseen(
-        two,
-        two,
-        np.zeros(2, int),
+        new.Neighbours(np.zeros(2, int), two, two),
         real_labels,
         np.zeros(4, bool),
     )

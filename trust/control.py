@@ -10,7 +10,6 @@ from trust.datasets import Labelled, Split
 from trust.examination import (
     Examined,
     Known,
-    Neighbours,
     Reference,
     examine,
     examine_newness,
@@ -18,6 +17,7 @@ from trust.examination import (
     examine_variety,
     find_neighbours,
 )
+from trust.new import Neighbours
 from trust.referee import judge
 from trust.selection import (
     CHUNK,

@@ -1,16 +1,14 @@
-"""A data set of 28 x 28 grey images, bundled or the user's own, checked where it enters."""
+"""A data set of small images, bundled or the user's own, checked where it enters."""
 
 import hashlib
 import math
 import os
-import warnings
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from trust.cli import UserError
+from trust.files import DataError, Raw, read_raw, shrink
 
 DATA = Path(__file__).parents[1] / "data"
 GARMENTS = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(",")
@@ -19,17 +17,12 @@ FINGERPRINTS = {  # Dataset.fingerprint of the bundled sets: name
     "53b4de002add035efcc1bfa27d6d7517ef6c2afced7b7012fd6913d0c3f8e78b": "mnist",
     "5b22a816b4ddd488c1631120e5c483e19c2f39a8cbba56e040bbbaa38522c3e3": "fashion_mnist",
 }
-ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 HELD_OUT = 6  # one training image in so many
-MAX_BYTES = 2_000_000_000  # of one array: two and a half million images as uint8
-
-
-class DataError(UserError):
-    """A data set that cannot be used; the message is one sentence for the user."""
+SMALLEST, LARGEST = 8, 64  # pixels a side
 
 
 class Labelled(NamedTuple):
-    """images: (n, h, w[, c]) uint8.  labels: (n,) int64."""
+    """images: (n, h, w), or (n, h, w, 3), uint8.  labels: (n,) int64."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -68,7 +61,8 @@ class Split(NamedTuple):
 
 class Dataset(NamedTuple):
     """A checked set; labels are from 0 to classes - 1.  fingerprint: the SHA-256 of the four
-    arrays, however they were stored.  bundled: whether they are those that came with the code."""
+    arrays, however they were stored.  bundled: whether they are those that came with the code.
+    understood: what was read, in a line."""
 
     name: str
     path: str
@@ -77,6 +71,7 @@ class Dataset(NamedTuple):
     class_names: tuple
     fingerprint: str
     bundled: bool
+    understood: str = ""
 
     @property
     def classes(self):
@@ -88,32 +83,25 @@ class Dataset(NamedTuple):
 
 
 def load_dataset(name_or_path):
-    """A checked Dataset from "mnist", "fashion_mnist" or the path of an .npz file with x_train,
-    y_train, x_test and y_test: whole numbers in any integer or float type, never pickled objects.
-    Raises DataError, and nothing else whatever the file holds."""
+    """A checked Dataset from "mnist", "fashion_mnist" or the path of an .npz file, of a folder of
+    pictures, or of one of IDX files: see the README.  Raises DataError, and nothing else whatever
+    is there."""
     by_name = name_or_path in BUNDLED
     path = os.fspath(DATA / f"{name_or_path}.npz" if by_name else name_or_path)
     cure = ": git checkout brings it back" if by_name else ""
-    if not os.path.isfile(path):
+    if not os.path.isfile(path) and not os.path.isdir(path):
         problem = "is not a regular file" if os.path.exists(path) else "does not exist"
         meant = str(name_or_path).lower().replace("-", "_")
         hint = f"did you mean {meant}? " if meant in BUNDLED else ""
-        known = f": {hint}a data set is mnist, fashion_mnist or the path of an .npz file"
+        known = f": {hint}a data set is mnist, fashion_mnist or the path of a file or folder"
         raise DataError(f"{path!r} {problem}{cure or known}")
     try:
-        with open(path, "rb") as file:
-            arrays = _read_arrays(file)
-        for name in ("x_train", "x_test"):
-            arrays[name] = _pixels(name, arrays[name])
-        classes = _count_classes(**arrays)
+        parts, class_names, notes = read_raw(path)
+        train, test, names = check_parts(parts, class_names, notes)
     except OSError as error:
-        raise DataError(f"{path!r} cannot be read: {error.strerror}") from error
+        raise DataError(f"{path!r} cannot be read: {error.strerror or error}") from error
     except DataError as error:
         raise DataError(f"{path!r}: {error}{cure}") from error
-    x_train, y_train, x_test, y_test = (arrays[name] for name in ARRAYS)
-    # Not before all is checked: a label beyond int64 would come out as another.
-    train = Labelled(x_train, y_train.astype(np.int64))
-    test = Labelled(x_test, y_test.astype(np.int64))
     digest = hashlib.sha256()
     for array in (*train, *test):
         digest.update(str(array.shape).encode())
@@ -122,22 +110,174 @@ def load_dataset(name_or_path):
     bundled = FINGERPRINTS.get(fingerprint)
     if by_name and bundled != name_or_path:
         raise DataError(f"{path!r} is not the file that came with it{cure}")
-    name = bundled or Path(path).stem
-    class_names = BUNDLED.get(bundled) or tuple(map(str, range(classes)))
-    return Dataset(name, path, train, test, class_names, fingerprint, bundled is not None)
+    name = bundled or Path(path).resolve().stem
+    names = BUNDLED.get(bundled, names)
+    understood = describe(name, train, test, names, notes)
+    return Dataset(name, path, train, test, names, fingerprint, bundled is not None, understood)
+
+
+def describe(name, train, test, class_names, notes) -> str:
+    """What was understood, in a line."""
+    height, width = train.images.shape[1:3]
+    kind = "grey" if train.images.ndim == 3 else "RGB"
+    first = f"{name}: {len(train.labels):,} training and {len(test.labels):,} test images, "
+    names = ", ".join(class_names[:12]) + (", ..." if len(class_names) > 12 else "")
+    first += f"{height} x {width} {kind}, {len(class_names)} classes: {names}"
+    return "; ".join([first, *notes])
+
+
+def check_parts(parts: dict, class_names, notes: list):
+    """Training and test images as Labelled, and the names of the classes, of {part: Raw}.  Adds to
+    the notes what was changed; raises DataError."""
+    labels = {part: check_labels(raw) for part, raw in parts.items()}
+    images = check_images(parts, notes)
+    if "val" in parts:
+        for each in (images, labels):
+            each["train"] = np.concatenate([each["train"], each.pop("val")])
+        notes.append("the validation images are among the training images")
+    if "test" not in parts:
+        held = one_in_six(images["train"], labels["train"], 0)
+        if not held.any():
+            raise DataError("there is no test set, and too few images to make one of a sixth")
+        for each in (images, labels):
+            each["test"], each["train"] = each["train"][held], each["train"][~held]
+        notes.append("no test set: a sixth of each class becomes one")
+    values = np.unique(labels["train"])
+    if len(values) > max(2, len(labels["train"]) // 2):
+        said = f"{len(values):,} different labels for {len(labels['train']):,} images"
+        raise DataError(f"{parts['train'].names[1]} has {said}: a class needs several images")
+    unknown = np.setdiff1d(labels["test"], values)
+    if unknown.size:
+        names = parts["test"].names[1], parts["train"].names[1]
+        raise DataError(f"{names[0]} has label {unknown[0]}, which {names[1]} does not")
+    train, test = (
+        Labelled(images[part], np.searchsorted(values, labels[part])) for part in ("train", "test")
+    )
+    first, _ = distinct(train.images)
+    if copies := len(train.labels) - len(first):
+        notes.append(f"{copies:,} training images equal another: copies stay together")
+    seen = {image.tobytes() for image in train.images[first]}
+    if both := sum(image.tobytes() in seen for image in test.images):
+        notes.append(f"{both:,} test images are training images too")
+    return train, test, name_classes(values, class_names)
+
+
+def name_classes(values, class_names):
+    """The names of the classes, a tuple: those given, or the labels themselves."""
+    if class_names is None:
+        return tuple(map(str, values.tolist()))
+    names = np.ravel(class_names)
+    if values.dtype.kind in "iu" and len(names) > values[-1]:
+        return tuple(map(str, names[values]))
+    if len(names) != len(values):
+        raise DataError(f"class_names has {len(names)} names for {len(values)} classes")
+    return tuple(map(str, names))
+
+
+def check_labels(raw: Raw) -> np.ndarray:
+    """Labels as stored -> (n,), whole numbers or strings."""
+    labels, name = raw.labels, raw.names[1]
+    if len(raw.images) != len(labels):
+        counts = f"{len(raw.images)} images, but {name} has {len(labels)} labels"
+        raise DataError(f"{raw.names[0]} has {counts}")
+    if labels.dtype.kind in "US":
+        labels = labels.astype(str)
+    elif not np.isfinite(labels).all() or (labels % 1 != 0).any():
+        raise DataError(f"{name} has labels that are not whole numbers")
+    elif labels.min() < 0:
+        raise DataError(f"{name} has the label {labels.min()}, but labels start from 0 or 1")
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        if labels.dtype.kind == "U" or (labels > 1).any() or (labels.sum(axis=1) != 1).any():
+            raise DataError(f"{name} has shape {labels.shape}: several labels an image")
+        labels = labels.argmax(axis=1)
+    labels = labels.ravel()
+    return labels.astype(np.int64) if labels.dtype.kind == "f" else labels
+
+
+def check_images(parts: dict, notes: list) -> dict:
+    """{part: images (n, h, w) or (n, h, w, 3) uint8} of {part: Raw}, all on one scale and of one
+    size, at most LARGEST pixels a side."""
+    images = {part: arrange(raw.images, raw.names[0]) for part, raw in parts.items()}
+    names = {part: raw.names[0] for part, raw in parts.items()}
+    shapes = {part: array.shape[1:] for part, array in images.items()}
+    for part, shape in shapes.items():
+        if shape != shapes["train"]:
+            said = f"has images of shape {shape}, but {names['train']} of {shapes['train']}"
+            raise DataError(f"{names[part]} {said}")
+    top = 1 if is_unit(images["train"]) else 255
+    if names["train"] == "data" and images["train"].max() <= 16:
+        top = 16  # as scikit-learn's digits have it
+        notes.append("values from 0 to 16 become 0 to 255")
+    for part, array in images.items():
+        if part != "train" and top != 16 and is_unit(array) != (top == 1):
+            # Black images alone do not tell their scale.
+            if top == 1 or not np.array_equal(array, array.astype(np.uint8)):
+                said = f"{names[part]} and {names['train']} are on different scales"
+                raise DataError(f"{said}: both must be 0 to 255, or both fractions from 0 to 1")
+        images[part] = as_bytes(array, top, names[part], part == "train")
+    height, width = images["train"].shape[1:3]
+    if max(height, width) > LARGEST:
+        scale = LARGEST / max(height, width)
+        size = [max(SMALLEST, round(side * scale)) for side in (height, width)]
+        notes.append(f"scaled down from {height} x {width}")
+        images = {part: shrink(array, size) for part, array in images.items()}
+    return images
+
+
+def is_unit(images) -> bool:
+    """Whether the values are 0 to 1, in a type that holds fractions, or truth values."""
+    return images.dtype.kind == "b" or (images.dtype.kind == "f" and images.max() <= 1)
+
+
+def arrange(images, name):
+    """Images as stored -> (n, h, w), or (n, h, w, 3)."""
+    shape = images.shape
+    wanted = f"{name} has shape {shape}, but must be (n, h, w) or (n, h, w, 3)"
+    if images.ndim == 2:
+        side = math.isqrt(shape[1])
+        if side**2 != shape[1]:
+            raise DataError(f"{wanted}: {shape[1]} values are no square image")
+        images = images.reshape(-1, side, side)
+    elif images.ndim == 4 and shape[3] not in (1, 3) and shape[1] in (1, 3):
+        images = np.moveaxis(images, 1, 3)
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
+        raise DataError(wanted)
+    if min(images.shape[1:3]) < SMALLEST:
+        raise DataError(f"{wanted} of {SMALLEST} pixels a side at least")
+    return images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
+
+
+def as_bytes(images, top, name, is_train):
+    """Images with values from 0 to `top` -> uint8, 0 to 255."""
+    if images.dtype.kind == "b":
+        return np.uint8(255) * images
+    wanted = "but must be 0 to 255, or fractions from 0 to 1"
+    low, high = images.min(), images.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise DataError(f"{name} has NaN or infinite values, {wanted}")
+    if low < 0 or high > 255:
+        raise DataError(f"{name} has values from {low} to {high}, {wanted}")
+    if top == 1:
+        return np.rint(255 * images).astype(np.uint8)
+    pixels = np.ascontiguousarray(images, dtype=np.uint8)
+    if not np.array_equal(pixels, images):
+        raise DataError(f"{name} has fractional values, but must be whole, 0 to 255: round them")
+    if high <= 1 and is_train:
+        raise DataError(f"{name} has no value above 1, but must be 0 to 255: multiply by 255")
+    return np.rint(pixels * (255 / top)).astype(np.uint8) if top != 255 else pixels
 
 
 def check_enough(dataset, minimum):
     """Raises DataError where the data set has fewer than `minimum` training images."""
     if (count := len(dataset.train.images)) < minimum:
-        problem = f"x_train has {count} images, but training needs at least {minimum}"
+        problem = f"there are {count} training images, but training needs at least {minimum}"
         raise DataError(f"{dataset.path!r}: {problem}")
 
 
 def check_classes(dataset):
     """Raises DataError where there is nothing to tell apart."""
     if dataset.classes < 2:
-        raise DataError(f"{dataset.path!r}: y_train has one class only, a classifier needs two")
+        raise DataError(f"{dataset.path!r}: there is one class only, a classifier needs two")
 
 
 def split(dataset, how, seed):
@@ -145,17 +285,23 @@ def split(dataset, how, seed):
     classifier learn from the same images ("shared") or from halves ("disjoint").
     All copies of an image are on one side.  seed: a number, or a numpy.random.Generator.
     Raises DataError where a class has too few images for halves."""
-    first, which = distinct(dataset.train.images)
-    labels = dataset.train.labels[first]
-    order, rank = _shuffled_by_class(labels, seed)
-    last = rank % HELD_OUT == HELD_OUT - 1
-    rest = np.sort(order[~last])
-    parts = [rest, rest, order[last]]
+    images, labels = dataset.train
+    held_out = one_in_six(images, labels, seed)
+    rest, held_out = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    for_vae = for_classifier = rest
     if how == "disjoint":
-        parts[:2] = (rest[half] for half in disjoint_halves(labels[rest], seed))
-    for_vae, for_classifier, held_out = (np.flatnonzero(np.isin(which, part)) for part in parts)
+        first, which = distinct(images[rest])
+        halves = disjoint_halves(labels[rest][first], seed)
+        for_vae, for_classifier = (rest[np.isin(which, half)] for half in halves)
     sets = (dataset.train.take(rows) for rows in (for_vae, for_classifier, held_out))
     return Split(*sets, for_vae, held_out)
+
+
+def one_in_six(images, labels, seed):
+    """A random sixth of each class, (n,) bool: all copies of an image or none."""
+    first, which = distinct(images)
+    order, rank = _shuffled_by_class(labels[first], seed)
+    return np.isin(which, order[rank % HELD_OUT == HELD_OUT - 1])
 
 
 def distinct(images):
@@ -185,86 +331,3 @@ def _shuffled_by_class(labels, seed):
     _, first = np.unique(labels[order], return_index=True)
     counts = np.diff(np.append(first, len(labels)))
     return order, np.arange(len(labels)) - np.repeat(first, counts)
-
-
-def _read_arrays(file):
-    """The four arrays as stored.  Each is judged by its header first, so that a small file that
-    declares a vast array costs nothing."""
-    if file.read(4) != b"PK\x03\x04":
-        raise DataError("is not an .npz file, which numpy.savez_compressed writes")
-    arrays, part = {}, "the list of arrays"
-    try:
-        # NumPy and the parser it calls remark on damaged headers before they give up.
-        with warnings.catch_warnings(), zipfile.ZipFile(file) as archive:
-            warnings.simplefilter("ignore")
-            for part in ARRAYS:
-                member = f"{part}.npy"
-                if member not in archive.namelist():
-                    raise DataError(f"has no array {part}, but needs {', '.join(ARRAYS)}")
-                with archive.open(member) as stream:
-                    major, _ = np.lib.format.read_magic(stream)
-                    read_header = getattr(np.lib.format, f"read_array_header_{major}_0")
-                    shape, _, dtype = read_header(stream)
-                    _check_header(part, shape, dtype)
-                with archive.open(member) as stream:
-                    arrays[part] = np.lib.format.read_array(stream, allow_pickle=False)
-                    if stream.read(1):  # zipfile compares the checksum at the end of the member
-                        raise ValueError("bytes after the array")
-    except DataError:
-        raise
-    except Exception as error:  # damaged bytes make zipfile, zlib and NumPy raise almost anything
-        raise DataError(f"{part} cannot be read, the file is damaged or cut short") from error
-    return arrays
-
-
-def _check_header(name, shape, dtype):
-    if dtype.hasobject:
-        raise DataError(f"{name} holds pickled objects, which are never loaded: save numbers")
-    if dtype.kind not in "uif":
-        raise DataError(f"{name} has dtype {dtype}, but must hold whole numbers")
-    if name.startswith("x_") and (len(shape) != 3 or shape[1:] != (28, 28)):
-        raise DataError(f"{name} has shape {shape}, but must be (n, h, w[, c])")
-    if name.startswith("y_") and len(shape) != 1:
-        raise DataError(f"{name} has shape {shape}, but must be (n,)")
-    if shape[0] < 1:
-        raise DataError(f"{name} is empty, but must have an entry for each image")
-    if math.prod(shape) * dtype.itemsize > MAX_BYTES:
-        size = f"{shape} {dtype}, more than {MAX_BYTES / 1e9:.0f} GB"
-        raise DataError(f"{name} is declared as {size}: keep fewer images, as uint8")
-
-
-def _pixels(name, values):
-    """Stored values -> (n, h, w[, c]) uint8."""
-    low, high = values.min(), values.max()
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise DataError(f"{name} has NaN or infinite values, but must be 0 to 255")
-    if low < 0 or high > 255:
-        raise DataError(f"{name} has values from {low} to {high}, but must be 0 to 255")
-    pixels = np.ascontiguousarray(values, dtype=np.uint8)
-    fractional = not np.array_equal(pixels, values)
-    if high <= 1 and (fractional or name == "x_train"):
-        raise DataError(f"{name} has no value above 1, but must be 0 to 255: multiply by 255")
-    if fractional:
-        raise DataError(f"{name} has fractional values, but must be whole, 0 to 255: round them")
-    return pixels
-
-
-def _count_classes(x_train, y_train, x_test, y_test):
-    """The number of classes, of which y_train must have all and y_test may have some."""
-    for part, images, labels in (("train", x_train, y_train), ("test", x_test, y_test)):
-        name, wanted = f"y_{part}", "but must be 0, 1, 2, ..."
-        if not np.isfinite(labels).all() or (labels % 1 != 0).any():
-            raise DataError(f"{name} has labels that are not whole numbers, {wanted}")
-        if labels.min() < 0:
-            raise DataError(f"{name} has the label {labels.min()}, {wanted}")
-        if len(images) != len(labels):
-            counts = f"{len(images)} images, but {name} has {len(labels)} labels"
-            raise DataError(f"x_{part} has {counts}")
-    present = np.unique(y_train)
-    gaps = np.flatnonzero(present != np.arange(len(present)))
-    if gaps.size:
-        problem = f"labels up to {present[-1]} but no {gaps[0]}, and must run from 0 without gaps"
-        raise DataError(f"y_train has {problem}")
-    if y_test.max() > present[-1]:
-        raise DataError(f"y_test has label {y_test.max()}, which y_train does not")
-    return len(present)

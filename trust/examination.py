@@ -7,6 +7,7 @@ import numpy as np
 
 from trust import new, right, varied
 from trust.datasets import Labelled
+from trust.new import Neighbours
 from trust.referee import Judged, judge
 from trust.useful import accuracy_after_training
 from trust.verdicts import QUESTIONS
@@ -17,6 +18,8 @@ class Reference(NamedTuple):
 
     real: images that the generator learned from, and images that it did not; unseen: (n,) bool,
     which are the latter.  centred_real: real, each with its centre of mass in the middle.
+    like_seen: neighbours of more images of the kind of the seen ones, where the unseen are of
+    another kind; else None.
     test: images that nobody learned from, the referee neither; judged: its word on them.
     """
 
@@ -28,6 +31,7 @@ class Reference(NamedTuple):
     referee: keras.Model
     classes: int
     seed: int
+    like_seen: Neighbours | None = None
 
 
 def build_reference(seen: Labelled, unseen: Labelled, test: Labelled, referee, seed) -> Reference:
@@ -35,27 +39,9 @@ def build_reference(seen: Labelled, unseen: Labelled, test: Labelled, referee, s
     real = Labelled(*map(np.concatenate, zip(seen, unseen, strict=True)))
     marks = np.arange(len(real.labels)) >= len(seen.labels)
     centred = Labelled(new.centred(real.images), real.labels)
-    classes = int(real.labels.max()) + 1
+    classes = referee.output_shape[0][1]
     judged = judge(referee, test.images)
     return Reference(real, centred, marks, test, judged, referee, classes, seed)
-
-
-class Neighbours(NamedTuple):
-    """The labels of images (n,), and the nearest real image of each of that label: as the images
-    lie, and also if they were moved."""
-
-    labels: np.ndarray
-    nearest: new.Nearest
-    moved: new.Nearest
-
-    def take(self, rows):
-        """Some of them: rows is an array of row numbers, (n,) bool, or a slice."""
-        return Neighbours(self.labels[rows], self.nearest.take(rows), self.moved.take(rows))
-
-    def put(self, rows, others):
-        """The same with other values in some rows (k,) integer: Neighbours of the same labels."""
-        nearest = self.nearest.put(rows, others.nearest)
-        return Neighbours(self.labels, nearest, self.moved.put(rows, others.moved))
 
 
 class Known(NamedTuple):
@@ -116,8 +102,9 @@ def find_neighbours(images, labels, reference: Reference) -> Neighbours:
 
 def examine_newness(neighbours: Neighbours, reference: Reference) -> dict:
     """Question 4 alone."""
-    labels, nearest, moved = neighbours
-    return new.seen_or_unseen(nearest, moved, labels, reference.real.labels, reference.unseen)
+    return new.seen_or_unseen(
+        neighbours, reference.real.labels, reference.unseen, reference.like_seen
+    )
 
 
 def examine_variety(features, reference: Reference) -> dict:

@@ -48,7 +48,7 @@ def draw_calibration(draw: Callable, sample, referee_labels, controls, truth, ac
 
 def draw_new(draw: Callable, names, images, neighbours: dict, reference) -> None:
     """How many images have a nearest real image that was seen, and the closest pairs.
-    neighbours: {set: examination.Neighbours}, those of these images under "generated"."""
+    neighbours: {set: new.Neighbours}, those of these images under "generated"."""
     titles = {
         "generated": "generated",
         "real": "real (test images)",
@@ -60,7 +60,7 @@ def draw_new(draw: Callable, names, images, neighbours: dict, reference) -> None
     }
     real, unseen = reference.real, reference.unseen
     shares = {
-        title: new.shares_by_depth(each.nearest, each.labels, real.labels, unseen)
+        title: new.shares_by_depth(each, real.labels, unseen)
         for title, each in ((title, neighbours[name]) for name, title in titles.items())
     }
     labels, nearest, _ = neighbours["generated"]

@@ -99,7 +99,31 @@ def _pixels(images):
     return flat / np.float32(255) if images.dtype == np.uint8 else flat
 
 
-def seen_or_unseen(nearest: Nearest, moved: Nearest, labels, real_labels, unseen) -> dict:
+class Neighbours(NamedTuple):
+    """The labels of images (n,), and the nearest real image of each of that label: as the images
+    lie, and also if they were moved."""
+
+    labels: np.ndarray
+    nearest: Nearest
+    moved: Nearest
+
+    def take(self, rows):
+        """Some of them: rows is an array of row numbers, (n,) bool, or a slice."""
+        return Neighbours(self.labels[rows], self.nearest.take(rows), self.moved.take(rows))
+
+    def put(self, rows, others):
+        """The same with other values in some rows (k,) integer: Neighbours of the same labels."""
+        nearest = self.nearest.put(rows, others.nearest)
+        return Neighbours(self.labels, nearest, self.moved.put(rows, others.moved))
+
+    def closest(self, percent, moved=False):
+        """Labels and indices of those that lie closest, (k,) each."""
+        nearest = self.moved if moved else self.nearest
+        rows = nearest.closest(percent)
+        return self.labels[rows], nearest.index[rows]
+
+
+def seen_or_unseen(neighbours: Neighbours, real_labels, unseen, others=None) -> dict:
     """Whether images lie nearer to the real images that were seen than to those that were not.
 
     If the images owe nothing to which real images were seen, the marks seen and unseen are a random
@@ -109,62 +133,72 @@ def seen_or_unseen(nearest: Nearest, moved: Nearest, labels, real_labels, unseen
     holds for any subset that is chosen without a look at the marks: also for the closest images, by
     the ratio of the distances to the nearest and to the second nearest real image.
 
-    nearest: Nearest among the real images.  moved: the same of images that may have been
-    moved.
-    labels (n,), real_labels (m,): integer.  unseen: (m,) bool.  Returns floats, NaN where nothing
-    can be said: the shares of nearest images that were seen, as found and as expected; lean, by how
-    much the unseen ones fall short of what is expected; and z, the same in standard deviations,
-    negative for a lean, of all images and of the closest hundredth and twentieth.
+    Where the unseen images are of another kind than the seen ones, as those of other writers are,
+    no permutation is like another.  Then m other real images, of the kind of the seen ones, say
+    what to expect: with d_h of them nearest to h, the mean is n / m times their count, and the
+    variance has c_h - d_h n / m in the place of c_h.
+
+    real_labels: (m,) integer.  unseen: (m,) bool.  others: Neighbours of real images that nobody
+    has seen, or None.  Returns floats, NaN where nothing can be said: the shares of nearest images
+    that were seen, as found and as expected; lean, by how much the unseen ones fall short of what
+    is expected; and z, the same in standard deviations, negative for a lean, of all images and of
+    the closest hundredth and twentieth, also if they may have been moved.
     """
-    found, expected, _ = _unseen_neighbours(nearest.index, labels, real_labels, unseen)
-    n = len(labels) or math.nan
+    found, expected, _ = _unseen_neighbours(neighbours, real_labels, unseen, others, 100)
+    n = len(neighbours.labels) or math.nan
     numbers = {
-        "nearest_distance_median": _median(nearest.distance),
+        "nearest_distance_median": _median(neighbours.nearest.distance),
         "seen_share": 1 - found / n,
         "expected_share": 1 - expected / n,
         "lean": 1 - found / expected if expected else math.nan,
     }
-    for key, some, percent in (
-        ("lean_z", nearest, 100),
-        ("closest_1_lean_z", nearest, 1),
-        ("closest_5_lean_z", nearest, 5),
-        ("closest_5_moved_lean_z", moved, 5),
-        ("closest_1_moved_lean_z", moved, 1),
+    for key, percent, moved in (
+        ("lean_z", 100, False),
+        ("closest_1_lean_z", 1, False),
+        ("closest_5_lean_z", 5, False),
+        ("closest_5_moved_lean_z", 5, True),
+        ("closest_1_moved_lean_z", 1, True),
     ):
-        rows = some.closest(percent)
-        numbers[key] = _z(some.index[rows], labels[rows], real_labels, unseen)
+        counts = _unseen_neighbours(neighbours, real_labels, unseen, others, percent, moved)
+        found, expected, variance = counts
+        numbers[key] = (found - expected) / math.sqrt(variance) if variance > 1e-9 else math.nan
     return numbers
 
 
-def shares_by_depth(nearest: Nearest, labels, real_labels, unseen) -> list:
+def shares_by_depth(neighbours: Neighbours, real_labels, unseen, others=None) -> list:
     """What a figure shows of seen_or_unseen, for each of the DEPTHS: (percent of the images,
     share of nearest images that were seen, expected share, standard deviation by chance)."""
     shares = []
     for percent in DEPTHS:
-        rows = nearest.closest(percent)
-        index, some, n = nearest.index[rows], labels[rows], len(rows) or math.nan
-        found, expected, variance = _unseen_neighbours(index, some, real_labels, unseen)
+        counts = _unseen_neighbours(neighbours, real_labels, unseen, others, percent)
+        found, expected, variance = counts
+        n = math.ceil(len(neighbours.labels) * percent / 100) or math.nan
         shares.append((percent, 1 - found / n, 1 - expected / n, math.sqrt(variance) / n))
     return shares
 
 
-def _z(index, labels, real_labels, unseen):
-    """How far the count of unseen neighbours lies from what is expected, NaN without a variance."""
-    found, expected, variance = _unseen_neighbours(index, labels, real_labels, unseen)
-    return (found - expected) / math.sqrt(variance) if variance > 1e-9 else math.nan
-
-
-def _unseen_neighbours(index, labels, real_labels, unseen):
-    """Their count, and what is expected of it: mean and variance."""
+def _unseen_neighbours(neighbours, real_labels, unseen, others, percent, moved=False):
+    """The count of unseen neighbours of the closest so many percent, and what is expected of it:
+    mean and variance."""
+    labels, index = neighbours.closest(percent, moved)
     found, expected, variance = int(np.count_nonzero(unseen[index])), 0.0, 0.0
+    if others is not None:
+        # A hundredth of them would be too few to measure by.
+        other_labels, other_index = others.closest(max(percent, DEPTHS[1]), moved)
     for label in np.unique(labels):
-        pool = real_labels == label
-        total, n = np.count_nonzero(pool), np.count_nonzero(labels == label)
-        share = np.count_nonzero(unseen & pool) / total
-        squares = np.sum(np.bincount(index[labels == label]).astype(float) ** 2)
-        expected += share * n
+        pool = np.flatnonzero(real_labels == label)
+        own, total = unseen[pool], len(pool)
+        share, n = np.mean(own), np.count_nonzero(labels == label)
+        counts = np.bincount(index[labels == label], minlength=len(unseen))[pool].astype(float)
+        if others is not None and (m := np.count_nonzero(other_labels == label)):
+            theirs = np.bincount(other_index[other_labels == label], minlength=len(unseen))[pool]
+            expected += n / m * theirs[own].sum()
+            counts -= n / m * theirs
+        else:
+            expected += share * n
         if total > 1:
-            variance += share * (1 - share) * total / (total - 1) * (squares - n**2 / total)
+            spread = np.sum(counts**2) - counts.sum() ** 2 / total
+            variance += share * (1 - share) * total / (total - 1) * spread
     return found, float(expected), float(variance)
 
 
