@@ -76,7 +76,7 @@ def text(name):
 
 def folder_with(name, file):
     def make(folder):
-        (folder / name).mkdir()
+        (folder / name).mkdir(parents=True)
         (folder / name / file).write_text("kept")
 
     return make
@@ -112,7 +112,9 @@ def nothing(folder):
 
 BAD_DATA = {
     "missing file": (nothing, "does not exist"),
-    "folder": (lambda folder: (folder / "bad.npz").mkdir(), "not a regular file"),
+    "empty folder": (lambda folder: (folder / "bad.npz").mkdir(), "no images and labels"),
+    "test pictures alone": (folder_with("bad.npz/test/cat", "a.png"), "but no train"),
+    "no pictures": (folder_with("bad.npz/cat", "a.png"), "has no pictures"),
     "not a zip": (text("bad.npz"), "not an .npz file"),
     "empty file": (lambda folder: (folder / "bad.npz").touch(), "not an .npz file"),
     "one .npy": (one_npy, "not an .npz file"),
@@ -122,39 +124,47 @@ BAD_DATA = {
     "declared vast": (declared_vast, "GB"),
     "missing x_train": (data(x_train=None), "no array x_train"),
     "missing y_test": (data(y_test=None), "no array y_test"),
+    "two layouts": (data(train_images=np.ones(9)), "not clear which are the training images"),
     "pickled images": (data(x_train=arrays()["x_train"].astype(object)), "x_train holds pickled"),
     "pickled labels": (data(y_test=np.array([None] * 20)), "y_test holds pickled"),
-    "flat images": (data(x_train=np.ones((1500, 784), np.uint8)), "(n, 28, 28)"),
-    "channel axis": (data(x_test=np.ones((20, 28, 28, 1), np.uint8)), "(n, 28, 28)"),
-    "32 x 32": (data(x_train=np.ones((1500, 32, 32), np.uint8)), "(n, 28, 28)"),
-    "no axes": (data(x_train=np.uint8(3)), "(n, 28, 28)"),
-    "strings": (data(y_train=np.array(["cat"] * 1500)), "y_train has dtype"),
+    "flat images": (data(x_train=np.ones((1500, 3072), np.uint8)), "no square image"),
+    "four channels": (data(x_test=np.ones((20, 28, 28, 4), np.uint8)), "(n, h, w, 3)"),
+    "tiny": (data(x_train=np.ones((1500, 7, 7), np.uint8)), "8 pixels a side"),
+    "32 x 32": (data(x_train=np.ones((1500, 32, 32), np.uint8)), "x_train of (32, 32)"),
+    "no axes": (data(x_train=np.uint8(3)), "x_train is empty"),
+    "one axis": (data(x_train=np.ones(1500, np.uint8)), "(n, h, w)"),
+    "strings": (data(y_train=np.array(["cat"] * 1500)), "y_test has label 0"),
+    "images of strings": (data(x_train=np.full((1500, 28, 28), "a")), "x_train has dtype"),
     "complex": (data(x_test=arrays()["x_test"] + 0j), "x_test has dtype"),
-    "bool": (data(x_train=arrays()["x_train"] > 99), "x_train has dtype"),
+    "bool": (data(x_train=arrays()["x_train"] > 99), "different scales"),
+    "-1 to 1": (data(x_train=arrays()["x_train"] / 127.5 - 1), "values from -1.0 to 1.0"),
+    "16 bits": (data(x_train=arrays()["x_train"].astype(np.uint16) * 257), "to 65535"),
     "NaN": (pixel(np.nan), "NaN"),
     "infinite": (pixel(np.inf), "infinite"),
     "negative pixel": (pixel(-1, np.int16), "values from -1 to 255"),
     "pixel of 256": (pixel(256, np.int64), "values from 0 to 256"),
-    "scaled to [0, 1]": (data(x_train=arrays()["x_train"] / 255), "multiply by 255"),
-    "scaled test set": (data(x_test=arrays()["x_test"] / 255), "multiply by 255"),
+    "scaled to [0, 1]": (data(x_train=arrays()["x_train"] / 255), "different scales"),
+    "scaled test set": (data(x_test=arrays()["x_test"] / 255), "different scales"),
     "fractional pixel": (pixel(0.5), "fractional"),
     "all black": (data(x_train=np.zeros((1500, 28, 28), np.uint8)), "no value above 1"),
     "negative label": (label(-1), "label -1"),
     "fractional label": (label(0.5, dtype=float), "not whole numbers"),
     "NaN label": (label(np.nan, dtype=float), "not whole numbers"),
-    "gap": (label(11), "no 10"),
-    "labels from 1": (data(y_train=1 + np.arange(1500) % 10), "no 0"),
-    "label beyond int64": (label(2**64 - 1, dtype=np.uint64), "no 10"),
+    "a class an image": (data(y_train=np.arange(1500)), "1,500 different labels"),
+    "labels from 1": (data(y_train=1 + np.arange(1500) % 10), "y_test has label 0"),
     "test label beyond int64": (label(2**64 - 1, "y_test", np.uint64), "y_test has label 184467"),
     "vast test label": (label(1e300, "y_test", float), "y_test has label 1e+300"),
     "one class": (data(y_train=np.zeros(1500, int), y_test=np.zeros(20, int)), "one class only"),
-    "one-hot labels": (data(y_train=np.eye(10)[np.arange(1500) % 10]), "must be (n,)"),
+    "many labels": (
+        data(y_train=np.eye(10)[np.arange(1500) % 10] + np.eye(10)[0]),
+        "several labels",
+    ),
     "unknown test label": (label(10, "y_test"), "y_test has label 10"),
     "label missing": (data(y_train=np.arange(1499) % 10), "1500 images, but y_train has 1499"),
     "test label missing": (data(y_test=np.arange(19) % 10), "20 images, but y_test has 19"),
     "no training images": (data(n_train=0), "x_train is empty"),
     "no test images": (data(n_test=0), "x_test is empty"),
-    "too few images": (data(n_train=20), "20 images"),
+    "too few images": (data(n_train=20), "20 training images"),
 }
 BAD_FLAGS = {
     "threshold 0": ("--threshold 0", "--threshold"),
@@ -249,7 +259,7 @@ CASES = [
 DEMO_CASES = [
     ("data: missing file", nothing, "--dataset bad.npz", "does not exist"),
     ("data: cut", damaged(lambda content: content[:9999]), "--dataset bad.npz", "cut short"),
-    ("data: too few", data(n_train=20), "--dataset bad.npz", "20 images"),
+    ("data: too few", data(n_train=20), "--dataset bad.npz", "20 training images"),
     ("flag: epochs", nothing, "--epochs 0", "--epochs"),
     ("flag: latents", nothing, "--latent-dim -2", "--latent-dim"),
     ("flag: out without a name", nothing, "--out=", "--out"),

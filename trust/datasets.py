@@ -191,7 +191,8 @@ def check_labels(raw: Raw) -> np.ndarray:
             raise DataError(f"{name} has shape {labels.shape}: several labels an image")
         labels = labels.argmax(axis=1)
     labels = labels.ravel()
-    return labels.astype(np.int64) if labels.dtype.kind == "f" else labels
+    whole = labels.dtype.kind == "f" and float(labels.max()) < 2**53
+    return labels.astype(np.int64) if whole else labels
 
 
 def check_images(parts: dict, notes: list) -> dict:
@@ -214,7 +215,8 @@ def check_images(parts: dict, notes: list) -> dict:
             if top == 1 or not np.array_equal(array, array.astype(np.uint8)):
                 said = f"{names[part]} and {names['train']} are on different scales"
                 raise DataError(f"{said}: both must be 0 to 255, or both fractions from 0 to 1")
-        images[part] = as_bytes(array, top, names[part], part == "train")
+        pixels = as_bytes(array, top, names[part], part == "train")
+        images[part] = np.ascontiguousarray(pixels)
     height, width = images["train"].shape[1:3]
     if max(height, width) > LARGEST:
         scale = LARGEST / max(height, width)
@@ -259,7 +261,7 @@ def as_bytes(images, top, name, is_train):
         raise DataError(f"{name} has values from {low} to {high}, {wanted}")
     if top == 1:
         return np.rint(255 * images).astype(np.uint8)
-    pixels = np.ascontiguousarray(images, dtype=np.uint8)
+    pixels = images.astype(np.uint8)
     if not np.array_equal(pixels, images):
         raise DataError(f"{name} has fractional values, but must be whole, 0 to 255: round them")
     if high <= 1 and is_train:

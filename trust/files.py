@@ -63,7 +63,10 @@ def read_npz(file):
             warnings.simplefilter("ignore")
             there = {name.removesuffix(".npy") for name in archive.namelist()}
             pairs, extra = choose_layout(there)
-            for part in (*(name for pair in pairs.values() for name in pair), *extra):
+            needed = [name for pair in pairs.values() for name in pair]
+            for part in (*needed, *extra):
+                if part not in there:
+                    raise DataError(f"has no array {part}, but needs {', '.join(needed)}")
                 with archive.open(f"{part}.npy") as stream:
                     major, _ = np.lib.format.read_magic(stream)
                     read_header = getattr(np.lib.format, f"read_array_header_{major}_0")
@@ -91,10 +94,6 @@ def choose_layout(there):
         raise DataError(f"has {both}: it is not clear which are the training images")
     (layout,) = fitting or LAYOUTS[:1]
     pairs = {part: names for part, names in layout.items() if part == "train" or {*names} & there}
-    for name in (name for pair in pairs.values() for name in pair):
-        if name not in there:
-            needed = ", ".join(name for pair in pairs.values() for name in pair)
-            raise DataError(f"has no array {name}, but needs {needed}")
     return pairs, {"class_names"} & there
 
 
