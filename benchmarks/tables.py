@@ -96,7 +96,9 @@ def answers_table(datasets):
         cells = []
         for reports in datasets.values():
             found = [number(report, "generated", row) for report in reports]
-            other = [number(report, name, row._replace(key=key)) for report in reports]
+            other = [
+                number(report, name or "generated", row._replace(key=key)) for report in reports
+            ]
             verdicts = [report["verdicts"][question] for report in reports]
             cells += [cell(found, row.form), cell(other, row.form), tally(verdicts)]
         rows.append((f"{question}? {row.title}", cells))

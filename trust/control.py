@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trust import new, right, verdicts
+from trust import new, right, training, verdicts
 from trust.datasets import Labelled, Split
 from trust.examination import (
     Examined,
@@ -26,6 +26,7 @@ from trust.selection import (
     Filter,
     as_many_of_each_class,
     first_of_each_class,
+    fit_filter,
     softmax,
 )
 
@@ -94,16 +95,10 @@ def examine_known(classified: Classified, truth, judged, rows, accept: Filter, r
     """Question 1 of images whose truth (n,) is known: of some rows, and the calibration of all.
     judged: the referee's word on them."""
     known = Known(classified.labels, judged.labels, truth)
-    strong = known.take(rows)
     correct = classified.labels == known.truth
     return {
-        "images": len(rows),
-        "agreement": right.agreement(strong.labels, strong.referee_labels),
-        "worst_class_agreement": right.worst_class(strong.labels, strong.referee_labels),
-        "true_agreement": right.agreement(strong.labels, strong.truth),
-        **right.known_error(strong.labels, strong.truth),
+        **examine_labels(known.take(rows), judged.take(rows)),
         "mean_confidence": right.mean(classified.confidence[rows]),
-        "referee_confidence": right.mean(judged.confidence[rows]),
         **examine_calibration(classified, known.referee_labels, accept, rng),
         "ece_true_labels": right.reliability(classified.confidence, correct)["ece"],
     }
@@ -259,3 +254,77 @@ def examine_all(selection, controls: Controls, held_out, reference, accept, soft
     numbers = selection.quota.strong, real_counts, len(reference.test.labels)
     found = verdicts.verdicts(own, sets["real"], *numbers)
     return Answers(sets, found, examined, neighbours, sample_labels)
+
+
+def sure_of_real_images(split: Split, data, threshold, seed: int) -> Filter:
+    """A Filter of a classifier that is trained here.  There is no VAE whose reconstructions could
+    say how sure to be, so real held-out images do.  threshold: 0 to 1, or None for 0."""
+    classifier = training.new_classifier(data.classes, data.pixels)
+    training.train_classifier(classifier, *split.classifier, seed)
+    return fit_filter(classifier, split.held_out, split.held_out.images, threshold or 0.0)
+
+
+def examine_given(yours, real, tested, split: Split, reference: Reference, rng, say):
+    """Every question of images that another generator made, and of real ones: Answers, and the
+    Reference with the measure of real images.
+
+    yours, real, tested: outside.Chosen, of these images, of held-out and of test images, all by the
+    same filter.  reference: its unseen images are the test images.  rng, say: see examine_all().
+    """
+    classes, truth = reference.classes, reference.test.labels[tested.rows]
+    say(f"  {len(real.labels):,} real images: right, varied, new?")
+    neighbours = {"real": find_neighbours(real.images, real.labels, reference)}
+    # One half measures what to expect of real images, the other is held against it.
+    halves = np.array_split(rng.permutation(len(real.labels)), 2)
+    measure, held = (neighbours["real"].take(np.sort(rows)) for rows in halves)
+    reference, neighbours["real"] = reference._replace(like_seen=measure), held
+    judged = reference.judged.take(tested.rows)
+    of_each = [np.bincount(each.labels, minlength=classes) for each in (yours, real)]
+    counts = np.min(of_each, axis=0)
+    rows = first_of_each_class(tested.labels, counts)
+    known = Known(tested.labels, judged.labels, truth)
+    alike = real.images[first_of_each_class(real.labels, counts)]
+    balance = [{"class_balance": each.min() / max(each.max(), 1)} for each in of_each]
+    sets = {
+        "real": {
+            "right": examine_labels(known.take(rows), judged.take(rows)),
+            "balanced": balance[1] | {"images": len(alike)},
+            "varied": examine_variety(judge(reference.referee, alike).features, reference),
+            "new": examine_newness(held, reference),
+        },
+        "planted": {"new": {}},
+    }
+    plain = held.take(slice(len(yours.labels)))
+    labels = plain.labels[new.planted_rows(len(plain.labels))]
+    noisy = new.noisy_copies(split.vae.images[new.twins(labels, split.vae.labels, rng)], rng)
+    for name, images in zip(COPIES, (noisy, new.moved_by_two(noisy, rng)), strict=False):
+        copies = find_neighbours(images, labels, reference)
+        neighbours[name] = plant(plain, copies, SHOWN_DOSE)
+        sets["planted"]["new"][name] = smallest_found(plain, copies, reference)
+
+    say(f"  {len(yours.labels):,} images of yours: right, varied, new, useful?")
+    rows = first_of_each_class(yours.labels, counts)
+    examined = examine(yours, yours.labels, known, reference, rows)
+    neighbours["generated"], words = examined.neighbours, examined.judged.labels
+    sets["yours"] = own = examined.answers()
+    own["balanced"] |= balance[0]
+    own["right"]["worst_class_agreement"] = right.worst_class(yours.labels[rows], words[rows])
+    own["right"]["accepted_agreement"] = right.agreement(yours.labels, words)
+    say("  as many real images: useful?")
+    some, repeated = as_many_of_each_class(real.labels, of_each[0], rng)
+    accuracy = examine_usefulness(real.images[some], real.labels[some], reference)
+    sets["real"]["useful"] = accuracy | {"repeated": repeated}
+    found = verdicts.verdicts(own, sets["real"], *of_each, len(reference.test.labels))
+    return Answers(sets, found, examined, neighbours, None), reference
+
+
+def examine_labels(known: Known, judged) -> dict:
+    """Question 1 of real images, whose truth is known."""
+    return {
+        "images": len(known.labels),
+        "agreement": right.agreement(known.labels, known.referee_labels),
+        "worst_class_agreement": right.worst_class(known.labels, known.referee_labels),
+        "true_agreement": right.agreement(known.labels, known.truth),
+        **right.known_error(known.labels, known.truth),
+        "referee_confidence": right.mean(judged.confidence),
+    }

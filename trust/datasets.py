@@ -249,6 +249,11 @@ def arrange(images, name):
     return images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
 
 
+def to_bytes(images):
+    """Images, uint8 or in [0, 1] -> uint8."""
+    return images if images.dtype == np.uint8 else np.rint(255 * images).astype(np.uint8)
+
+
 def as_bytes(images, top, name, is_train):
     """Images with values from 0 to `top` -> uint8, 0 to 255."""
     if images.dtype.kind == "b":
@@ -260,7 +265,7 @@ def as_bytes(images, top, name, is_train):
     if low < 0 or high > 255:
         raise DataError(f"{name} has values from {low} to {high}, {wanted}")
     if top == 1:
-        return np.rint(255 * images).astype(np.uint8)
+        return to_bytes(images)
     pixels = images.astype(np.uint8)
     if not np.array_equal(pixels, images):
         raise DataError(f"{name} has fractional values, but must be whole, 0 to 255: round them")

@@ -262,19 +262,41 @@ def draw_strong(file, images, labels, confidence, class_names, threshold, *, dat
 
     images: (n, h, w[, c]).  labels: (n,) integer.  confidence: (n,) float, all >= `threshold`.
     """
-    limit, names = f"{100 * threshold:g} %", _fitting_names(class_names, 88)
-    left, scale, gap = MARGIN + 12 + max(map(_text_width, names)), 2.5, (9, 4)
-    row = (28 + gap[0]) * scale
+    limit = f"{100 * threshold:g} %"
     title = f"strong images, the classifier is at least {limit} sure"
     note = "" if len(images) else f"No image reaches a confidence of {limit}."
-    height = 48 + row * min(len(names), MOST_CLASSES) + MARGIN if len(images) else 58
+    captions = [*map(_percent, confidence)]
+    _draw_classes(file, title, dataset, note, images, labels, captions, class_names)
+
+
+def draw_doubtful(file, images, labels, words, confidence, class_names, *, dataset: str):
+    """The first ten images of each class in a row, above each the referee's word.
+
+    images: (n, h, w[, c]), the most doubtful first.  labels, words: (n,) integer, their own and the
+    referee's.  confidence: (n,) float, the referee's.
+    """
+    title, names = "the images that the referee doubts most", _fitting_names(class_names, 50)
+    captions = [
+        _percent(sure) if word == label else f"{names[word]} {_percent(sure, 0)}"
+        for label, word, sure in zip(labels, words, confidence, strict=True)
+    ]
+    note = "Above each how sure it is, and of which class if of another" if len(images) else "None"
+    _draw_classes(file, title, dataset, note, images, labels, captions, class_names)
+
+
+def _draw_classes(file, title, dataset, note, images, labels, captions, class_names):
+    """The first ten images (n, h, w[, c]) of each class in a row under their captions (n,)."""
+    names = _fitting_names(class_names, 88)
+    left, scale, gap = MARGIN + 12 + max(map(_text_width, names)), 2.5, (9, 4)
+    row, start = (28 + gap[0]) * scale, 68 if note else 48
+    height = start + row * min(len(names), MOST_CLASSES) + MARGIN if len(images) else 58
     with _page(file, title, dataset, note, height) as page:
         for label, name in enumerate(_first_classes(page, names) if len(images) else ()):
-            top = 48 + label * row
+            top = start + label * row
             page.text(MARGIN, top + row - 35, name, size=13, weight="bold", va="center")
             chosen = np.flatnonzero(labels == label)[:10]
-            captions = list(map(_percent, confidence[chosen])) or ["no strong image"]
-            _draw_grid(page, _as_bytes(images[chosen]), left, top, 10, scale, gap, captions)
+            above = [captions[i] for i in chosen] or ["no image"]
+            _draw_grid(page, _as_bytes(images[chosen]), left, top, 10, scale, gap, above)
 
 
 def draw_weak(

@@ -45,7 +45,7 @@ def read_raw(path):
     if os.path.isfile(path):
         with open(path, "rb") as file:
             return read_npz(file)
-    files = [each for each in sorted(Path(path).iterdir()) if not each.name.startswith(".")]
+    files = visible(path)
     if folders := [each for each in files if each.is_dir()]:
         return read_pictures(folders)
     return read_arrays_folder(files)
@@ -166,41 +166,54 @@ def read_array(file):
 def read_pictures(folders):
     """read_raw() of folders of pictures: one for each class, or train, test and val with those."""
     parts = {FOLDERS[each.name.lower()]: each for each in folders if each.name.lower() in FOLDERS}
+    if parts and len(parts) < len(folders):
+        both = min(each.name for each in parts.values()), min(each.name for each in folders)
+        raise DataError(f"it is not clear whether {both[0]} is a class, as {both[1]} is, or a part")
     if parts and "train" not in parts:
         raise DataError(f"has a folder {min(each.name for each in parts.values())}, but no train")
     skipped, found = [], {}
     for part, folder in parts.items() or [("train", folders[0].parent)]:
-        classes = [each for each in folder.iterdir() if each.is_dir() and each.name[0] != "."]
         files = [
             (file, each.name)
-            for each in sorted(classes)
+            for each in visible(folder)
+            if each.is_dir()
             for file in sorted(each.rglob("*"))
             if file.is_file() and not file.name.startswith(".")
         ]
-        found[part] = read_files(files, skipped)
+        found[part] = decode(files, skipped)
         if not found[part][0]:
             raise DataError(f"{folder.name} has no pictures in a sub-folder for each class")
+    raws, notes = stack(found, skipped)
+    return raws, None, notes
+
+
+def visible(folder) -> list:
+    """The files and folders in it, but for those that systems put there."""
+    return [
+        each for each in sorted(Path(folder).iterdir()) if not each.name.startswith((".", "__"))
+    ]
+
+
+def stack(found: dict, skipped: list):
+    """{part: Raw} of {part: (pictures, labels)}, all of one size and with as many channels, and a
+    list of notes."""
     notes = []
     if skipped:
         more = ", ..." if len(skipped) > 5 else ""
         notes.append(f"{len(skipped)} files are no pictures: {', '.join(skipped[:5])}{more}")
-    every = [picture for pictures, _ in found.values() for picture in pictures]
-    sizes = {picture.shape[:2] for picture in every}
-    size = tuple(
-        int(np.median(sides)) for sides in zip(*(each.shape[:2] for each in every), strict=True)
-    )
-    if len(sizes) > 1:
-        notes.append(f"pictures of {len(sizes)} sizes: all scaled to {size[0]} x {size[1]}")
-    channels = max(picture.shape[2] for picture in every)
+    shapes = np.array([picture.shape for pictures, _ in found.values() for picture in pictures])
+    size = tuple(np.median(shapes[:, :2], axis=0).astype(int).tolist())
+    if (kinds := len(np.unique(shapes[:, :2], axis=0))) > 1:
+        notes.append(f"pictures of {kinds} sizes: all scaled to {size[0]} x {size[1]}")
     numeric = all(label.isdecimal() for _, labels in found.values() for label in labels)
     raws = {}
     for part, (pictures, labels) in found.items():
-        images = np.stack([fit_picture(picture, size, channels) for picture in pictures])
+        images = np.stack([fit_picture(each, size, shapes[:, 2].max()) for each in pictures])
         raws[part] = Raw(images, np.array(labels, int if numeric else str), (part, part))
-    return raws, None, notes
+    return raws, notes
 
 
-def read_files(files, skipped):
+def decode(files, skipped):
     """Pictures (h, w, c) uint8 and labels of (file, label) pairs; others are added to skipped."""
     with quiet_tensorflow():
         import tensorflow as tf

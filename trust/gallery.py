@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from trust import figures, new, priors, right, selection, training
+from trust import figures, new, outside, priors, right, selection, training
 from trust.datasets import Labelled
 
 CLOUD = 2000  # latents that prior.png shows of each kind
@@ -60,8 +60,9 @@ def draw_new(draw: Callable, names, images, neighbours: dict, reference) -> None
     }
     real, unseen = reference.real, reference.unseen
     shares = {
-        title: new.shares_by_depth(each, real.labels, unseen)
-        for title, each in ((title, neighbours[name]) for name, title in titles.items())
+        title: new.shares_by_depth(neighbours[name], real.labels, unseen, reference.like_seen)
+        for name, title in titles.items()
+        if name in neighbours
     }
     labels, nearest, _ = neighbours["generated"]
     pairs = {
@@ -71,14 +72,25 @@ def draw_new(draw: Callable, names, images, neighbours: dict, reference) -> None
     draw("copies", figures.draw_copies, shares, pairs, names)
 
 
+def draw_given(draw: Callable, names, chosen, judged) -> None:
+    """Images that another generator made, and what the referee says.  chosen: outside.Chosen.
+    judged: referee.Judged."""
+    order = outside.by_doubt(chosen.labels, judged.labels, judged.confidence)
+    columns = chosen.images, chosen.labels, judged.labels, judged.confidence
+    draw("doubtful", figures.draw_doubtful, *(column[order] for column in columns), names)
+
+
 def draw_useful(draw: Callable, sets: dict, images: int) -> None:
     """What a new classifier learns from as many images of each kind.  sets: the report's."""
     titles = {
         "unfiltered": "as many real images",
         "real": "real images through the filter",
         "generated": "generated images through the filter",
+        "yours": "your images",
     }
-    accuracies = {title: sets[name]["useful"]["accuracy"] for name, title in titles.items()}
+    accuracies = {
+        title: sets[name]["useful"]["accuracy"] for name, title in titles.items() if name in sets
+    }
     draw("usefulness", figures.draw_usefulness, accuracies, images)
 
 

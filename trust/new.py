@@ -183,8 +183,8 @@ def _unseen_neighbours(neighbours, real_labels, unseen, others, percent, moved=F
     labels, index = neighbours.closest(percent, moved)
     found, expected, variance = int(np.count_nonzero(unseen[index])), 0.0, 0.0
     if others is not None:
-        # A hundredth of them would be too few to measure by.
-        other_labels, other_index = others.closest(max(percent, DEPTHS[1]), moved)
+        # Twice as many and a tenth at least: fewer would be too few to measure by.
+        other_labels, other_index = others.closest(min(max(2 * percent, 10), 100), moved)
     for label in np.unique(labels):
         pool = np.flatnonzero(real_labels == label)
         own, total = unseen[pool], len(pool)

@@ -1,6 +1,8 @@
 """What leaves the process: whatever stops a run, the earlier file of a name is there and whole."""
 
 import contextlib
+import csv
+import io
 import json
 import os
 import tempfile
@@ -59,6 +61,12 @@ def write_json(path: str | Path, values: dict) -> None:
     finite = json.loads(text, parse_constant=lambda name: None)
     with replacing(path) as file:
         file.write(json.dumps(finite, indent=2).encode() + b"\n")
+
+
+def write_table(path: str | Path, lines: Iterable) -> None:
+    """Lines of values as CSV."""
+    with replacing(path) as file, io.TextIOWrapper(file, "utf-8", newline="") as text:
+        csv.writer(text).writerows(lines)
 
 
 def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:

@@ -26,6 +26,7 @@ WEIGHT_DECAY = 5e-4
 LINEAR = 0.15  # how far each entry of the random 2 x 2 map may be from the identity's
 SHIFT = 1 / 14  # of the width and height
 NOISE = 0.3  # the most, as a standard deviation of each pixel
+NOISY, NOISY_MIRRORED = 0.5, 0.2  # the share of images that get some
 
 
 def build_referee(classes, shape=(28, 28, 1)):
@@ -65,7 +66,7 @@ def distort(images, linear, shift, blur):
 
 
 def augment(images, seed, mirror=False):
-    """Images (n, h, w, c) float32, each with its own random turn, stretch, shift, blur and, half of
+    """Images (n, h, w, c) float32, each with its own random turn, stretch, shift, blur and, some of
     them, noise on each pixel.
 
     seed: (2,) integer.  mirror: half of the images are mirrored, which would spoil digits and
@@ -80,7 +81,8 @@ def augment(images, seed, mirror=False):
     if mirror:
         images = tf.where(noise[:, 8, None, None, None] > 0, images[:, :, ::-1], images)
     grain = tf.random.stateless_normal(tf.shape(images), seed + 1)
-    level = NOISE * tf.nn.relu(noise[:, 9, None, None, None])
+    least = 1 - 2 * (NOISY_MIRRORED if mirror else NOISY)
+    level = NOISE * tf.nn.relu(noise[:, 9, None, None, None] - least) / (1 - least)
     return tf.clip_by_value(images + level * grain, 0.0, 1.0)
 
 

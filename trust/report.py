@@ -13,6 +13,7 @@ import numpy as np
 
 PERCENT, PLAIN, TWO_DIGITS, COUNT = "{:.2f} %", "{:.4f}", "{:.2f}", "{:,.0f}"
 COLUMNS = ("generated", "real", "reconstructed", "other_prior")  # sets with a column
+YOURS = ("yours", "real")  # those of images that another generator made
 
 
 class Row(NamedTuple):
@@ -148,7 +149,7 @@ ANSWERS = [
     ("right", _row("right", "error_estimate"), ("real", "error_estimate")),
     ("balanced", _row("balanced", "class_balance"), ("real", "class_balance")),
     ("varied", _row("varied", "recall"), ("real", "recall")),
-    ("new", _row("new", "seen_share"), ("generated", "expected_share")),
+    ("new", _row("new", "seen_share"), (None, "expected_share")),
     ("useful", _row("useful", "accuracy"), ("real", "accuracy")),
 ]
 
@@ -156,13 +157,14 @@ ANSWERS = [
 def answers(report: dict) -> list[str]:
     """The five answers, a line each: question, verdict, the number, and its counterpart."""
     sets, lines = report["sets"], []
+    subject = sets["yours" if "yours" in sets else "generated"]
     for question, row, (name, key) in ANSWERS:
-        number = show(sets["generated"][question][row.key], row.form)
-        other = show(sets[name][question][key], row.form)
-        beside = f"real {other}" if name == "real" else f"expected {other}"
+        number = show(subject[question][row.key], row.form)
+        other = show((sets[name] if name else subject)[question][key], row.form)
+        beside = f"real {other}" if name else f"expected {other}"
         verdict = report["verdicts"][question]
-        lines.append(f"{question + '?':10}{verdict:9}{row.title} {number} ({beside})")
-    right = sets["generated"]["right"]
+        lines.append(f"{question + '?':10}{verdict:9}{_title(row, report)} {number} ({beside})")
+    right = subject["right"]
     if not math.isnan(right["error_low"]):
         low, high = (show(right[f"error_{end}"], PERCENT) for end in ("low", "high"))
         agreement = {name: each["agreement"] for name, each in report["classes"].items()}
@@ -175,22 +177,37 @@ def answers(report: dict) -> list[str]:
     return lines
 
 
+def _title(row: Row, report: dict) -> str:
+    """What a row is called: without a threshold there are no strong images."""
+    strong = report["settings"]["threshold"] is not None
+    return row.title if strong else row.title.replace(", strong", "").replace("strong ", "")
+
+
 def print_report(report: dict) -> None:
     """The five answers; a table with a row a number and a column a set; images of each class."""
     sets, settings = report["sets"], report["settings"]
-    print(f"\n{report['dataset']}, seed {settings['seed']}, threshold {settings['threshold']:g}")
+    threshold = settings["threshold"]
+    passing = f"threshold {threshold:g}" if threshold is not None else "no filter"
+    print(f"\n{report['dataset']}, seed {settings['seed']}, {passing}")
     print(*answers(report), sep="\n", end="\n\n")
-    print(f"{'':46}" + "".join(f"{name:>14}" for name in COLUMNS))
+    columns = YOURS if "yours" in sets else COLUMNS
+    print(f"{'':46}" + "".join(f"{name:>14}" for name in columns))
     for row in ROWS:
-        values = (sets[name].get(row.question, {}).get(row.key) for name in COLUMNS)
-        print(f"{row.title:46}" + "".join(f"{show(value, row.form):>14}" for value in values))
+        values = [sets[name].get(row.question, {}).get(row.key) for name in columns]
+        if any(value is not None for value in values):
+            cells = (f"{show(value, row.form):>14}" for value in values)
+            print(f"{_title(row, report):46}" + "".join(cells))
     print()
     everything = sets | {"run": {"run": report["run"]}}
     for name, rows in (*CONTROL_ROWS.items(), ("run", RUN_ROWS)):
         for row in rows:
-            print(f"{row.title:46}{show(everything[name][row.question][row.key], row.form):>14}")
+            value = everything.get(name, {}).get(row.question, {}).get(row.key)
+            if value is not None:
+                print(f"{row.title:46}{show(value, row.form):>14}")
     forms = {"generated": "{:,}", "strong": "{:,}", "accepted": "{:,}"}
     forms |= dict.fromkeys(("agreement", "agreement_low", "agreement_high"), PERCENT)
+    there = next(iter(report["classes"].values()))
+    forms = {name: form for name, form in forms.items() if name in there}
     print(f"\n{'class':20}" + "".join(f"{name:>16}" for name in forms))
     for name, numbers in report["classes"].items():
         cells = (f"{show(numbers[column], form):>16}" for column, form in forms.items())

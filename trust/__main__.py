@@ -1,0 +1,102 @@
+"""Examine the images that any generator made, beside real ones: are they right, balanced, varied,
+new and useful?
+
+python -m trust images.npz --dataset mnist
+"""
+
+from functools import partial
+
+import numpy as np
+
+from trust import cli, datasets, outputs, outside, report, saving
+
+
+def parse_options(words=None):
+    """The flags: of the command line, or the list of words given."""
+    parser = cli.Parser(
+        prog="python -m trust",
+        description="Examine the images that any generator made, beside real ones: are they right, "
+        "balanced, varied, new and useful?",
+    )
+    add = parser.add_argument
+    what = "an .npz with images and, if they have any, labels; or a folder, a sub-folder a class"
+    add("file", metavar="FILE", type=cli.path, help=what)
+    like = "the real images: mnist, fashion_mnist, an .npz, or a folder"
+    add("--dataset", metavar="NAME", type=cli.path, required=True, help=like)
+    sure = "keep the images that a classifier is so sure of; all are kept if left out"
+    add("--threshold", metavar="X", type=cli.fraction, help=sure)
+    add("--seed", metavar="N", type=cli.seed, default=0, help="same seed, same result")
+    add("--out", metavar="DIR", type=cli.path, help="folder for the figures; none if left out")
+    add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")
+    add("--scores", metavar="FILE", type=cli.path, help="a line for each image as CSV")
+    return parser.parse_args(words)
+
+
+def main(words=None):
+    """The whole job, with the flags of the command line or the list of words given."""
+    options = parse_options(words)
+    out = options.out
+    inputs = [options.file, options.dataset if options.dataset not in datasets.BUNDLED else None]
+    outputs.check_outputs(out or ".", [options.report, options.scores], inputs)
+    data = datasets.load_dataset(options.dataset)
+    datasets.check_enough(data, minimum=1000)
+    datasets.check_classes(data)
+    print(data.understood)
+    given = outside.read_given(options.file, data)
+    print(outside.describe(given))
+    clock, threshold = cli.Clock(), options.threshold
+    with clock("importing TensorFlow"), cli.quiet_tensorflow():
+        from trust import control, examination, gallery, trained, training
+    devices = training.devices()
+    print(f"devices: {devices}")
+    settings = saving.settle({"seed": options.seed}, data)
+    streams = training.make_reproducible(settings.seed)
+    split = datasets.split(data, "shared", streams.split)
+
+    referee = trained.new_referee(data)
+    if not data.bundled:
+        trained.train_referee(referee, data, settings.seed, clock)
+    classify = [None, None, None]
+    if given.labels is None or threshold is not None or options.scores:
+        with clock("training the classifier"):
+            accept = control.sure_of_real_images(split, data, threshold, settings.seed)
+            sets = given.images, split.held_out.images, data.test.images
+            classify = [accept.classify(images) for images in sets]
+    named = given.labels is None
+    truth = None if named else split.held_out.labels, None if named else data.test.labels
+    chosen = outside.choose(*given, classify[0], threshold)
+    real = outside.choose(split.held_out.images, truth[0], classify[1], threshold)
+    tested = outside.choose(data.test.images, truth[1], classify[2], threshold)
+
+    with clock("examining"):
+        reference = examination.build_reference(
+            split.vae, data.test, data.test, referee, settings.seed
+        )
+        how = streams.controls, partial(print, flush=True)
+        answers, reference = control.examine_given(chosen, real, tested, split, reference, *how)
+    sets, examined, names = answers.sets, answers.examined, data.class_names
+    if out:
+        with clock("drawing"):
+            draw = partial(outputs.draw, out, dataset=data.name)
+            gallery.draw_given(draw, names, chosen, examined.judged)
+            gallery.draw_new(draw, names, chosen.images, answers.neighbours, reference)
+            gallery.draw_useful(draw, sets, len(chosen.labels))
+
+    agreed = control.agreement_by_class(chosen, examined, data.classes)
+    counts = {"accepted": np.bincount(chosen.labels, minlength=data.classes)}
+    values = report.origin(settings, vars(options), devices)
+    values |= {"verdicts": answers.verdicts, "sets": sets, "run": {}}
+    values |= {"classes": report.by_class(names, counts | agreed), **clock.resources()}
+    if options.scores:
+        where = np.concatenate([split.vae_rows, np.arange(len(data.test.labels))])
+        known = examined.of_each_image(where, reference.unseen)
+        outputs.write_table(options.scores, outside.scores(chosen, classify[0], known, names))
+    if options.report:
+        outputs.write_json(options.report, values)
+    report.print_report(values)
+    if out:
+        print(f"\nThe figures are in {out}")
+
+
+if __name__ == "__main__":
+    cli.run(main)
