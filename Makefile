@@ -29,10 +29,10 @@ table: .venv/installed  ## all results tables, three seeds: ten minutes
 	$(MAKE) page
 
 naive: .venv/installed  ## reports on the naive method for them: ten minutes
-	.venv/bin/python demo_dnn_vae.py --out results/imgs --save results/models.npz
+	mkdir -p results
 	for seed in $(SEEDS); do \
-	  .venv/bin/python -m benchmarks.naive --seed $$seed --out results/naive.npz || exit 1; \
-	  .venv/bin/python -m benchmarks.examine results/naive.npz --load results/models.npz \
+	  .venv/bin/python -m benchmarks.naive --seed $$seed --out results/naive-$$seed.npz || exit 1; \
+	  .venv/bin/python -m trust results/naive-$$seed.npz --dataset mnist --seed $$seed \
 	    --report $(REPORTS)/mnist-naive-$$seed.json || exit 1; \
 	done
 	$(MAKE) page

@@ -68,7 +68,9 @@ def table(titles, rows):
 
 def number(report, name, row):
     """A report's number of a set and a row; an empty string where it was not measured."""
-    return report["sets"].get(name, {}).get(row.question, {}).get(row.key, "")
+    sets = report["sets"]
+    name = "yours" if name == "generated" and "yours" in sets else name
+    return sets.get(name, {}).get(row.question, {}).get(row.key, "")
 
 
 def results_table(columns, rows):
@@ -230,8 +232,8 @@ seeds whose reports are in this folder.
   referee says of all and of weak images, of the first 10,000.
 - *Disjoint halves*: the same with `--split disjoint`; the VAE learns from one half of the images in
   as many steps, the classifier from the other.
-- *As in the naive method*: `benchmarks/naive.py`, examined by `benchmarks/examine.py` against the
-  models of seed 0 and cut to what it has in each class.
+- *As in the naive method*: what `benchmarks/naive.py` draws, examined by `python -m trust`. Its
+  unseen images are the test images.
 - *Real, same filter*: test images in *right* and *new*, since referee and VAE may know the held-out
   ones; held-out images in *balanced*, *varied* and *useful*, since the test images are what these
   are measured with. *Reconstructions* are of test and of held-out images in the same way.

@@ -147,52 +147,6 @@ def test_the_naive_method_writes_what_can_be_examined(tmp_path):
         assert file["seed"] == 0
 
 
-@pytest.fixture(scope="module")
-def small_models(small_npz, tmp_path_factory):
-    """A save of models of small_npz that learned for seconds, with the referee of MNIST."""
-    from trust import datasets, generator, referee, saving, training
-
-    data = datasets.load_dataset(small_npz)
-    settings = saving.settle({"latent_dim": 4}, data)
-    images = datasets.split(data, "shared", 0).vae
-    vae = training.new_vae(4, settings.pixels, len(images.images), 0)
-    classifier = training.new_classifier(10, settings.pixels)
-    training.train_vae(vae, images.images, 1, 1e-2, 0, verbose=0)
-    training.train_classifier(classifier, *images, 0)
-    networks = {"vae": vae, "classifier": classifier, "referee": referee.bundled_referee("mnist")}
-    path = tmp_path_factory.mktemp("models") / "models.npz"
-    saving.save_models(path, settings, networks, generator.fit_prior(vae, images, 0))
-    return path
-
-
-def examine(folder, data, models, **arrays):
-    """The report that benchmarks.examine writes of these arrays."""
-    np.savez(folder / "images.npz", **arrays)
-    flags = "--dataset", data, "--load", models, "--report", folder / "report.json"
-    printed = run("examine", folder / "images.npz", *flags)
-    return json.loads((folder / "report.json").read_text()), printed
-
-
-def test_real_images_do_well_in_the_examination(small_npz, small_models, tmp_path):
-    with np.load(small_npz) as data:
-        images, labels = data["x_test"], data["y_test"].astype(np.uint8)
-    arrays = {"images": images, "labels": labels, "drawn": 2 * len(labels), "seed": 7}
-    report, printed = examine(tmp_path, small_npz, small_models, **arrays)
-    load = str(small_models)
-    assert report["settings"] == {"file": f"{tmp_path / 'images.npz'}", "load": load, "seed": 7}
-    assert report["dataset"] == "small" and len(report["fingerprint"]) == 64
-    assert report["versions"]["numpy"] == np.__version__ and report["peak_memory_gb"] > 0
-    assert report["seconds"]["examining"] < report["seconds"]["total"]
-    assert list(report["sets"]) == ["generated"]
-    answers, counts = report["sets"]["generated"], np.bincount(labels)
-    assert answers["right"]["strong_rate"] == 0.5 and "50.00 %" in printed
-    assert answers["right"]["agreement"] > 0.98
-    assert answers["balanced"]["class_balance"] == counts.min() / counts.max()
-    assert [each["strong"] for each in report["classes"].values()] == counts.tolist()
-    assert 0 < answers["balanced"]["images"] <= counts.sum()
-    assert answers["varied"]["recall"] > 0.9 and answers["useful"]["accuracy"] > 0.6
-
-
 def test_every_forgery_is_caught_and_the_honest_set_is_not(monkeypatch, tmp_path):
     """The panel on a slice; what can be learned from each set is left out: that takes long."""
     from benchmarks import forgeries, tables
@@ -252,19 +206,6 @@ def test_forgeries_are_what_they_are_called():
     seen, honest, others = forgeries.in_three(Labelled(np.arange(60), np.arange(60)), rng, None)
     assert (len(seen.labels), len(honest.labels), len(others.labels)) == (40, 10, 10)
     assert sorted([*seen.labels, *honest.labels, *others.labels]) == list(range(60))
-
-
-@pytest.mark.parametrize(
-    "change", [{"labels": np.full(3, 10)}, {"labels": np.zeros(3)}, {"images": np.zeros((3, 784))}]
-)
-def test_images_that_cannot_be_examined_are_refused(tmp_path, change):
-    from benchmarks import examine
-    from trust.cli import UserError
-
-    arrays = {"images": np.zeros((3, 28, 28)), "labels": np.zeros(3, int), "drawn": 3, "seed": 0}
-    np.savez(tmp_path / "images.npz", **arrays | change)
-    with pytest.raises(UserError, match=r"images\.npz"):
-        examine.read_images(str(tmp_path / "images.npz"), classes=10)
 
 
 def test_the_race_runs_with_a_peer(tmp_path):

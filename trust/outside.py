@@ -94,7 +94,7 @@ def match_labels(labels, class_names) -> np.ndarray:
         return np.array([places[word] for word in words], np.int64)
     numbers = all(name.isdecimal() for name in class_names)
     if labels.dtype.kind not in "iub" or numbers or labels.max() >= len(class_names):
-        unknown = next(word for word in words if word not in places)
+        unknown = max(set(words) - set(places))
         known = ", ".join(class_names[:12])
         raise files.DataError(f"has the label {unknown}, but the classes are {known}")
     return labels.astype(np.int64)

@@ -1,0 +1,296 @@
+"""The third door: images that another generator made."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT
+
+from trust import datasets, new, outside
+from trust.datasets import DataError, Labelled
+
+RNG = np.random.default_rng
+X, Y = RNG(0).integers(0, 256, (30, 12, 10), dtype=np.uint8), np.arange(30) % 3
+
+
+def data(class_names=("ant", "bee", "cat"), images=X):
+    return datasets.Dataset("zoo", "zoo.npz", Labelled(images, Y), None, class_names, "", False)
+
+
+def given(folder, zoo=None, **arrays):
+    np.savez(folder / "images.npz", **arrays)
+    return outside.read_given(str(folder / "images.npz"), zoo or data())
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        Y,
+        Y.astype(np.uint8),
+        Y.astype(float)[:, None],
+        np.eye(3)[Y],
+        np.array(["ant", "bee", "cat"])[Y],
+    ],
+    ids=["integers", "uint8", "column", "one-hot", "names"],
+)
+def test_labels_as_people_have_them(tmp_path, labels):
+    found = given(tmp_path, images=X[..., None], labels=labels)
+    np.testing.assert_array_equal(found.labels, Y)
+    np.testing.assert_array_equal(found.images, X)
+    assert found.labels.dtype == np.int64
+
+
+def test_labels_that_are_names_of_classes_are_looked_up_and_not_counted(tmp_path):
+    zoo = data(("1", "2", "3"))
+    np.testing.assert_array_equal(given(tmp_path, zoo, images=X, labels=Y + 1).labels, Y)
+    with pytest.raises(DataError, match="label 0, but the classes are 1, 2, 3"):
+        given(tmp_path, zoo, images=X, labels=Y)
+
+
+def test_fractions_stay_as_they_are_and_labels_may_lack(tmp_path):
+    fractions = RNG(1).random((5, 1, 12, 10), np.float32)
+    found = given(tmp_path, arr_0=fractions)
+    assert found.labels is None and found.images.dtype == np.float32
+    np.testing.assert_array_equal(found.images, fractions[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"images": X, "labels": Y[:9]}, "30 images, but labels has 9"),
+        ({"images": X, "labels": Y + 1}, "has the label 3, but the classes are ant, bee, cat"),
+        ({"images": X, "labels": np.array(["dog"] * 30)}, "label dog"),
+        ({"images": X.astype(object)}, "no .npz file with images"),
+        ({"pictures": X}, "holds no array images"),
+        ({"images": X[:, :9]}, r"of shape \(9, 10\), but those of zoo of \(12, 10\)"),
+        ({"images": np.stack([X] * 3, 3)}, "of shape"),
+        ({"images": X / 127.5 - 1}, "fractions from 0 to 1"),
+        ({"images": X * 1.5}, "must be 0 to 255"),
+        ({"images": np.full((2, 12, 10), np.nan)}, "NaN"),
+        ({"images": X[:0]}, "not .n, h, w"),
+    ],
+)
+def test_what_cannot_be_examined_is_refused(tmp_path, arrays, said):
+    with pytest.raises(DataError, match=said) as refusal:
+        given(tmp_path, **arrays)
+    assert "images.npz" in str(refusal.value) and len(str(refusal.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("folders", [True, False])
+def test_pictures_with_a_folder_a_class_or_without(tmp_path, folders):
+    names = np.array(["ant", "bee", "cat"])
+    for row, image in enumerate(X):
+        place = tmp_path / "made" / (names[Y[row]] if folders else "")
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{row:02}.png").write_bytes(tf.io.encode_png(image[..., None]).numpy())
+    found = outside.read_given(str(tmp_path / "made"), data())
+    order = np.argsort(Y, kind="stable") if folders else np.arange(30)
+    np.testing.assert_array_equal(found.images, X[order])
+    assert (found.labels is None) is not folders
+    if folders:
+        np.testing.assert_array_equal(found.labels, Y[order])
+
+
+class Word:
+    """What a classifier says."""
+
+    labels = np.array([0, 1, 1, 2])
+    confidence = np.array([0.99, 0.9, 0.5, 0.96])
+
+    def take(self, rows):
+        one = Word()
+        one.labels, one.confidence = self.labels[rows], self.confidence[rows]
+        return one
+
+
+def test_which_images_are_examined():
+    images = X[:4]
+    every = outside.choose(images, np.array([0, 0, 1, 2]), None, None)
+    assert every.rows.tolist() == [0, 1, 2, 3] and every.labels.tolist() == [0, 0, 1, 2]
+    named = outside.choose(images, None, Word(), None)
+    assert named.labels.tolist() == [0, 1, 1, 2]
+    sure = outside.choose(images, None, Word(), 0.9)
+    assert sure.rows.tolist() == [0, 1, 3] and sure.labels.tolist() == [0, 1, 2]
+    right = outside.choose(images, np.array([0, 0, 1, 2]), Word(), 0.9)
+    assert right.rows.tolist() == [0, 3]
+    np.testing.assert_array_equal(right.images, images[[0, 3]])
+
+
+def test_the_table_of_scores_starts_with_the_doubtful_ones():
+    chosen = outside.Chosen(X[:4], np.array([0, 1, 1, 2]), np.arange(4))
+    known = {
+        "referee_labels": np.array([0, 2, 1, 0]),
+        "referee_confidence": np.array([0.8, 0.6, 0.7, 0.9]),
+        "nearest_index": np.array([5, 6, 7, 8]),
+        "nearest_distance": np.array([1.0, 2.0, 3.0, 4.0]),
+        "nearest_was_seen": np.array([True, False, True, True]),
+    }
+    head, *lines = outside.scores(chosen, Word(), known, ("ant", "bee", "cat"))
+    table = [dict(zip(head, line, strict=True)) for line in lines]
+    assert [line["image"] for line in table] == [3, 1, 2, 0]
+    assert table[0] == {
+        "image": 3,
+        "label": "cat",
+        "classifier_label": "cat",
+        "classifier_confidence": 0.96,
+        "referee_label": "ant",
+        "referee_confidence": 0.9,
+        "nearest_real_image": 8,
+        "nearest_was": "training image",
+        "nearest_distance": 4.0,
+    }
+    assert table[1]["nearest_was"] == "test image"
+
+
+# What to expect of images where the unseen ones are of another kind
+
+
+def places(n, kind, rng, labels):
+    """n points on a line, of one of two kinds that lie in different halves more often."""
+    return np.where(rng.random(n) < kind, rng.random(n), 1 + rng.random(n)) + 10 * labels
+
+
+def neighbours(points, labels, real, real_labels):
+    """By brute force, on a line."""
+    gaps = np.abs(points[:, None] - real) + 100 * (labels[:, None] != real_labels)
+    order = np.argsort(gaps, axis=1)[:, :2]
+    first, second = np.take_along_axis(gaps, order, 1).T
+    nearest = new.Nearest(order[:, 0], first, second)
+    return new.Neighbours(labels, nearest, nearest)
+
+
+def test_real_images_measure_what_to_expect_where_the_unseen_are_of_another_kind():
+    rng, plain, measured = RNG(3), [], []
+    for _ in range(150):
+        labels = [np.arange(n) % 2 for n in (600, 120, 300, 300)]
+        kinds = 0.9, 0.1, 0.9, 0.9  # seen, unseen, to measure by, examined
+        seen, unseen, measure, yours = (
+            places(len(own), kind, rng, own) for own, kind in zip(labels, kinds, strict=True)
+        )
+        real, real_labels = np.concatenate([seen, unseen]), np.concatenate(labels[:2])
+        marks = np.arange(len(real)) >= len(seen)
+        found = neighbours(yours, labels[3], real, real_labels)
+        others = neighbours(measure, labels[2], real, real_labels)
+        plain.append(new.seen_or_unseen(found, real_labels, marks)["lean_z"])
+        measured.append(new.seen_or_unseen(found, real_labels, marks, others)["lean_z"])
+    assert np.mean(plain) < -1  # a false alarm
+    assert abs(np.mean(measured)) < 0.25 and 0.75 < np.std(measured) < 1.15
+    assert np.mean(np.abs(measured) > 3) < 0.02
+
+
+def test_copies_are_found_by_what_real_images_measure():
+    rng = RNG(4)
+    labels = [np.arange(n) % 2 for n in (1200, 240, 800, 800)]
+    seen, unseen, measure, yours = (places(len(own), 0.7, rng, own) for own in labels)
+    real, real_labels = np.concatenate([seen, unseen]), np.concatenate(labels[:2])
+    yours[:500] = seen[:500] + 1e-6
+    marks = np.arange(len(real)) >= len(seen)
+    found, others = (neighbours(x, labels[2], real, real_labels) for x in (yours, measure))
+    numbers = new.seen_or_unseen(found, real_labels, marks, others)
+    assert numbers["lean_z"] < -3 and numbers["seen_share"] > numbers["expected_share"]
+
+
+def test_the_measure_by_hand():
+    """Four real images of a class, the last one unseen; two of ours are nearest to it, of three
+    others one: expected is 4 / 3, and the counts differ by (1, 0, 0, 2) - 4 / 3 (1, 1, 0, 1)."""
+    real_labels, unseen = np.zeros(4, int), np.array([False, False, False, True])
+
+    def of(index):
+        index = np.array(index)
+        nearest = new.Nearest(index, np.ones(len(index)), np.full(len(index), 2.0))
+        return new.Neighbours(np.zeros(len(index), int), nearest, nearest)
+
+    numbers = new.seen_or_unseen(of([0, 0, 3, 3]), real_labels, unseen, of([0, 1, 3]))
+    assert numbers["expected_share"] == pytest.approx(1 - 1 / 3)
+    assert numbers["lean"] == pytest.approx(1 - 2 / (4 / 3))
+    differences = np.array([2, 0, 0, 2]) - 4 / 3 * np.array([1, 1, 0, 1])
+    variance = 0.25 * 0.75 * 4 / 3 * np.sum(differences**2)
+    assert numbers["lean_z"] == pytest.approx((2 - 4 / 3) / variance**0.5)
+
+
+# The real command line
+
+
+def run(*words, cwd=ROOT):
+    command = [sys.executable, "-m", "trust", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
+
+
+def test_real_images_with_some_labels_swapped(tmp_path):
+    """Of a bundled set: the swapped ones come first in the table, and right says worse."""
+    mnist = datasets.load_dataset("mnist")
+    images, labels = mnist.test.images[:2000], mnist.test.labels[:2000].astype(np.uint8)
+    swapped = np.arange(0, 2000, 20)
+    labels[swapped] = (labels[swapped] + 1) % 10
+    np.savez(tmp_path / "mine.npz", images=images, labels=labels)
+    files = "--report", tmp_path / "r.json", "--scores", tmp_path / "s.csv", "--out", tmp_path / "o"
+    done = run(tmp_path / "mine.npz", "--dataset", "mnist", *files)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert list(report["sets"]) == ["real", "planted", "yours"]
+    assert report["verdicts"]["right"] in ("worse", "fails")
+    assert report["verdicts"]["balanced"] == report["verdicts"]["varied"] == "as real"
+    numbers = report["sets"]["yours"]["right"]
+    assert numbers["error_low"] < 0.05 < numbers["error_high"] + 0.002
+    assert report["sets"]["real"]["right"]["error_estimate"] == 0
+    assert "yours" in done.stdout and "right?    " in done.stdout and "2,000 images" in done.stdout
+    with open(tmp_path / "s.csv", encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == 2000
+    assert len({int(line["image"]) for line in table[:120]} & set(swapped)) >= 98
+    # These very images are among the unseen ones.
+    assert np.mean([line["nearest_was"] == "test image" for line in table]) > 0.9
+    for line in table[:9]:
+        assert int(line["nearest_real_image"]) < 60_000 and line["label"] in set("0123456789")
+    pngs = {path.name for path in (tmp_path / "o").iterdir()}
+    assert pngs == {"doubtful.png", "copies.png", "usefulness.png"}
+
+
+def test_a_folder_of_pictures_without_labels_and_ones_own_data(small_npz, tmp_path):
+    mnist = datasets.load_dataset("mnist")
+    (tmp_path / "made").mkdir()
+    for row, image in enumerate(mnist.test.images[3000:3300]):
+        file = tmp_path / "made" / f"{row:03}.png"
+        file.write_bytes(tf.io.encode_png(image[..., None]).numpy())
+    flags = "--dataset", small_npz, "--threshold", "0.9", "--report", tmp_path / "r.json"
+    done = run(tmp_path / "made", *flags, "--scores", tmp_path / "s.csv")
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert "no labels: the classifier names them" in done.stdout
+    report = json.loads((tmp_path / "r.json").read_text())
+    with open(tmp_path / "s.csv", encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert 150 < len(table) < 300
+    assert all(float(line["classifier_confidence"]) >= 0.9 for line in table)
+    assert all(line["classifier_label"] == line["label"] for line in table)
+    truth = mnist.test.labels[3000:3300]
+    right = [int(line["label"]) == truth[int(line["image"])] for line in table]
+    assert np.mean(right) > 0.9
+    assert sum(each["accepted"] for each in report["classes"].values()) == len(table)
+    assert report["sets"]["real"]["right"]["true_agreement"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("missing.npz", "--dataset", "mnist"), "missing.npz"),
+        (("bad.npz", "--dataset", "mnist"), "holds no array images"),
+        (("good.npz", "--dataset", "cifar"), "a data set is mnist"),
+        (("good.npz",), "--dataset"),
+        (("good.npz", "--dataset", "mnist", "--report", "good.npz"), "over"),
+        (("good.npz", "--dataset", "mnist", "--scores", "x", "--report", "x"), "over"),
+        (("good.npz", "--dataset", "mnist", "--threshold", "2"), "--threshold"),
+    ],
+)
+def test_mistakes_at_the_third_door(tmp_path, monkeypatch, words, said):
+    np.savez(tmp_path / "bad.npz", pictures=X)
+    np.savez(tmp_path / "good.npz", images=np.zeros((3, 28, 28)))
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    done = run(*words, cwd=tmp_path)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
+    assert said in done.stderr and "error: " in done.stderr
+    assert sorted(tmp_path.iterdir()) == before
