@@ -3,7 +3,7 @@
 python -m benchmarks.naive --out naive.npz
 
 A convolutional VAE with two latents, a dense classifier, latents from N(0, I), raw softmax.
-Prints its seconds and writes the strong images, which benchmarks.examine asks the same
+Prints its seconds and writes the strong images, of which `python -m trust` asks the same
 questions as demo_dnn_vae.py asks of its own.
 """
 
