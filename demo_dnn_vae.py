@@ -63,6 +63,7 @@ def main(words=None):
     data = datasets.load_dataset(options.dataset)
     out = options.out or ("imgs" if data.name == "mnist" else f"imgs/{data.name}")
     settings, saved = check_before_training(options, data, out)
+    print(data.understood)
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
         from trust import control, examination, gallery, priors, selection, trained, training
@@ -130,7 +131,9 @@ def main(words=None):
     agreed = control.agreement_by_class(chosen.accepted, answers.examined, data.classes)
     classes = report.by_class(data.class_names, counts | agreed)
     values = report.origin(settings, vars(options) | {"out": out}, devices)
-    values |= {"verdicts": answers.verdicts, "sets": sets, "classes": classes, "run": run}
+    notes = trained.warn(run, data, accept.temperature, len(chosen.accepted.labels))
+    values |= {"verdicts": answers.verdicts, "notes": notes, "sets": sets, "classes": classes}
+    values |= {"run": run}
     values |= clock.resources()
     if options.save_images:
         rows = np.concatenate([split.vae_rows, split.held_out_rows])

@@ -37,7 +37,8 @@ def build_encoder(latent_dim, hidden=(512, 256), shape=IMAGE_SHAPE, mean=(0.0,))
     image = keras.Input(shape)
     x = layers.Normalization(mean=mean, variance=[1.0] * len(mean))(image)
     # Half the resolution is enough to tell which image it is, and a quarter of the arithmetic.
-    x = layers.Flatten()(layers.AveragePooling2D(2, padding="same")(x))
+    x = layers.AveragePooling2D(2, padding="same")(x) if min(shape[:2]) >= 16 else x
+    x = layers.Flatten()(x)
     for units in hidden:
         x = layers.Dense(units, activation="silu", kernel_initializer="he_normal")(x)
     z_mean = layers.Dense(latent_dim, name="z_mean")(x)

@@ -32,6 +32,7 @@ def main(words=None):
     loaded = [datasets.load_dataset(name) for name in names]
     for data in loaded:
         datasets.check_enough(data, minimum=256)
+        print(data.understood)
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
         from trust import figures, training
@@ -60,6 +61,10 @@ def main(words=None):
             draw(title, *latents, *images, history)
         nats = history["val_loss"][-1]
         print(f"{data.name}: negative ELBO of the test set {nats:.2f} nats per image")
+        if nats > (mean := training.nats_of_the_mean(train, test.images)):
+            print(
+                f"note: their mean picture does as well ({mean:.2f}): the VAE has learned nothing"
+            )
     print(f"peak memory {cli.peak_memory():.2f} GB")
     print(f"The figures are in {arguments.out}")
 

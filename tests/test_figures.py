@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from trust import figures
+from trust.diagram import draw_diagram
 
 CLOTHES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"]
 CLOTHES += ["Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
@@ -111,6 +112,12 @@ def with_nan(values):
     return values
 
 
+def doubtful():
+    images, labels = noise(30), np.arange(30) % len(CLOTHES)
+    words = np.where(np.arange(30) < 5, (labels + 1) % len(CLOTHES), labels)
+    return images, labels, words, np.linspace(0.3, 1, 30), CLOTHES
+
+
 OF_CLASSES = {
     figures.draw_demo: demo,
     figures.draw_strong: strong,
@@ -124,7 +131,8 @@ TYPICAL = {
     "calibration": (figures.draw_calibration, calibration()),
     "prior": (figures.draw_prior, prior()),
     "usefulness": (figures.draw_usefulness, usefulness()),
-    "diagram": (figures.draw_diagram, ()),
+    "diagram": (draw_diagram, ()),
+    "doubtful": (figures.draw_doubtful, doubtful()),
 }
 DRAWINGS = {
     **TYPICAL,
@@ -225,7 +233,7 @@ def test_texts_are_whole_and_apart(drawing):
     assert width == 1860
     texts = result.texts
     assert (result.pixels[-height // 10 :] < 200).any()
-    assert draw in (figures.draw_demo, figures.draw_diagram) or result.says("some_data: ")
+    assert draw in (figures.draw_demo, draw_diagram) or result.says("some_data: ")
     for text, box in texts:
         assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height, text
     for (a, box_a), (b, box_b) in combinations(texts, 2):
@@ -475,7 +483,7 @@ def test_prior_shows_both_sets_with_their_rates_and_scatters_on_equal_axes():
 
 
 def test_diagram_names_every_step_in_order():
-    result = Drawing(figures.draw_diagram)
+    result = Drawing(draw_diagram)
     left = {text.strip().replace("\n", " "): box.x0 for text, box in result.texts}
     steps = ["training images", "encoder", "latents z, Gaussian mixture", "decoder"]
     steps += ["generated images", "classifier, calibrated", "strong"]
@@ -489,7 +497,7 @@ def test_diagram_names_every_step_in_order():
     [
         (figures.draw_demo, demo(CLOTHES, manifold=False), "on two principal axes"),
         (figures.draw_strong, strong(CLOTHES, each=0), "No image reaches a confidence of 95 %."),
-        (figures.draw_strong, (noise(1), np.zeros(1), np.ones(1), "ab", 0.95), "no strong image"),
+        (figures.draw_strong, (noise(1), np.zeros(1), np.ones(1), "ab", 0.95), "no image"),
         (figures.draw_weak, weak(CLOTHES, n=0), "No image has a confidence below 50 %."),
         (
             figures.draw_confidence,
@@ -505,3 +513,29 @@ def test_diagram_names_every_step_in_order():
 )
 def test_what_is_missing_or_odd_is_said(draw, arguments, words):
     assert Drawing(draw, *arguments).says(words)
+
+
+def test_names_that_the_font_lacks_are_told():
+    assert figures.unknown_to_the_font(["Trouser", "Größe", "犬", "и"]) == ["犬"]
+
+
+def test_doubtful_images_are_in_the_row_of_their_class_under_the_referees_word():
+    images, labels, words, sure, names = doubtful()
+    result = Drawing(figures.draw_doubtful, images, labels, words, sure, names)
+    said = [text for text, _ in result.texts]
+    assert sum(text.endswith(" 30 %") for text in said) == 1  # the first is called another class
+    assert f"{100 * sure[20]:.1f} %" in said
+
+
+def test_images_of_any_shape_are_shown_whole():
+    """As large as one of 28 x 28, square on white: a red and a grey one, wide and high."""
+    colours = np.zeros((10, 8, 16, 3), np.uint8)
+    colours[..., 0] = 200
+    grey = np.full((10, 40, 20), 77, np.uint8)
+    wide, high = (
+        Drawing(figures.draw_strong, images, np.zeros(10, int), np.ones(10), ["a"], 0.95)
+        for images in (colours, grey)
+    )
+    half = 10 * (28 * 2.5 * 2) ** 2 / 2  # of ten squares, in pixels
+    for drawing, shade in ((wide, -1), (high, 77)):
+        assert np.count_nonzero(drawing.pixels == shade) == pytest.approx(half, rel=0.1)

@@ -274,3 +274,33 @@ def test_the_referee_learns_on_two_devices(tmp_path):
     assert done.returncode == 0, done.stderr
     assert float(done.stdout.split("right:")[1]) > 0.9
     assert done.stdout.count("18/18") >= 4  # a quarter of 128 at a time, in each of four passes
+
+
+def test_some_images_get_noise_and_others_none():
+    grey = np.full((2000, 28, 28, 1), 0.5, np.float32)
+    for mirror, share in ((False, referee.NOISY), (True, referee.NOISY_MIRRORED)):
+        spread = referee.augment(grey, [3, 1], mirror).numpy()[:, 4:-4, 4:-4].std(axis=(1, 2, 3))
+        assert np.mean(spread > 1e-4) == pytest.approx(share, abs=0.04)
+        # uniform from none to the most, some of which is cut off at black and white
+        assert np.median(spread[spread > 1e-4]) == pytest.approx(referee.NOISE / 2, abs=0.02)
+        assert 0.8 * referee.NOISE < spread.max() < 1.05 * referee.NOISE
+
+
+@pytest.mark.parametrize(("name", "least"), [("mnist", 0.985), ("fashion_mnist", 0.85)])
+def test_noise_does_not_mislead_the_bundled_ones(name, least):
+    data = datasets.load_dataset(name)
+    images, labels = data.test.images[:2000], data.test.labels[:2000]
+    noisy = images / 255 + 0.2 * np.random.default_rng(0).standard_normal(images.shape)
+    words, _, sure = referee.judge(referee.bundled_referee(name), np.clip(noisy, 0, 1).astype("f4"))
+    assert np.mean(words == labels) > least
+    assert abs(sure.mean() - np.mean(words == labels)) < 0.04
+
+
+def test_what_lies_outside_is_as_the_edge_is():
+    """A dark image on light: turned and moved, no black corner comes in."""
+    light = np.ones((50, 20, 24, 3), np.float32)
+    light[:, 8:12, 8:16] = 0
+    seen = referee.augment(light, [5, 2], mirror=True).numpy()
+    corners = seen[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    still = seen.std(axis=(1, 2, 3))
+    assert np.median(corners) == 1 and seen.shape == light.shape and still.min() > 0.1

@@ -32,6 +32,7 @@ def full_report():
     return {
         "dataset": "shop",
         "settings": {"seed": 3, "threshold": 0.95},
+        "notes": ["something to know"],
         "verdicts": dict(zip(sets["generated"], ("worse", "fails", "as real") * 2, strict=False)),
         "sets": sets,
         "classes": report.by_class(("shirt", "coat"), counts),
@@ -147,7 +148,7 @@ def test_the_five_answers_come_first(capsys):
     generated, real = full["sets"]["generated"], full["sets"]["real"]
     lines = printed(full, capsys).splitlines()
     answers = lines[2:7]
-    assert lines[7] == "" and report.answers(full) == answers
+    assert lines[7:9] == ["note: something to know", ""] and report.answers(full) == answers
     questions = ["right?", "balanced?", "varied?", "new?", "useful?"]
     assert [line.split()[0] for line in answers] == questions
     for line, (question, verdict) in zip(answers, full["verdicts"].items(), strict=True):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from conftest import ROOT
 
 import models
-from trust import datasets, priors, training, useful
+from trust import datasets, priors, trained, training, useful
 from trust.datasets import Labelled
 from trust.generator import Generator
 
@@ -618,3 +618,53 @@ def test_still_images_stay_where_they_are():
         classifier = training.new_classifier(2, datasets.pixels_of(images))
         found[train] = train(classifier, images, labels, seed=0, epochs=1)["loss"][-1]
     assert found[training.train_on_still_images] < 0.1 < found[training.train_classifier]
+
+
+def test_the_nats_of_the_mean_picture_are_those_of_pixels_with_its_probabilities():
+    rng = np.random.default_rng(2)
+    seen, images = (rng.integers(0, 256, (n, 8, 8), dtype=np.uint8) for n in (40, 7))
+    mean = seen.mean(axis=0) / 255
+    pixels = images / 255
+    by_hand = -(pixels * np.log(mean) + (1 - pixels) * np.log(1 - mean)).sum(axis=(1, 2)).mean()
+    assert training.nats_of_the_mean(seen, images) == pytest.approx(by_hand)
+    assert np.isfinite(training.nats_of_the_mean(0 * seen, images))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, []),
+        ({"negative_elbo_normal": 900.0}, ["the VAE has learned nothing|explains test images"]),
+        ({"classifier_test_accuracy": 0.3}, ["right on 30.0% of the test images: by chance"]),
+        ({"temperature": 100.0}, ["the temperature, 100, is at its bound"]),
+        ({"accepted": 0}, ["no generated image passes the filter"]),
+        ({"class_names": ("a", "b", "犬")}, ["cannot show the name 犬"]),
+    ],
+)
+def test_a_failed_training_is_told(change, said):
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (90, 12, 12), dtype=np.uint8)
+    labelled = Labelled(images, np.arange(90) % 3)
+    names = change.get("class_names", ("a", "b", "c"))
+    data = datasets.Dataset("d", "", labelled, labelled, names, "", False)
+    run = {"negative_elbo_normal": 60.0, "classifier_test_accuracy": 0.9} | change
+    found = trained.warn(run, data, change.get("temperature", 1.2), change.get("accepted", 9))
+    assert len(found) == len(said)
+    for sentence, word in zip(found, said, strict=True):
+        assert any(each in sentence for each in word.split("|"))
+
+
+def test_dark_on_light_is_learned_as_light_on_dark():
+    data = datasets.load_dataset("mnist")
+    accuracy = []
+    for flip in (0, 255):
+        train, test = (
+            np.abs(flip - each.astype(int)).astype(np.uint8)
+            for each in (data.train.images[:3000], data.test.images[:2000])
+        )
+        training.make_reproducible(0)
+        classifier = training.new_classifier(10, datasets.pixels_of(train))
+        training.train_classifier(classifier, train, data.train.labels[:3000], 0)
+        found = training.predict(classifier, test).argmax(axis=1)
+        accuracy.append(np.mean(found == data.test.labels[:2000]))
+    assert abs(accuracy[0] - accuracy[1]) < 0.01 and min(accuracy) > 0.9

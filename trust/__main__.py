@@ -85,7 +85,8 @@ def main(words=None):
     agreed = control.agreement_by_class(chosen, examined, data.classes)
     counts = {"accepted": np.bincount(chosen.labels, minlength=data.classes)}
     values = report.origin(settings, vars(options), devices)
-    values |= {"verdicts": answers.verdicts, "sets": sets, "run": {}}
+    notes = ["no image of yours passes the filter"] if not len(chosen.labels) else []
+    values |= {"verdicts": answers.verdicts, "notes": notes, "sets": sets, "run": {}}
     values |= {"classes": report.by_class(names, counts | agreed), **clock.resources()}
     if options.scores:
         where = np.concatenate([split.vae_rows, np.arange(len(data.test.labels))])

@@ -5,14 +5,13 @@ same bytes.  `dataset` begins the title.  Images are (h, w) or (h, w, 3), uint8 
 NaN is not drawn.  Positions are in points from the top left corner of a page as wide as a README.
 """
 
-import sys
 from contextlib import contextmanager
 
 import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.patches import Patch
 from matplotlib.textpath import text_to_path
 
 DPI = 144  # two pixels a point
@@ -41,7 +40,7 @@ STYLE = {
 
 
 @contextmanager
-def _page(file, title="", dataset="", note="", height=58):
+def open_page(file, title="", dataset="", note="", height=58):
     """Axes as large as the page, which grids of images may lengthen; saved as PNG when left."""
     if dataset:
         title = f"{_fitting_names([dataset], 140)[0]}: {title}"
@@ -80,6 +79,12 @@ def _show_percents(axis):
 def _finite(values):
     values = np.asarray(values, float)
     return values[np.isfinite(values)]
+
+
+def unknown_to_the_font(texts) -> list:
+    """Those of the texts of which the figures cannot show a character."""
+    font = get_font(findfont(FontProperties(family=STYLE["font.family"])))
+    return [text for text in texts if any(not font.get_char_index(ord(sign)) for sign in text)]
 
 
 def _text_width(text):
@@ -177,7 +182,7 @@ def draw_demo(
     pairs = _joined(_as_bytes(originals), _as_bytes(reconstructions), axis=1)
     grids += [("Test images above their reconstructions", pairs, 10, (4, 1))]
     grids += [("New images, decoded from the prior", _as_bytes(samples), 10, (1, 1))]
-    with _page(file, title, height=740) as page:
+    with open_page(file, title, height=740) as page:
         end = 34
         for heading, images, columns, gap in grids:
             shape = columns, COLUMN / (columns * (28 + gap[1])), gap
@@ -216,47 +221,6 @@ def _draw_codes(axes, codes, labels, class_names):
     axes.legend(ncols=columns, loc="upper left", bbox_to_anchor=(-0.06, -0.06), handletextpad=0)
 
 
-def draw_diagram(file):
-    """The way from training images to trusted ones, and what is asked of these."""
-    nodes = {
-        "training\nimages": (58, 130, "black"),
-        "encoder": (178, 130, GENERATED),
-        "latents z,\nGaussian mixture": (314, 130, CLASSES[5]),
-        "decoder": (450, 130, GENERATED),
-        "generated\nimages": (566, 130, "black"),
-        "classifier,\ncalibrated": (700, 130, REAL),
-        "weak": (858, 78, WEAK),
-        "in between": (858, 130, BETWEEN),
-        "strong": (858, 182, STRONG),
-        "Are they ...": (858, 256, STRONG),
-    }
-    questions = {
-        "right?": (34, "a stronger classifier\nof another kind agrees"),
-        "balanced?": (205, "as many images\nof every class"),
-        "varied?": (355, "precision, recall and coverage\nbeside real images"),
-        "new?": (571, "the nearest real image:\none that was seen or not?"),
-        "useful?": (765, "a classifier trained on\nthem alone, tested on\nreal images"),
-    }
-    with _page(file, height=376) as page:
-        page.add_patch(Rectangle((118, 70), 390, 116, facecolor="#e6f1f8"))
-        page.add_patch(Rectangle((16, 256), 898, 108, facecolor="#e5f5f0"))
-        page.text(314, 88, "variational autoencoder", color=GENERATED, ha="center")
-        page.text(378, 46, "the classifier learns from labelled images", color=MUTED, ha="center")
-        boxes = []
-        for text, (x, y, colour) in nodes.items():
-            box = {"boxstyle": "round,pad=0.6", "facecolor": colour, "edgecolor": "none"}
-            boxes.append(page.text(x, y, text, color="white", bbox=box, ha="center", va="center"))
-        steps = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (5, 7), (5, 8), (8, 9), (0, 5)]
-        for a, b in steps:
-            arrow = {"arrowstyle": "-|>", "color": MUTED, "mutation_scale": 14}
-            arrow |= {"connectionstyle": f"arc3,rad={-0.22 if (a, b) == (0, 5) else 0}"}
-            arrow |= {"patchA": boxes[a].get_bbox_patch(), "patchB": boxes[b].get_bbox_patch()}
-            page.annotate("", boxes[b].get_position(), boxes[a].get_position(), arrowprops=arrow)
-        for question, (x, answer) in questions.items():
-            page.text(x, 300, question, size=14, weight="bold")
-            page.text(x, 310, answer, va="top")
-
-
 def draw_strong(file, images, labels, confidence, class_names, threshold, *, dataset: str):
     """The first ten strong images of each class in a row, the confidence above each.
 
@@ -290,7 +254,7 @@ def _draw_classes(file, title, dataset, note, images, labels, captions, class_na
     left, scale, gap = MARGIN + 12 + max(map(_text_width, names)), 2.5, (9, 4)
     row, start = (28 + gap[0]) * scale, 68 if note else 48
     height = start + row * min(len(names), MOST_CLASSES) + MARGIN if len(images) else 58
-    with _page(file, title, dataset, note, height) as page:
+    with open_page(file, title, dataset, note, height) as page:
         for label, name in enumerate(_first_classes(page, names) if len(images) else ()):
             top = start + label * row
             page.text(MARGIN, top + row - 35, name, size=13, weight="bold", va="center")
@@ -328,7 +292,7 @@ def draw_weak(
         both = zip(pair, confidences, strict=True)
         captions.append("\n".join(f"{names[k]} · {_percent(share, 0)}" for k, share in both))
     title = f"weak images, the classifier is less than {limit} sure"
-    with _page(file, title, dataset, note) as page:
+    with open_page(file, title, dataset, note) as page:
         bottom = _draw_grid(page, _as_bytes(shown), MARGIN, 64, *grid, captions)
         if len(halfway):
             heading = "Half-way between two classes: a control the filter should reject\n"
@@ -358,7 +322,7 @@ def draw_confidence(file, generated, real, threshold, weak, *, dataset: str):
     zones = ("weak", 0, weak), ("in between", weak, threshold), ("strong", threshold, np.inf)
     first, others = f"the first {len(generated):,} generated", f"{len(real):,} real held-out"
     lowest, keys = 0.5 / max(len(generated), len(real), 100), []
-    with _page(file, "how sure the classifier is", dataset, height=450) as page:
+    with open_page(file, "how sure the classifier is", dataset, height=450) as page:
         ((axes,),) = _charts(page, 100, 440)
         axes.set(xlabel="confidence", ylabel="share of images", yscale="log")
         axes.set(xlim=(0, 1), ylim=(lowest, 1.5))
@@ -388,7 +352,7 @@ def draw_calibration(file, panels, *, dataset: str):
     keys = [Patch(facecolor=GENERATED, alpha=0.55, label="accuracy")]
     for colour, label in (WEAK, "gap to the confidence: too sure"), (INK, "gap: not sure enough"):
         keys.append(Patch(edgecolor=colour, facecolor="none", label=label, **hatched))
-    with _page(file, title, dataset, height=422) as page:
+    with open_page(file, title, dataset, height=422) as page:
         _draw_legend(page, 50, keys, 3)
         shared = {"sharex": True, "sharey": "row", "height_ratios": (4, 1)}
         charts = _charts(page, 82, 412, 2, len(panels), **shared)
@@ -427,7 +391,7 @@ def draw_class_balance(file, generated, accepted, balanced, class_names, *, data
     counts = np.stack([generated, accepted, balanced])
     shown = counts[:, :MOST_CLASSES]
     bottom = 84 + 19 * shown.shape[1]
-    with _page(file, "how many images of each class", dataset, height=bottom + MARGIN) as page:
+    with open_page(file, "how many images of each class", dataset, height=bottom + MARGIN) as page:
         names = _first_classes(page, _fitting_names(class_names, 140))
         (charts,) = _charts(page, 44, bottom, columns=3, sharex=True, sharey=True)
         for i, title in enumerate(("generated", "accepted", "balanced")):
@@ -452,7 +416,7 @@ def draw_copies(file, shares, pairs, class_names, *, dataset: str):
     heading = "The closest generated image of each class, its nearest real image at the right"
     heading = heading if shown else "No generated images"
     note = "A bar holds what chance gives images that owe nothing to which real images were seen"
-    with _page(file, "is the nearest real image one that was seen?", dataset, note) as page:
+    with open_page(file, "is the nearest real image one that was seen?", dataset, note) as page:
         _draw_grid(page, images, MARGIN, 446, 5, 2.5, (8, 18), marks, heading)
         _first_classes(page, class_names)
         ((axes,),) = _charts(page, 112, 412)
@@ -480,7 +444,7 @@ def draw_prior(file, draws, strong_rates, clouds, *, dataset: str):
     """
     title, below = "where the latents come from, and what is decoded from them", 415
     heading = "Latents, on the two axes along which the classes lie furthest apart"
-    with _page(file, title, dataset, height=below + 330) as page:
+    with open_page(file, title, dataset, height=below + 330) as page:
         for x, (name, images) in zip((MARGIN, WIDTH - MARGIN - COLUMN), draws.items(), strict=True):
             rate = f"{name}: {_percent(strong_rates[name])} pass the filter"
             _draw_grid(page, _as_bytes(images[:60]), x, 78, 10, 1.5, (1, 1), heading=rate)
@@ -500,12 +464,8 @@ def draw_usefulness(file, accuracies, images, *, dataset: str):
     """
     bottom = 70 + 30 * len(accuracies)
     note = f"accuracy on real test images of a classifier trained on {images:,} images alone"
-    with _page(file, "are the images useful?", dataset, note, bottom + 6) as page:
+    with open_page(file, "are the images useful?", dataset, note, bottom + 6) as page:
         ((axes,),) = _charts(page, 66, bottom)
         shares = list(accuracies.values())
         _draw_bars(axes, accuracies, shares, map(_percent, shares), (REAL, STRONG, GENERATED))
         axes.set_xlim(0, 1.12 * max(np.nan_to_num(shares).max(), 0.01))
-
-
-if __name__ == "__main__":
-    draw_diagram(sys.argv[1])

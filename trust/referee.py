@@ -80,7 +80,7 @@ def augment(images, seed, mirror=False):
     images = distort(images, linear, shift, noise[:, 7] ** 2)
     if mirror:
         images = tf.where(noise[:, 8, None, None, None] > 0, images[:, :, ::-1], images)
-    grain = tf.random.stateless_normal(tf.shape(images), seed + 1)
+    grain = tf.random.stateless_normal(tf.shape(images), tf.add(seed, 1))
     least = 1 - 2 * (NOISY_MIRRORED if mirror else NOISY)
     level = NOISE * tf.nn.relu(noise[:, 9, None, None, None] - least) / (1 - least)
     return tf.clip_by_value(images + level * grain, 0.0, 1.0)

@@ -189,7 +189,7 @@ def print_report(report: dict) -> None:
     threshold = settings["threshold"]
     passing = f"threshold {threshold:g}" if threshold is not None else "no filter"
     print(f"\n{report['dataset']}, seed {settings['seed']}, {passing}")
-    print(*answers(report), sep="\n", end="\n\n")
+    print(*answers(report), *(f"note: {each}" for each in report["notes"]), sep="\n", end="\n\n")
     columns = YOURS if "yours" in sets else COLUMNS
     print(f"{'':46}" + "".join(f"{name:>14}" for name in columns))
     for row in ROWS:

@@ -1,11 +1,13 @@
 """All that learns, loaded from a save or trained: VAE, mixture, classifier and referee."""
 
+import math
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 import models
-from trust import generator, priors, referee, right, saving, training
+from trust import figures, generator, priors, referee, right, saving, training
 from trust.cli import Clock
 from trust.datasets import Dataset, Labelled, Split
 
@@ -78,6 +80,30 @@ def train_referee(network: keras.Model, data: Dataset, seed: int, clock: Clock) 
     with clock("training the referee"):
         epochs = referee.epochs_for(len(data.train.images))
         referee.train_referee(network, *data.train, epochs, seed)
+
+
+def warn(run: dict, data: Dataset, temperature: float, accepted: int) -> list[str]:
+    """What the user has to know before he believes a number: sentences.  run: the report's."""
+    test, said = data.test, []
+    nats = training.nats_of_the_mean(data.train.images, test.images)
+    if (found := run["negative_elbo_normal"]) > nats:
+        worse = (
+            f"explains test images with {found:.0f} nats, their mean picture does with {nats:.0f}"
+        )
+        said.append(f"the VAE {worse}: it has learned nothing; try a smaller --learning-rate")
+    chance, n = np.bincount(test.labels).max() / len(test.labels), len(test.labels)
+    right_share = run["classifier_test_accuracy"]
+    if right_share <= chance + 3 * math.sqrt(chance * (1 - chance) / n):
+        said.append(f"the classifier is right on {right_share:.1%} of the test images: by chance")
+    if not 0.011 < temperature < 99:
+        said.append(
+            f"the temperature, {temperature:.4g}, is at its bound: confidence means nothing"
+        )
+    if not accepted:
+        said.append("no generated image passes the filter: there is nothing to examine")
+    if names := figures.unknown_to_the_font(data.class_names):
+        said.append(f"the figures cannot show the name {', '.join(names)}")
+    return said
 
 
 def describe(trained: Trained, test: Labelled, found, referee_labels, rng) -> dict:

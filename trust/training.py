@@ -262,6 +262,13 @@ def negative_elbo(vae, prior, images, rng):
     return float(np.mean(nats + log_posterior(z, z_mean, z_log_var) - prior.log_prob(z)))
 
 
+def nats_of_the_mean(seen, images):
+    """Nats per image of images (n, h, w[, c]) uint8, if the mean of those seen is all one knows."""
+    mean = np.clip(seen.mean(axis=0) / 255, 1e-3, 1 - 1e-3)
+    found = images.mean(axis=0) / 255
+    return float(-np.sum(found * np.log(mean) + (1 - found) * np.log1p(-mean)))
+
+
 def mean_sharpness(vae, images):
     """What the data say the reconstruction should weigh, within the VAE's bound: a float, from
     images (n, h, w[, c]) uint8 and their reconstructions from z_mean."""
