@@ -154,14 +154,17 @@ def test_the_five_answers_come_first(capsys):
     for line, (question, verdict) in zip(answers, full["verdicts"].items(), strict=True):
         assert line.startswith(f"{question}?".ljust(10) + verdict.ljust(8))
     for line, (question, row, (name, key)) in zip(answers, report.ANSWERS, strict=True):
-        number, other = generated[question][row.key], full["sets"][name][question][key]
+        number, other = (
+            generated[question][row.key],
+            full["sets"][name or "generated"][question][key],
+        )
         number, other = (report.show(each, row.form) for each in (number, other))
         assert f"{row.title} {number} (" in line and f" {other})" in line
     for key in "error_low", "error_high":
         assert report.show(generated["right"][key], report.PERCENT) in answers[0]
     assert real["right"]["agreement"] != generated["right"]["agreement"]
     assert answers[0].endswith("least in class coat: 25.00 %")
-    assert "could not have found copies" not in answers[3]
+    assert "could not have found" not in answers[3]
 
 
 def test_a_run_that_could_not_have_found_copies_says_so():
@@ -182,3 +185,17 @@ def test_where_a_report_comes_from():
     assert origin["settings"] == {"epochs": 12, "seed": 3, "threshold": 0.95}
     assert origin["versions"]["numpy"] == np.__version__
     assert origin["versions"]["matplotlib"] == importlib.metadata.version("matplotlib")
+
+
+def test_images_of_another_generator_have_a_table_of_their_own(capsys):
+    full = full_report()
+    sets = {name: full["sets"][name] for name in ("real", "planted")}
+    full |= {"sets": sets | {"yours": full["sets"]["generated"]}, "run": {}}
+    full["settings"] = full["settings"] | {"threshold": None}
+    text = printed(full, capsys)
+    assert "no filter" in text.splitlines()[0] + text.splitlines()[1]
+    head = next(line for line in text.splitlines() if "yours" in line)
+    assert head.split() == ["yours", "real"] and "strong images" not in text
+    for row in report.ROWS:
+        value = full["sets"]["yours"][row.question][row.key]
+        assert report.show(value, row.form) in text
