@@ -61,7 +61,7 @@ def main(words=None):
     """The whole job, with the flags of the command line or the list of words given."""
     options = parse_options(words)
     data = datasets.load_dataset(options.dataset)
-    out = options.out or ("imgs" if data.name == "mnist" else f"imgs/{data.name}")
+    out = options.out or ("imgs" if data.bundled and data.name == "mnist" else f"imgs/{data.name}")
     settings, saved = check_before_training(options, data, out)
     print(data.understood)
     clock = cli.Clock()

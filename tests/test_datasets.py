@@ -295,3 +295,27 @@ def test_some_of_the_images_keep_their_labels():
 def test_a_name_that_is_nearly_right_gets_a_hint(name):
     with pytest.raises(datasets.DataError, match=r"did you mean fashion_mnist\?"):
         datasets.load_dataset(name)
+
+
+@pytest.mark.parametrize("how", ["shared", "disjoint"])
+def test_all_copies_of_an_image_are_on_one_side(tmp_path, how):
+    arrays = small_arrays()
+    arrays["x_train"], arrays["y_train"] = (
+        np.repeat(numbered(90), 7, axis=0),
+        np.arange(630) // 7 % 3,
+    )
+    data = datasets.load_dataset(saved(tmp_path / "a.npz", **arrays))
+    parts = datasets.split(data, how, 4)
+    sides = [set(numbers(part.images)) for part in (parts.vae, parts.classifier, parts.held_out)]
+    assert not sides[0] & sides[2] and not sides[1] & sides[2] and len(sides[2]) == 15
+    assert (sides[0] == sides[1]) if how == "shared" else not sides[0] & sides[1]
+    for part in (parts.vae, parts.classifier, parts.held_out):
+        assert set(np.unique(numbers(part.images), return_counts=True)[1]) == {7}
+        assert set(np.bincount(part.labels) // 7) <= {5, 12, 13, 25}
+    assert "540 training images equal another" in data.understood
+
+
+def test_distinct_images_by_hand():
+    images = numbered(5)[[3, 1, 3, 0, 1, 3]]
+    first, which = datasets.distinct(images)
+    assert first.tolist() == [0, 1, 3] and which.tolist() == [0, 1, 0, 2, 1, 0]

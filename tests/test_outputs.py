@@ -1,3 +1,4 @@
+import csv
 import json
 import os
 import resource
@@ -179,3 +180,19 @@ def test_json_is_ordered_and_plain(tmp_path):
     plain = {"all": 2, "lost": [None], "none": None}
     assert read == {"z": 0.5, "a": 3, "inf": None, "seconds": plain, "third": 1 / 3}
     assert list(read) == ["z", "a", "inf", "seconds", "third"]
+
+
+@pytest.mark.parametrize("folder", ["pictures", "pictures/found", "pictures/cat/found"])
+def test_figures_are_not_put_among_the_pictures_of_a_data_set(tmp_path, folder):
+    (tmp_path / "pictures" / "cat").mkdir(parents=True)
+    with pytest.raises(UserError, match="would be written into"):
+        outputs.check_outputs(tmp_path / folder, [], [tmp_path / "pictures"])
+    outputs.check_outputs(tmp_path / "found", [], [tmp_path / "pictures"])
+    outputs.check_outputs(None, [tmp_path / "a.json"], [tmp_path / "pictures"])
+
+
+def test_a_table_is_written_whole_with_what_needs_quotes(tmp_path):
+    lines = [["name", "share"], ['a "b", c', 0.5], ["ü\n", 1]]
+    outputs.write_table(tmp_path / "t.csv", lines)
+    with open(tmp_path / "t.csv", encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [[str(each) for each in line] for line in lines]

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT
+from conftest import ROOT, halved
 
 from trust import datasets, new, outside
 from trust.datasets import DataError, Labelled
@@ -253,7 +253,7 @@ def test_real_images_with_some_labels_swapped(tmp_path):
 def test_a_folder_of_pictures_without_labels_and_ones_own_data(small_npz, tmp_path):
     mnist = datasets.load_dataset("mnist")
     (tmp_path / "made").mkdir()
-    for row, image in enumerate(mnist.test.images[3000:3300]):
+    for row, image in enumerate(halved(mnist.test.images[3000:3300])):
         file = tmp_path / "made" / f"{row:03}.png"
         file.write_bytes(tf.io.encode_png(image[..., None]).numpy())
     flags = "--dataset", small_npz, "--threshold", "0.9", "--report", tmp_path / "r.json"

@@ -37,7 +37,8 @@ def main(words=None):
     options = parse_options(words)
     out = options.out
     inputs = [options.file, options.dataset if options.dataset not in datasets.BUNDLED else None]
-    outputs.check_outputs(out or ".", [options.report, options.scores], inputs)
+    files = options.report, options.scores
+    outputs.check_outputs(out, files, inputs)
     data = datasets.load_dataset(options.dataset)
     datasets.check_enough(data, minimum=1000)
     datasets.check_classes(data)

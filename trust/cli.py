@@ -59,7 +59,7 @@ def add_shared_arguments(parser: Parser, told: dict | None = None, **defaults) -
             text, defaults[name] = f"{text} (default: {told[name]})", None
         parser.add_argument(flag, type=kind, metavar=metavar, help=text, **settings)
 
-    add("--dataset", path, "NAME", "mnist, fashion_mnist, or an .npz with the same four arrays")
+    add("--dataset", path, "NAME", "mnist, fashion_mnist, or a file or folder: see the README")
     add("--epochs", positive_int, "N", "the VAE's passes")
     add("--latent-dim", latent_dim, "N", "size of the VAE's code, up to 256")
     add("--learning-rate", positive_float, "X", "the VAE's, at its peak")

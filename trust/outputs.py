@@ -29,19 +29,24 @@ def replacing(path: str | Path) -> Iterator:
         raise UserError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
 
 
-def check_outputs(folder: str, files: Iterable = (), inputs: Iterable = ()) -> None:
-    """Raises UserError where an output could not be written or is another output or an input."""
-    files, inputs = [*filter(None, files)], [*filter(None, inputs)]
-    real = {path: Path(path).resolve() for path in (*files, *inputs, folder)}
+def check_outputs(folder: str | None, files: Iterable = (), inputs: Iterable = ()) -> None:
+    """Raises UserError where an output could not be written or is another output or an input.
+    folder: where the figures go, if there are any."""
+    files, inputs, folders = ([*filter(None, paths)] for paths in (files, inputs, [folder]))
+    real = {path: Path(path).resolve() for path in (*files, *inputs, *folders)}
     for path in files:
         if os.path.exists(path) and not os.path.isfile(path):
             raise UserError(f"{str(path)!r} is a folder or a device, but must name a file")
-    for path, other in (*product(files, (*inputs, folder)), *permutations(files, 2)):
+    for path, other in (*product(files, (*inputs, *folders)), *permutations(files, 2)):
         if real[path] in (real[other], *real[other].parents):
             raise UserError(f"{str(path)!r} would be written over {str(other)!r}")
-    if os.path.exists(folder) and not os.path.isdir(folder):
-        raise UserError(f"{str(folder)!r} is a file, but must name a folder")
-    for path in (*map(real.get, files), real[folder] / "figure.png"):
+    for folder, path in product(folders, inputs):
+        if os.path.isdir(path) and real[path] in (real[folder], *real[folder].parents):
+            raise UserError(f"{str(folder)!r} would be written into {str(path)!r}")
+    for folder in folders:
+        if os.path.exists(folder) and not os.path.isdir(folder):
+            raise UserError(f"{str(folder)!r} is a file, but must name a folder")
+    for path in (*map(real.get, files), *(real[folder] / "figure.png" for folder in folders)):
         try:
             there = next(parent for parent in path.parents if parent.exists())
             tempfile.NamedTemporaryFile(dir=there, prefix=f".{path.name}.").close()
