@@ -145,7 +145,7 @@ def test_report_holds_what_was_measured(trained, small_npz):
     missing = {key for key, value in values.items() if value is None}
     # 500 test images are too few to find copies among the closest 5 % of them, and the run says so.
     assert missing == {f"planted_new_{kind}_copies" for kind in ("noisy", "moved", "reconstructed")}
-    assert "could not have found copies" in trained[1]
+    assert "could not have found" in trained[1]
     rates = [key for key in values if re.search("(rate|agreement|accuracy|share|low|high)$", key)]
     rates = [key for key in rates if not key.startswith("class_counts")]
     assert all(0 <= values[key] <= 1 for key in rates) and len(rates) > 20
@@ -353,9 +353,8 @@ def test_threshold_that_nothing_reaches(models, tmp_path):
     for key in ("right_agreement", "right_error_low", "varied_frechet", "new_lean_z"):
         assert values[key] is None
     assert values["useful_accuracy"] is None
-    assert values["verdicts"] == dict.fromkeys(values["verdicts"], "unknown") | {
-        "balanced": "fails"
-    }
+    assert values["verdicts"] == dict.fromkeys(values["verdicts"], "unknown")
+    assert "note: no generated image passes the filter" in printed
     assert "strong images still missing" in printed and "nan" not in printed
     with np.load(tmp_path / "strong.npz") as saved:
         assert saved["images"].shape == (0, 14, 14)
@@ -398,7 +397,7 @@ def test_a_single_test_image_is_enough(trained, small_npz, tmp_path):
 def test_vae_demo_of_two_latents(small_npz, tmp_path):
     printed = run(tmp_path, "vae_demo.py", f"--dataset {small_npz} --epochs 2")
     nats = float(re.search(r"small: negative ELBO of the test set ([\d.]+) nats", printed)[1])
-    assert 120 < nats < 206
+    assert 30 < nats < 60
     assert_drawn(tmp_path / "imgs" / "demo_small.png")
     assert len(list((tmp_path / "imgs").iterdir())) == 1
 
