@@ -39,7 +39,7 @@ def build_reference(seen: Labelled, unseen: Labelled, test: Labelled, referee, s
     real = Labelled(*map(np.concatenate, zip(seen, unseen, strict=True)))
     marks = np.arange(len(real.labels)) >= len(seen.labels)
     centred = Labelled(new.centred(real.images), real.labels)
-    classes = referee.output_shape[0][1]
+    classes = int(real.labels.max()) + 1
     judged = judge(referee, test.images)
     return Reference(real, centred, marks, test, judged, referee, classes, seed)
 
