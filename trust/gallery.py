@@ -60,7 +60,9 @@ def draw_new(draw: Callable, names, images, neighbours: dict, reference) -> None
     }
     real, unseen = reference.real, reference.unseen
     shares = {
-        title: new.shares_by_depth(neighbours[name], real.labels, unseen, reference.like_seen)
+        title: new.shares_by_depth(
+            neighbours[name], real.labels, unseen, reference.like_seen, name == "moved_copies"
+        )
         for name, title in titles.items()
         if name in neighbours
     }

@@ -165,12 +165,12 @@ def seen_or_unseen(neighbours: Neighbours, real_labels, unseen, others=None) -> 
     return numbers
 
 
-def shares_by_depth(neighbours: Neighbours, real_labels, unseen, others=None) -> list:
+def shares_by_depth(neighbours: Neighbours, real_labels, unseen, others=None, moved=False) -> list:
     """What a figure shows of seen_or_unseen, for each of the DEPTHS: (percent of the images,
     share of nearest images that were seen, expected share, standard deviation by chance)."""
     shares = []
     for percent in DEPTHS:
-        counts = _unseen_neighbours(neighbours, real_labels, unseen, others, percent)
+        counts = _unseen_neighbours(neighbours, real_labels, unseen, others, percent, moved)
         found, expected, variance = counts
         n = math.ceil(len(neighbours.labels) * percent / 100) or math.nan
         shares.append((percent, 1 - found / n, 1 - expected / n, math.sqrt(variance) / n))
