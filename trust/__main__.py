@@ -57,13 +57,12 @@ def main(words=None):
     referee = trained.new_referee(data)
     if not data.bundled:
         trained.train_referee(referee, data, settings.seed, clock)
-    classify = [None, None, None]
-    if given.labels is None or threshold is not None or options.scores:
+    classify, named = [None, None, None], given.labels is None
+    if named or threshold is not None or options.scores:
         with clock("training the classifier"):
             accept = control.sure_of_real_images(split, data, threshold, settings.seed)
             sets = given.images, split.held_out.images, data.test.images
             classify = [accept.classify(images) for images in sets]
-    named = given.labels is None
     truth = None if named else split.held_out.labels, None if named else data.test.labels
     chosen = outside.choose(*given, classify[0], threshold)
     real = outside.choose(split.held_out.images, truth[0], classify[1], threshold)

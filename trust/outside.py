@@ -56,9 +56,7 @@ def _read(path):
                 if images in file:
                     return file[images], file[labels] if labels in file else None
             raise files.DataError("holds no array images")
-    except files.DataError:
-        raise
-    except OSError:
+    except (files.DataError, OSError):
         raise
     except Exception as error:  # damaged bytes make NumPy and zipfile raise almost anything
         raise files.DataError("is no .npz file with images, or damaged") from error
@@ -122,8 +120,10 @@ def choose(images, labels, classified, threshold) -> Chosen:
 
 def describe(given: Given) -> str:
     """What was understood, in a line."""
-    kind = "labels" if given.labels is not None else "no labels: the classifier names them"
-    return f"{len(given.images):,} images of yours, with {kind}".replace("with no", "no")
+    named = "no labels: the classifier names them"
+    return (
+        f"{len(given.images):,} images of yours, {named if given.labels is None else 'with labels'}"
+    )
 
 
 def by_doubt(labels, words, confidence) -> np.ndarray:
