@@ -138,6 +138,10 @@ def test_the_error_estimate_by_hand():
     above = math.hypot(b - 0.3, d - 0.1, 0.05 - e)
     assert found["error_low"] == pytest.approx(0.35 - below)
     assert found["error_high"] == pytest.approx(0.35 + above)
+    # Where the referee is right about these, what it gets wrong elsewhere makes them no better.
+    easy = right.error_estimate(labels, labels, known, truth, known)
+    assert easy["error_estimate"] == easy["error_low"] == 0
+    assert easy["error_high"] >= right.wilson_interval(0, len(labels))[1] > 0
     nothing = right.error_estimate(labels[:0], words[:0], known, known_words, truth)
     assert all(map(math.isnan, nothing.values()))
     # the true labels and the referee's are not the same thing

@@ -102,7 +102,9 @@ def error_estimate(labels, referee_labels, known, known_referee_labels, truth) -
     from the error shows on images as blurred whose truth is known: where labels are wrong and the
     referee agrees it sees too little, where they are right and it disagrees it sees too much.
     error_estimate = disagreement + too little - too much; error_low and error_high are a 95 %
-    interval from those of the three shares (Zou & Donner 2008).  NaN where a set is empty.
+    interval from those of the three shares (Zou & Donner 2008).  Images may be easier for the
+    referee than those others are: it then sees less too much, so error_high is at least the upper
+    end for the disagreement itself.  NaN where a set is empty.
 
     labels, referee_labels: (n,) integer, of the images in question.
     known, known_referee_labels, truth: (m,) integer, of the others.
@@ -120,5 +122,8 @@ def error_estimate(labels, referee_labels, known, known_referee_labels, truth) -
         estimate += sign * share
         down, up = (share - low, high - share)[::sign]
         below, above = below + down**2, above + up**2
-    found = estimate, estimate - math.sqrt(below), estimate + math.sqrt(above)
+    wrong = labels != referee_labels
+    uncorrected = wilson_interval(np.count_nonzero(wrong), len(wrong))[1]
+    high = np.maximum(estimate + math.sqrt(above), uncorrected)  # keeps a NaN
+    found = estimate, estimate - math.sqrt(below), high
     return dict(zip(ERROR, np.clip(found, 0, 1).tolist(), strict=True))
