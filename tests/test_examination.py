@@ -115,8 +115,33 @@ def test_the_interval_is_wilsons(hits, n):
     assert right.wilson_interval(hits, n) == pytest.approx((theirs.low, theirs.high), abs=1e-7)
 
 
-def test_the_interval_of_nothing():
+@pytest.mark.parametrize("n", [1, 9, 300, 10_000])
+@pytest.mark.parametrize("share", [0, 1e-9, 0.003, 0.3, 0.5, 0.97, 1])
+def test_the_binomial_tail_is_scipys(n, share):
+    for k in {-1, 0, n // 300, n // 3, n - 1, n}:
+        expected = stats.binom.cdf(k, n, share)
+        assert right.binomial_tail(k, n, share) == pytest.approx(expected, rel=1e-8, abs=1e-300)
+
+
+COUNTS = [(0, 1), (1, 1), (0, 300), (1, 10), (7, 20), (299, 300), (30, 30), (31, 10_000)]
+
+
+@pytest.mark.parametrize(("hits", "n"), COUNTS)
+def test_the_exact_intervals_are_scipys(hits, n):
+    both = stats.binomtest(hits, n).proportion_ci(0.95, method="exact")
+    assert right.clopper_pearson(hits, n) == pytest.approx((both.low, both.high), abs=1e-12)
+    one_sided = stats.binomtest(hits, n, alternative="less").proportion_ci(0.95, method="exact")
+    assert right.upper_bound(hits, n) == pytest.approx(one_sided.high, abs=1e-12)
+
+
+def test_no_error_in_300_images_leaves_one_in_a_hundred():
+    """The rule of three, by hand: (1 - p)^n = 5 %."""
+    assert right.upper_bound(0, 300) == pytest.approx(1 - 0.05 ** (1 / 300))
+
+
+def test_the_intervals_of_nothing():
     assert all(map(math.isnan, right.wilson_interval(0, 0)))
+    assert all(map(math.isnan, right.clopper_pearson(0, 0))) and math.isnan(right.upper_bound(0, 0))
 
 
 def test_the_error_estimate_by_hand():

@@ -87,6 +87,48 @@ def wilson_interval(hits: int, n: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
+def binomial_tail(k: int, n: int, p: float) -> float:
+    """The probability of at most k hits in n independent images, each a hit with probability p in
+    [0, 1]: a float in [0, 1].  It falls as p rises."""
+    if k < 0 or k >= n:
+        return float(k >= 0)
+    if p in (0, 1):
+        return 1.0 - p
+    hits = np.arange(k + 1)
+    steps = np.log(n + 1 - hits[1:]) - np.log(hits[1:])  # of the log binomial coefficient
+    choices = np.concatenate([[0.0], np.cumsum(steps)])
+    logs = choices + hits * math.log(p) + (n - hits) * math.log1p(-p)
+    return min(float(np.exp(logs).sum()), 1.0)
+
+
+def _share_with_tail(k, n, tail):
+    """The share at which at most k hits in n images, 0 <= k < n, have the probability `tail`."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if binomial_tail(k, n, middle) > tail else (low, middle)
+    return (low + high) / 2
+
+
+def clopper_pearson(k: int, n: int) -> tuple[float, float]:
+    """An interval for the share that gave k hits in n independent images: two floats in [0, 1].  It
+    holds the share with a probability of at least 95 %, however rare hits are and however few the
+    images; NaN for n = 0.  Clopper & Pearson 1934."""
+    if not n:
+        return math.nan, math.nan
+    low = _share_with_tail(k - 1, n, 0.975) if k else 0.0
+    return low, _share_with_tail(k, n, 0.025) if k < n else 1.0
+
+
+def upper_bound(k: int, n: int) -> float:
+    """The largest share that k hits in n independent images leave possible: a float in [0, 1], at
+    least the true share with a probability of at least 95 %; NaN for n = 0.  The upper end of a
+    one-sided interval of Clopper & Pearson 1934."""
+    if not n:
+        return math.nan
+    return _share_with_tail(k, n, 0.05) if k < n else 1.0
+
+
 def known_error(labels, truth) -> dict:
     """The share of labels (n,) that are wrong, where the truth (n,) is known, in the keys of
     error_estimate()."""
