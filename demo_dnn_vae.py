@@ -24,7 +24,11 @@ def parse_options(words=None):
     add("--split", choices=saving.SPLITS, help=halves)
     drawn = "what the latents are drawn from"
     add("--prior", choices=["mixture", "normal"], default="mixture", help=drawn)
-    add("--threshold", metavar="X", type=cli.fraction, default=0.95, help="strong from here on")
+    add = parser.add_mutually_exclusive_group().add_argument
+    add("--threshold", metavar="X", type=cli.fraction, default=0.95, help="keep images this sure")
+    wrong = "the loosest threshold that keeps so few wrong ones, for certain"
+    add("--max-error", metavar="X", type=cli.fraction, help=wrong)
+    add = parser.add_argument
     raw = "1 is raw softmax; fitted if left out"
     add("--temperature", metavar="X", type=cli.positive_float, help=raw)
     add("--per-class", metavar="N", type=cli.positive_int, default=1000, help="strong ones wanted")
@@ -66,12 +70,23 @@ def main(words=None):
     print(data.understood)
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
-        from trust import control, examination, gallery, priors, selection, trained, training
+        from trust import (
+            control,
+            examination,
+            gallery,
+            priors,
+            promise,
+            selection,
+            trained,
+            training,
+        )
         from trust.generator import Generator
     devices = training.devices()
     print(f"devices: {devices}")
     streams = training.make_reproducible(settings.seed)
     rng, split = streams.draws, datasets.split(data, settings.split, streams.split)
+    if options.max_error:
+        promise.check_possible(options.max_error, len(split.held_out.labels) // 2)
 
     if saved:
         networks = trained.load(saved, data, split, clock)
@@ -84,8 +99,13 @@ def main(words=None):
 
     with clock("calibrating"):
         blurred = generator.reconstruct(split.held_out.images, rng)
-        flags = options.threshold, options.temperature
-        accept = selection.fit_filter(networks.classifier, split.held_out, blurred, *flags)
+        labelled = networks.classifier, split.held_out, blurred
+        if most := options.max_error:
+            how = most, streams.promise, options.temperature
+            accept, promised = promise.fit_promise(*labelled, *how)
+        else:
+            promised = None
+            accept = selection.fit_filter(*labelled, options.threshold, options.temperature)
     with clock("generating and filtering"):
         quota = selection.ClassQuota(options.per_class, data.classes)
         most = options.max_draws or 50 * options.per_class * data.classes
@@ -115,6 +135,8 @@ def main(words=None):
         run[f"strong_rate_{options.prior}"] = sets["generated"]["right"]["strong_rate"]
         run[f"strong_rate_{other_name}"] = sets["other_prior"]["right"]["strong_rate"]
         run |= {name: getattr(accept, name) for name in report.TEMPERATURES}
+        if promised:
+            sets |= control.examine_promise(promised, controls, chosen.sample, answers)
         report.check(sets, run)
     with clock("drawing"):
         draw, names = partial(outputs.draw, out, dataset=data.name), data.class_names
@@ -123,15 +145,20 @@ def main(words=None):
         truth = data.test.labels
         gallery.draw_calibration(draw, chosen.sample, words, controls, truth, accept)
         gallery.draw_new(draw, names, chosen.accepted.images, answers.neighbours, reference)
-        gallery.draw_useful(draw, sets, len(chosen.accepted.labels))
+        gallery.draw_risk(
+            draw, names, chosen.sample, words, controls, truth, accept.threshold, promised
+        )
         images = {options.prior: chosen.sample.images, other_name: controls.other_prior.images}
         gallery.draw_priors(draw, vae, mixture, split.vae, images, run, streams.figures)
 
     counts = {"generated": quota.generated, "strong": quota.strong, "accepted": quota.kept}
     agreed = control.agreement_by_class(chosen.accepted, answers.examined, data.classes)
+    agreed |= promised.by_class(data.classes) if promised else {}
     classes = report.by_class(data.class_names, counts | agreed)
-    values = report.origin(settings, vars(options) | {"out": out}, devices)
+    used = {"out": out, "threshold": accept.threshold}
+    values = report.origin(settings, vars(options) | used, devices)
     notes = trained.warn(run, data, accept.temperature, len(chosen.accepted.labels))
+    notes += control.warn_unlike(sets["generated"]["right"])
     values |= {"verdicts": answers.verdicts, "notes": notes, "sets": sets, "classes": classes}
     values |= {"run": run}
     values |= clock.resources()

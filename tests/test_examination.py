@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg, stats
 from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
 
 from trust import control, examination, new, priors, report, right, selection, varied
 from trust.datasets import Labelled
@@ -391,7 +392,7 @@ def test_every_question_is_asked_and_is_a_row_of_the_report():
         *("strong_rate", "weak_rate", "class_balance", "mean_confidence", "worst_class_agreement"),
         *("accepted_agreement", "all_agreement", "weak_agreement", "true_agreement", "repeated"),
         *("ece", "ece_floor", "ece_floor_95", "ece_true_labels", "ece_real_temperature"),
-        "confidence_gap",
+        *("confidence_gap", "own_neighbours", "own_neighbours_z"),
     }
     finite = {key for key, value in metrics.items() if math.isfinite(value)}
     assert set(metrics) == finite
@@ -510,6 +511,53 @@ def test_variety_is_asked_of_images_from_the_whole_set(monkeypatch):
     assert len(seen["reference"]) == 40
 
 
+# Are two sets alike?
+
+
+def by_brute_force(features, others):
+    n = min(len(features), len(others))
+    points, marks = np.concatenate([features[:n], others[:n]]), np.arange(2 * n) < n
+    _, nearest = NearestNeighbors(n_neighbors=2).fit(points).kneighbors(points)
+    return np.mean(marks == marks[nearest[:, 1]])
+
+
+@pytest.mark.parametrize("n, m, shift", [(60, 60, 0), (40, 90, 1), (90, 40, 3)])
+def test_own_neighbours_are_sklearns(n, m, shift):
+    features, others = gaussian(80, n, 6), gaussian(81, m, 6, shift=shift)
+    share, _ = varied.own_neighbours(features, others, RNG(0))
+    assert share == pytest.approx(by_brute_force(features, others))
+
+
+def test_z_of_own_neighbours_is_standard_where_both_are_alike_and_finds_what_is_planted():
+    z = [
+        varied.own_neighbours(gaussian(i, 150, 4), gaussian(1000 + i, 150, 4), RNG(i))[1]
+        for i in range(200)
+    ]
+    assert abs(np.mean(z)) < 0.25 and 0.85 < np.std(z) < 1.15
+    assert np.mean(np.abs(z) > 3) < 0.02
+    others = gaussian(91, 400, 4)
+    others[:200] += 1.5  # half of one set lies elsewhere
+    share, z = varied.own_neighbours(gaussian(90, 400, 4), others, RNG(0))
+    assert share > 0.55 and z > 3
+
+
+def test_own_neighbours_of_one_point_are_not_a_number():
+    assert all(map(math.isnan, varied.own_neighbours(np.ones((1, 3)), np.ones((5, 3)), RNG(0))))
+
+
+# What a filter does at every threshold
+
+
+def test_risk_and_coverage_are_those_of_each_threshold():
+    rng = RNG(61)
+    confidence, wrong = rng.integers(1, 9, 60) / 8, rng.random(60) < 0.3
+    kept, risk = right.risk_coverage(confidence, wrong)
+    thresholds = np.unique(confidence)[::-1]
+    assert kept == pytest.approx([np.mean(confidence >= x) for x in thresholds])
+    assert risk == pytest.approx([wrong[confidence >= x].mean() for x in thresholds])
+    assert all(len(each) == 0 for each in right.risk_coverage(confidence[:0], wrong[:0]))
+
+
 # The axes of a figure
 
 
@@ -577,8 +625,9 @@ def test_two_equal_sets_have_equal_rows():
     for name in ("real", "reconstructed"):
         for question, numbers in answers.sets[name].items():
             for key, value in numbers.items():
-                # What is drawn, and the interval, which is wider where the truth is not known.
-                drawn = key.startswith("ece_floor") or key in right.ERROR[1:]
+                # What is drawn, the interval, which is wider where the truth is not known, and
+                # which sets are held against each other.
+                drawn = key.startswith(("ece_floor", "own_")) or key in right.ERROR[1:]
                 if key in generated[question] and not drawn:
                     assert generated[question][key] == pytest.approx(value, nan_ok=True), key
     assert set(answers.verdicts.values()) == {"as real"}

@@ -101,9 +101,15 @@ def prior():
     return draws, dict(zip(draws, (0.9123, 0.4), strict=True)), clouds
 
 
-def usefulness(last=0.953):
-    accuracies = {"as many real images": 0.964, "real images through the filter": 0.957}
-    return {**accuracies, "generated images through the filter": last}, 10000
+def risk(max_error=0.01, names=CLOTHES, empty=False):
+    rng = np.random.default_rng(9)
+
+    def curve():
+        kept = np.linspace(0, 1, 0 if empty else 200)
+        return kept, 0.2 * kept ** rng.uniform(3, 8)
+
+    curves = {name: (*curve(), (0.6, 0.0123)) for name in ("generated", "rebuilt", "real")}
+    return curves, {name: curve() for name in names}, max_error
 
 
 def with_nan(values):
@@ -130,7 +136,7 @@ TYPICAL = {
     "confidence": (figures.draw_confidence, confidence()),
     "calibration": (figures.draw_calibration, calibration()),
     "prior": (figures.draw_prior, prior()),
-    "usefulness": (figures.draw_usefulness, usefulness()),
+    "risk": (figures.draw_risk_coverage, risk()),
     "diagram": (draw_diagram, ()),
     "doubtful": (figures.draw_doubtful, doubtful()),
 }
@@ -148,7 +154,10 @@ DRAWINGS = {
     "balance of nothing": (figures.draw_class_balance, (*np.zeros((3, 10), int), CLOTHES)),
     "copies of one image": (figures.draw_copies, copies(CLOTHES, classes=[3])),
     "no copies": (figures.draw_copies, copies(CLOTHES, classes=[])),
-    "usefulness of NaN": (figures.draw_usefulness, usefulness(np.nan)),
+    "risk without a promise": (figures.draw_risk_coverage, risk(None)),
+    "risk of letters": (figures.draw_risk_coverage, risk(0.1, NAMES["letters"])),
+    "risk of odd names": (figures.draw_risk_coverage, risk(0.1, NAMES["odd"])),
+    "risk of nothing": (figures.draw_risk_coverage, risk(0.1, empty=True)),
 }
 
 
@@ -482,6 +491,20 @@ def test_prior_shows_both_sets_with_their_rates_and_scatters_on_equal_axes():
         assert axes.get_title(loc="left") == name and axes.get_xlabel() == "first axis"
 
 
+def test_risk_follows_the_threshold_and_marks_the_one_in_use():
+    curves, classes, promised = risk()
+    axes = Drawing(figures.draw_risk_coverage, curves, classes, promised).charts[0]
+    lines = [np.transpose(line.get_data()) for line in axes.lines]
+    for kept, wrong, at in curves.values():
+        assert any(np.array_equal(line, np.transpose((kept, wrong))) for line in lines)
+        assert any(np.array_equal(line, [at]) for line in lines)
+    for curve in classes.values():
+        assert any(np.array_equal(line, np.transpose(curve)) for line in lines)
+    assert any(np.array_equal(line[:, 1], [promised, promised]) for line in lines)
+    worst = max(classes, key=lambda name: classes[name][1].max())
+    assert worst in [text.get_text() for text in axes.texts]
+
+
 def test_diagram_names_every_step_in_order():
     result = Drawing(draw_diagram)
     left = {text.strip().replace("\n", " "): box.x0 for text, box in result.texts}
@@ -505,8 +528,8 @@ def test_diagram_names_every_step_in_order():
             "the first 0 generated images:   none",
         ),
         (figures.draw_copies, copies(CLOTHES, classes=[]), "No generated images"),
-        (figures.draw_usefulness, usefulness(np.nan), "not measured"),
-        (figures.draw_usefulness, usefulness(), "95.3 %"),
+        (figures.draw_risk_coverage, risk(), "generated: 60.0 % pass, 1.23 % of these wrong"),
+        (figures.draw_risk_coverage, risk(), "promised: at most 1.00 %"),
         (figures.draw_class_balance, class_balance(NAMES["odd"]), "x^2$"),
         (figures.draw_class_balance, class_balance(NAMES["odd"]), "a class name as"),
     ],

@@ -247,7 +247,7 @@ def test_real_images_with_some_labels_swapped(tmp_path):
     for line in table[:9]:
         assert int(line["nearest_real_image"]) < 60_000 and line["label"] in set("0123456789")
     pngs = {path.name for path in (tmp_path / "o").iterdir()}
-    assert pngs == {"doubtful.png", "copies.png", "usefulness.png"}
+    assert pngs == {"doubtful.png", "copies.png"}
 
 
 def test_a_folder_of_pictures_without_labels_and_ones_own_data(small_npz, tmp_path):
@@ -256,7 +256,7 @@ def test_a_folder_of_pictures_without_labels_and_ones_own_data(small_npz, tmp_pa
     for row, image in enumerate(halved(mnist.test.images[3000:3300])):
         file = tmp_path / "made" / f"{row:03}.png"
         file.write_bytes(tf.io.encode_png(image[..., None]).numpy())
-    flags = "--dataset", small_npz, "--threshold", "0.9", "--report", tmp_path / "r.json"
+    flags = "--dataset", small_npz, "--max-error", "0.03", "--report", tmp_path / "r.json"
     done = run(tmp_path / "made", *flags, "--scores", tmp_path / "s.csv")
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert "no labels: the classifier names them" in done.stdout
@@ -264,7 +264,13 @@ def test_a_folder_of_pictures_without_labels_and_ones_own_data(small_npz, tmp_pa
     with open(tmp_path / "s.csv", encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
     assert 150 < len(table) < 300
-    assert all(float(line["classifier_confidence"]) >= 0.9 for line in table)
+    promised = report["sets"]["promise"]["right"]
+    threshold = report["settings"]["threshold"]
+    assert promised["max_error"] == 0.03 and promised["threshold"] == threshold
+    assert promised["wrong"] < promised["bound"] <= 0.03
+    assert "promise   at most 3.00 % are wrong" in done.stdout
+    assert "stands on real images" in done.stdout
+    assert all(float(line["classifier_confidence"]) >= threshold for line in table)
     assert all(line["classifier_label"] == line["label"] for line in table)
     truth = mnist.test.labels[3000:3300]
     right = [int(line["label"]) == truth[int(line["image"])] for line in table]
@@ -283,6 +289,7 @@ def test_a_folder_of_pictures_without_labels_and_ones_own_data(small_npz, tmp_pa
         (("good.npz", "--dataset", "mnist", "--report", "good.npz"), "over"),
         (("good.npz", "--dataset", "mnist", "--scores", "x", "--report", "x"), "over"),
         (("good.npz", "--dataset", "mnist", "--threshold", "2"), "--threshold"),
+        (("good.npz", "--dataset", "mnist", "--max-error", "1e-5"), "labelled images that nobody"),
     ],
 )
 def test_mistakes_at_the_third_door(tmp_path, monkeypatch, words, said):

@@ -23,8 +23,12 @@ def parse_options(words=None):
     add("file", metavar="FILE", type=cli.path, help=what)
     like = "the real images: mnist, fashion_mnist, an .npz, or a folder"
     add("--dataset", metavar="NAME", type=cli.path, required=True, help=like)
+    add = parser.add_mutually_exclusive_group().add_argument
     sure = "keep the images that a classifier is so sure of; all are kept if left out"
     add("--threshold", metavar="X", type=cli.fraction, help=sure)
+    wrong = "keep so many that few enough real images would be wrong, for certain"
+    add("--max-error", metavar="X", type=cli.fraction, help=wrong)
+    add = parser.add_argument
     add("--seed", metavar="N", type=cli.seed, default=0, help="same seed, same result")
     add("--out", metavar="DIR", type=cli.path, help="folder for the figures; none if left out")
     add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")
@@ -47,20 +51,31 @@ def main(words=None):
     print(outside.describe(given))
     clock, threshold = cli.Clock(), options.threshold
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
-        from trust import control, examination, gallery, trained, training
+        from trust import control, examination, gallery, promise, selection, trained, training
     devices = training.devices()
     print(f"devices: {devices}")
     settings = saving.settle({"seed": options.seed}, data)
     streams = training.make_reproducible(settings.seed)
-    split = datasets.split(data, "shared", streams.split)
+    split, promised = datasets.split(data, "shared", streams.split), None
+    if options.max_error:
+        promise.check_possible(options.max_error, len(split.held_out.labels) // 2)
 
     referee = trained.new_referee(data)
     if not data.bundled:
         trained.train_referee(referee, data, settings.seed, clock)
     classify, named = [None, None, None], given.labels is None
-    if named or threshold is not None or options.scores:
+    if named or threshold or options.max_error or options.scores:
         with clock("training the classifier"):
-            accept = control.sure_of_real_images(split, data, threshold, settings.seed)
+            classifier = training.new_classifier(data.classes, data.pixels)
+            training.train_classifier(classifier, *split.classifier, settings.seed)
+            # No VAE's reconstructions can say how sure to be, so real held-out images do.
+            labelled = classifier, split.held_out, split.held_out.images
+            if options.max_error:
+                how = options.max_error, streams.promise
+                accept, promised = promise.fit_promise(*labelled, *how)
+                threshold = accept.threshold
+            else:
+                accept = selection.fit_filter(*labelled, threshold or 0.0)
             sets = given.images, split.held_out.images, data.test.images
             classify = [accept.classify(images) for images in sets]
     truth = None if named else split.held_out.labels, None if named else data.test.labels
@@ -72,7 +87,7 @@ def main(words=None):
         reference = examination.build_reference(
             split.vae, data.test, data.test, referee, settings.seed
         )
-        how = streams.controls, partial(print, flush=True)
+        how = promised, streams.controls, partial(print, flush=True)
         answers, reference = control.examine_given(chosen, real, tested, split, reference, *how)
     sets, examined, names = answers.sets, answers.examined, data.class_names
     if out:
@@ -80,12 +95,14 @@ def main(words=None):
             draw = partial(outputs.draw, out, dataset=data.name)
             gallery.draw_given(draw, names, chosen, examined.judged)
             gallery.draw_new(draw, names, chosen.images, answers.neighbours, reference)
-            gallery.draw_useful(draw, sets, len(chosen.labels))
 
     agreed = control.agreement_by_class(chosen, examined, data.classes)
     counts = {"accepted": np.bincount(chosen.labels, minlength=data.classes)}
-    values = report.origin(settings, vars(options), devices)
+    agreed |= promised.by_class(data.classes) if promised else {}
+    values = report.origin(settings, vars(options) | {"threshold": threshold}, devices)
     notes = ["no image of yours passes the filter"] if not len(chosen.labels) else []
+    if promised:
+        notes.append("the promise stands on real images: yours may be harder to tell apart")
     values |= {"verdicts": answers.verdicts, "notes": notes, "sets": sets, "run": {}}
     values |= {"classes": report.by_class(names, counts | agreed), **clock.resources()}
     if options.scores:

@@ -5,19 +5,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trust import new, right, training, verdicts
+from trust import new, right, verdicts
 from trust.datasets import Labelled, Split
 from trust.examination import (
     Examined,
     Known,
     Reference,
     examine,
+    examine_likeness,
     examine_newness,
     examine_usefulness,
     examine_variety,
     find_neighbours,
 )
 from trust.new import Neighbours
+from trust.promise import Promise, did_it_hold
 from trust.referee import judge
 from trust.selection import (
     CHUNK,
@@ -26,7 +28,6 @@ from trust.selection import (
     Filter,
     as_many_of_each_class,
     first_of_each_class,
-    fit_filter,
     softmax,
 )
 
@@ -150,8 +151,9 @@ def examine_controls(
     numbers must be equal.  most: among so many real images copies are planted, as many as were
     accepted.
 
-    Returns {set: {question: {key: number}}}, {set: Neighbours}, and the strong reconstructions,
-    whose truth is Known.
+    Returns {set: {question: {key: number}}}, {set: Neighbours}, what is Known of the
+    reconstructions of all test images, and the referee's features (counts.sum(), d) of the
+    reconstructions of held-out images that pass.
     """
     threshold, sets, neighbours = accept.threshold, {}, {}
     # The referee has learned from the held-out images: its word counts on test images alone.
@@ -163,14 +165,21 @@ def examine_controls(
         rows = images.rows(threshold)
         rows = rows[first_of_each_class(images.labels[rows], counts)]
         sets[name] = {"right": examine_known(images, truth, judged, rows, accept, rng)}
-    known = Known(controls.reconstructed.labels, blurred.labels, truth).take(rows)
+    known, features = Known(controls.reconstructed.labels, blurred.labels, truth), {}
     for name, images in ("real", controls.held_out), ("reconstructed", controls.blurred):
         strong = images.strong(threshold)
         alike = strong.images[first_of_each_class(strong.labels, counts)]
-        rates, features = images.rates(threshold), judge(reference.referee, alike).features
+        rates, features[name] = images.rates(threshold), judge(reference.referee, alike).features
         sets[name]["right"] |= rates["right"]
         sets[name]["balanced"] = rates["balanced"] | {"images": len(alike)}
-        sets[name]["varied"] = examine_variety(features, reference)
+        sets[name]["varied"] = examine_variety(features[name], reference)
+    halves = [features["reconstructed"][half::2] for half in (0, 1)]
+    sets["reconstructed"]["right"] |= examine_likeness(*halves, reference)
+    # Test images: a held-out image's nearest would be its own reconstruction.
+    passing = controls.test.rows(threshold)
+    passing = passing[first_of_each_class(controls.test.labels[passing], counts)]
+    both = reference.judged.features[passing], features["reconstructed"]
+    sets["real"]["right"] |= examine_likeness(*both, reference)
     sets["other_prior"] = controls.other_prior.rates(threshold)
     for name, images in (
         ("real", controls.test),
@@ -187,7 +196,7 @@ def examine_controls(
         neighbours[name] = plant(real, copies, SHOWN_DOSE)
         sets["planted"]["new"][name] = smallest_found(real, copies, reference)
     sets["halfway"] = {"right": examine_halfway(controls.halfway, threshold, reference)}
-    return sets, neighbours, known
+    return sets, neighbours, known, features["reconstructed"]
 
 
 def agreement_by_class(accepted: Classified, examined: Examined, classes: int) -> dict:
@@ -205,13 +214,15 @@ def agreement_by_class(accepted: Classified, examined: Examined, classes: int) -
 
 class Answers(NamedTuple):
     """What was found: {set: {question: {key: number}}}, {question: verdict}, what is known of each
-    accepted image, {set: Neighbours}, and the referee's labels of the sample (n,)."""
+    accepted image, {set: Neighbours}, the referee's labels of the sample (n,), and what is Known of
+    the reconstructions of all test images; None where there are none."""
 
     sets: dict
     verdicts: dict
     examined: Examined
     neighbours: dict
-    sample_labels: np.ndarray
+    sample_labels: np.ndarray | None = None
+    reconstructed: Known | None = None
 
 
 def examine_all(selection, controls: Controls, held_out, reference, accept, soft, rng, say):
@@ -230,7 +241,11 @@ def examine_all(selection, controls: Controls, held_out, reference, accept, soft
     counts = np.min(of_each, axis=0)
     say("  real images, reconstructions, copies: right, varied, new?")
     most = len(accepted.labels)
-    sets, neighbours, known = examine_controls(controls, accept, counts, most, reference, rng)
+    sets, neighbours, blurred, features = examine_controls(
+        controls, accept, counts, most, reference, rng
+    )
+    passing = controls.reconstructed.rows(accept.threshold)
+    known = blurred.take(passing[first_of_each_class(blurred.labels[passing], counts)])
 
     say(f"  {len(accepted.labels):,} accepted images: right, varied, new, useful?")
     rows = first_of_each_class(accepted.labels, counts)
@@ -241,6 +256,7 @@ def examine_all(selection, controls: Controls, held_out, reference, accept, soft
     rates, own = selection.quota.rates(), examined.answers()
     words = examined.judged.labels, sample_labels
     own["right"] |= rates["right"] | examine_selection(selection, rows, *words, accept, rng)
+    own["right"] |= examine_likeness(examined.judged.features[rows], features, reference)
     own["balanced"] |= rates["balanced"]
     sets["generated"] = own
 
@@ -253,23 +269,38 @@ def examine_all(selection, controls: Controls, held_out, reference, accept, soft
         sets.setdefault(name, {})["useful"] = accuracy | {"repeated": repeated}
     numbers = selection.quota.strong, real_counts, len(reference.test.labels)
     found = verdicts.verdicts(own, sets["real"], *numbers)
-    return Answers(sets, found, examined, neighbours, sample_labels)
+    return Answers(sets, found, examined, neighbours, sample_labels, blurred)
 
 
-def sure_of_real_images(split: Split, data, threshold, seed: int) -> Filter:
-    """A Filter of a classifier that is trained here.  There is no VAE whose reconstructions could
-    say how sure to be, so real held-out images do.  threshold: 0 to 1, or None for 0."""
-    classifier = training.new_classifier(data.classes, data.pixels)
-    training.train_classifier(classifier, *split.classifier, seed)
-    return fit_filter(classifier, split.held_out, split.held_out.images, threshold or 0.0)
+def examine_promise(promised: Promise, controls: Controls, sample, answers: Answers) -> dict:
+    """What came of the promise, as a set of the report: of the sample, Classified, and of the
+    reconstructions of test images."""
+    passing = controls.reconstructed.rows(promised.threshold)
+    strong = sample.rows(promised.threshold)
+    known, words = answers.reconstructed.take(passing), answers.sample_labels[strong]
+    return {"promise": {"right": did_it_hold(promised, known, sample.labels[strong], words)}}
 
 
-def examine_given(yours, real, tested, split: Split, reference: Reference, rng, say):
+def warn_unlike(numbers: dict) -> list[str]:
+    """A sentence where the generated images are not like the reconstructions, or none.  numbers:
+    question 1 of the generated images."""
+    if not numbers["own_neighbours_z"] > verdicts.CHANCE:
+        return []
+    share = numbers["own_neighbours"]
+    return [
+        f"of accepted images {share:.1%} have their nearest neighbour among themselves, where 50% "
+        "would show no difference from reconstructions: the temperature, and a promise, are only "
+        "as good for them as that"
+    ]
+
+
+def examine_given(yours, real, tested, split: Split, reference, promised, rng, say):
     """Every question of images that another generator made, and of real ones: Answers, and the
     Reference with the measure of real images.
 
     yours, real, tested: outside.Chosen, of these images, of held-out and of test images, all by the
-    same filter.  reference: its unseen images are the test images.  rng, say: see examine_all().
+    same filter.  reference: a Reference whose unseen images are the test images.  promised: a
+    Promise, which stands on held-out images, or None.  rng, say: see examine_all().
     """
     classes, truth = reference.classes, reference.test.labels[tested.rows]
     say(f"  {len(real.labels):,} real images: right, varied, new?")
@@ -310,12 +341,14 @@ def examine_given(yours, real, tested, split: Split, reference: Reference, rng, 
     own["balanced"] |= balance[0]
     own["right"]["worst_class_agreement"] = right.worst_class(yours.labels[rows], words[rows])
     own["right"]["accepted_agreement"] = right.agreement(yours.labels, words)
+    if promised:
+        sets["promise"] = {"right": did_it_hold(promised, known, yours.labels, words)}
     say("  as many real images: useful?")
     some, repeated = as_many_of_each_class(real.labels, of_each[0], rng)
     accuracy = examine_usefulness(real.images[some], real.labels[some], reference)
     sets["real"]["useful"] = accuracy | {"repeated": repeated}
     found = verdicts.verdicts(own, sets["real"], *of_each, len(reference.test.labels))
-    return Answers(sets, found, examined, neighbours, None), reference
+    return Answers(sets, found, examined, neighbours), reference
 
 
 def examine_labels(known: Known, judged) -> dict:

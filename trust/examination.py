@@ -114,6 +114,14 @@ def examine_variety(features, reference: Reference) -> dict:
     return {"frechet": frechet, **varied.variety(*map(varied.spread_rows, (features, others)))}
 
 
+def examine_likeness(features, others, reference: Reference) -> dict:
+    """How like two sets are, by the referee's features (n, d) and (m, d): what holds for one, a
+    temperature or a share of wrong ones, holds for the other as far as they are alike."""
+    rng = np.random.default_rng(reference.seed)
+    share, z = varied.own_neighbours(*map(varied.spread_rows, (features, others)), rng)
+    return {"own_neighbours": share, "own_neighbours_z": z}
+
+
 def examine_rightness(labels, judged: Judged, known: Known) -> dict:
     """Question 1 of images whose truth is not known.  known: others, as blurred as these."""
     return {

@@ -376,6 +376,46 @@ def draw_calibration(file, panels, *, dataset: str):
         charts[1, 0].minorticks_off()
 
 
+def draw_risk_coverage(file, curves, classes, max_error=None, *, dataset: str):
+    """How many are wrong among the images that each threshold keeps.  Geifman & El-Yaniv 2017.
+
+    curves: {which images: (kept (k,), wrong (k,), (kept, wrong) at the threshold in use)}, shares,
+    of up to three sets.  classes: {class: (kept (k,), wrong (k,))}, of the first set.
+    max_error: what was promised, or None.
+    """
+    title, keys, style = "share of wrong images, by how many are kept", [], {"linewidth": 2.2}
+    note = "From a strict threshold (left) to none (right); a point is the threshold in use"
+    with open_page(file, title, dataset, note, height=490) as page:
+        ((axes,),) = _charts(page, 134, 480)
+        for kept, wrong in classes.values():
+            axes.plot(kept, wrong, color=GENERATED, linewidth=0.8, alpha=0.35)
+        keys += axes.plot([], [], color=GENERATED, linewidth=0.8, label="a class of the first")
+        for (name, curve), colour in zip(curves.items(), (GENERATED, STRONG, REAL), strict=False):
+            kept, wrong, at = curve
+            label = f"{name}: {_percent(at[0])} pass, {_percent(at[1], 2)} of these wrong"
+            keys[len(keys) - 1 : -1] = axes.plot(kept, wrong, color=colour, label=label, **style)
+            axes.plot(*at, "o", color=colour, markersize=8)
+        most = max((np.max(wrong, initial=0.0) for _, wrong, _ in curves.values()), default=0.0)
+        top = 1.5 * max(most, max_error or 0.0, 0.001)
+        name = max(classes, key=lambda name: np.max(classes[name][1], initial=0.0))
+        kept, wrong = classes[name]
+        if len(inside := np.flatnonzero(np.asarray(wrong) <= top)):
+            at = kept[inside[-1]], wrong[inside[-1]]
+            side = "right" if at[0] > 0.5 else "left"
+            place = {"ha": side, "va": "bottom", "color": GENERATED}
+            axes.annotate(_fitting_names([name], 200)[0], at, size=9, **place)
+        if max_error is not None:
+            axes.axhline(max_error, color=WEAK, linestyle="--", linewidth=1.5)
+            promised = f"promised: at most {_percent(max_error, 2)}"
+            axes.text(0, max_error, promised, color=WEAK, weight="bold", va="bottom")
+        _draw_legend(page, 66, keys, 1)
+        axes.set(xlabel="share that passes", xlim=(0, 1), ylabel="share of these wrong")
+        axes.set(ylim=(0, top))
+        axes.grid(axis="y")
+        _show_percents(axes.xaxis)
+        _show_percents(axes.yaxis)
+
+
 def _draw_bars(axes, names, values, texts, colours):
     """Horizontal bars, the first at the top, the text behind each."""
     bars = axes.barh(range(len(values)), np.nan_to_num(values), height=0.7, color=colours)
@@ -455,17 +495,3 @@ def draw_prior(file, draws, strong_rates, clouds, *, dataset: str):
             axes.scatter(*clouds[name].T, s=4, alpha=0.4, color=colour, linewidths=0)
             axes.set(aspect="equal", xlabel="first axis")
         charts[0].set_ylabel("second axis")
-
-
-def draw_usefulness(file, accuracies, images, *, dataset: str):
-    """What a classifier learns from so many images alone.
-
-    accuracies: {training images: accuracy on real test images, float in [0, 1] or NaN}.
-    """
-    bottom = 70 + 30 * len(accuracies)
-    note = f"accuracy on real test images of a classifier trained on {images:,} images alone"
-    with open_page(file, "are the images useful?", dataset, note, bottom + 6) as page:
-        ((axes,),) = _charts(page, 66, bottom)
-        shares = list(accuracies.values())
-        _draw_bars(axes, accuracies, shares, map(_percent, shares), (REAL, STRONG, GENERATED))
-        axes.set_xlim(0, 1.12 * max(np.nan_to_num(shares).max(), 0.01))

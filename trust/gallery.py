@@ -82,18 +82,26 @@ def draw_given(draw: Callable, names, chosen, judged) -> None:
     draw("doubtful", figures.draw_doubtful, *(column[order] for column in columns), names)
 
 
-def draw_useful(draw: Callable, sets: dict, images: int) -> None:
-    """What a new classifier learns from as many images of each kind.  sets: the report's."""
-    titles = {
-        "unfiltered": "as many real images",
-        "real": "real images through the filter",
-        "generated": "generated images through the filter",
-        "yours": "your images",
+def draw_risk(draw: Callable, names, sample, words, controls, truth, threshold, promise) -> None:
+    """How many are wrong at each threshold.  words, truth: (n,) integer, what the referee says of
+    the sample, and the labels of the test images.  promise: a promise.Promise, or None."""
+    kinds = {
+        "generated, by the referee's word": (sample, words),
+        "reconstructions of test images, by their labels": (controls.reconstructed, truth),
+        "test images, by their labels": (controls.test, truth),
     }
-    accuracies = {
-        title: sets[name]["useful"]["accuracy"] for name, title in titles.items() if name in sets
+    curves = {}
+    for name, (images, labels) in kinds.items():
+        wrong, strong = images.labels != labels, images.confidence >= threshold
+        at = right.mean(strong), right.mean(wrong[strong])
+        curves[name] = *right.risk_coverage(images.confidence, wrong), at
+    classes = {
+        name: right.risk_coverage(sample.confidence[own], (sample.labels != words)[own])
+        for name, own in ((name, sample.labels == label) for label, name in enumerate(names))
     }
-    draw("usefulness", figures.draw_usefulness, accuracies, images)
+    draw(
+        "risk-coverage", figures.draw_risk_coverage, curves, classes, promise and promise.max_error
+    )
 
 
 def draw_priors(draw: Callable, vae, mixture, seen: Labelled, images, run, rng) -> None:

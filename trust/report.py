@@ -35,6 +35,13 @@ ROWS = [
     Row("referee's own confidence in them", "right", "referee_confidence", PERCENT),
     Row("mean confidence of strong images", "right", "mean_confidence", PERCENT),
     Row("strong images that are right by true labels", "right", "true_agreement", PERCENT),
+    Row(
+        "nearest is one of them, no reconstruction",
+        "right",
+        "own_neighbours",
+        PERCENT,
+    ),
+    Row("... z (50 % by chance)", "right", "own_neighbours_z", TWO_DIGITS),
     Row("estimated error of strong images", "right", "error_estimate", PERCENT),
     Row("... 95 % interval, from", "right", "error_low", PERCENT),
     Row("... to", "right", "error_high", PERCENT),
@@ -82,6 +89,20 @@ CONTROL_ROWS = {
         Row("... and the referee agrees with those", "right", "agreement", PERCENT),
     ],
 }
+# Of a run with --max-error.
+PROMISE_ROWS = [
+    Row("promised: at most so many wrong", "right", "max_error", PERCENT),
+    Row("... from this threshold on", "right", "threshold", PLAIN),
+    Row("held-out images that pass it", "right", "images", COUNT),
+    Row("... of those wrong", "right", "wrong", PERCENT),
+    Row("... upper bound", "right", "bound", PERCENT),
+    Row("test images of that kind that pass: wrong", "right", "test_error_estimate", PERCENT),
+    Row("... 95 % interval, from", "right", "test_error_low", PERCENT),
+    Row("... to", "right", "test_error_high", PERCENT),
+    Row("examined images that pass: estimated error", "right", "estimated_error_estimate", PERCENT),
+    Row("... 95 % interval, from", "right", "estimated_error_low", PERCENT),
+    Row("... to", "right", "estimated_error_high", PERCENT),
+]
 # Of the run.
 RUN_ROWS = [
     Row("drawn from the mixture: pass", "run", "strong_rate_mixture", PERCENT),
@@ -101,6 +122,8 @@ TEMPERATURES = ("temperature", "temperature_reconstructions", "temperature_real_
 def check(sets: dict, run: dict) -> None:
     """Raises ValueError where a number has no row or a row no number, a mistake in the code."""
     rows = {"columns": ROWS, "run": RUN_ROWS, **CONTROL_ROWS}
+    if "promise" in sets:
+        rows["promise"] = PROMISE_ROWS
     expected = {name: {(row.question, row.key) for row in own} for name, own in rows.items()}
     found = {
         name: {(question, key) for question, numbers in answers.items() for key in numbers}
@@ -177,6 +200,24 @@ def answers(report: dict) -> list[str]:
     return lines
 
 
+def promised(report: dict) -> list[str]:
+    """What was promised and what came of it, a line or none."""
+    if "promise" not in report["sets"]:
+        return []
+    right = report["sets"]["promise"]["right"]
+    texts = {key: show(value, PERCENT) for key, value in right.items()}
+    bounds = {name: numbers["promise_bound"] for name, numbers in report["classes"].items()}
+    most = max(bounds, key=lambda name: np.nan_to_num(bounds[name]))
+    return [
+        f"promise   at most {texts['max_error']} are wrong, from {right['threshold']:g} on: of "
+        f"{right['images']:,} held-out images {texts['wrong']}, with 95 % confidence at most "
+        f"{texts['bound']}, in class {most} at most {show(bounds[most], PERCENT)}; of test images "
+        f"{texts['test_error_estimate']}, of these an estimated "
+        f"{texts['estimated_error_estimate']} ({texts['estimated_error_low']} to "
+        f"{texts['estimated_error_high']})"
+    ]
+
+
 def _title(row: Row, report: dict) -> str:
     """What a row is called: without a threshold there are no strong images."""
     strong = report["settings"]["threshold"] is not None
@@ -189,7 +230,8 @@ def print_report(report: dict) -> None:
     threshold = settings["threshold"]
     passing = f"threshold {threshold:g}" if threshold is not None else "no filter"
     print(f"\n{report['dataset']}, seed {settings['seed']}, {passing}")
-    print(*answers(report), *(f"note: {each}" for each in report["notes"]), sep="\n", end="\n\n")
+    notes = [*promised(report), *(f"note: {each}" for each in report["notes"])]
+    print(*answers(report), *notes, sep="\n", end="\n\n")
     columns = YOURS if "yours" in sets else COLUMNS
     print(f"{'':46}" + "".join(f"{name:>14}" for name in columns))
     for row in ROWS:
@@ -199,13 +241,15 @@ def print_report(report: dict) -> None:
             print(f"{_title(row, report):46}" + "".join(cells))
     print()
     everything = sets | {"run": {"run": report["run"]}}
-    for name, rows in (*CONTROL_ROWS.items(), ("run", RUN_ROWS)):
+    others = {**CONTROL_ROWS, "promise": PROMISE_ROWS, "run": RUN_ROWS}
+    for name, rows in others.items():
         for row in rows:
             value = everything.get(name, {}).get(row.question, {}).get(row.key)
             if value is not None:
                 print(f"{row.title:46}{show(value, row.form):>14}")
     forms = {"generated": "{:,}", "strong": "{:,}", "accepted": "{:,}"}
-    forms |= dict.fromkeys(("agreement", "agreement_low", "agreement_high"), PERCENT)
+    shares = "agreement", "agreement_low", "agreement_high", "promise_wrong", "promise_bound"
+    forms |= dict.fromkeys(shares, PERCENT)
     there = next(iter(report["classes"].values()))
     forms = {name: form for name, form in forms.items() if name in there}
     print(f"\n{'class':20}" + "".join(f"{name:>16}" for name in forms))

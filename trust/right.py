@@ -28,6 +28,19 @@ def reliability(confidence, correct, bins=15):
     return {"edges": edges, **means, "count": count, "ece": float(ece)}
 
 
+def risk_coverage(confidence: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What a filter does at every threshold: the share of images that it keeps, and the share of
+    those that are wrong, each (k,) float, one for each of the k confidences, the highest first.
+
+    confidence: (n,) float.  wrong: (n,) bool.  El-Yaniv & Wiener 2010, sec. 2.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    kept = np.arange(1, len(order) + 1)
+    last = np.diff(-confidence[order], append=np.inf) > 0  # a threshold keeps all that are equal
+    errors = np.cumsum(wrong[order])
+    return kept[last] / max(len(order), 1), errors[last] / kept[last]
+
+
 def expected_calibration_error(probabilities, labels, bins=15):
     """Mean gap between confidence and accuracy, weighted by how many images fall in each bin.
 

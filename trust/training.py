@@ -61,6 +61,7 @@ class Streams(NamedTuple):
     elbo: np.random.Generator
     figures: np.random.Generator
     controls: np.random.Generator
+    promise: np.random.Generator
 
 
 def make_reproducible(seed: int) -> Streams:

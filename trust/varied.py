@@ -47,6 +47,29 @@ def variety(features, reference, k=NEIGHBOURS):
     }
 
 
+def own_neighbours(features, others, rng, draws=200):
+    """Share of the points of two sets whose nearest neighbour is of their own set, of equally many
+    of each: about 0.5 where both are drawn from one distribution, 1 where they are apart.
+
+    features (n, d), others (m, d): float.  Returns two floats: the share, and by how many standard
+    deviations it is above that of as many random marks.  NaN where a set has less than 2 points.
+    Schilling 1986, with one neighbour.
+    """
+    n = min(len(features), len(others))
+    if n < 2:
+        return math.nan, math.nan
+    points = np.concatenate([features[:n], others[:n]])
+    squares = _squared_distances(points, points)
+    np.fill_diagonal(squares, np.inf)
+    nearest, marks = squares.argmin(axis=1), np.arange(2 * n) < n
+
+    def share(marks):
+        return float(np.mean(marks == marks[nearest]))
+
+    chance = [share(rng.permutation(marks)) for _ in range(draws)]
+    return share(marks), (share(marks) - (n - 1) / (2 * n - 1)) / float(np.std(chance))
+
+
 def _squared_distances(a, b):
     """(n, m) from a (n, d) and b (m, d)."""
     squares = (np.einsum("ij,ij->i", x, x) for x in (a, b))

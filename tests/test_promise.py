@@ -1,0 +1,165 @@
+"""The promise: the threshold that is searched for, and how often what it promises is broken."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from trust import promise, right, training
+from trust.datasets import Labelled
+from trust.examination import Known
+from trust.selection import WEAK, softmax
+
+
+def upper(k, n):
+    """The one-sided bound of Clopper and Pearson, by the beta distribution."""
+    return 1.0 if k == n else stats.beta.ppf(0.95, k + 1, n - k)
+
+
+@pytest.mark.parametrize("max_error", [0.5, 0.1, 0.02, 0.01, 0.005, 0.0007])
+def test_so_many_images_bear_one_error(max_error):
+    n = promise.images_needed(max_error)
+    assert upper(1, n) <= max_error < upper(1, n - 1)
+
+
+def test_the_grid_goes_from_strict_to_loose():
+    assert (np.diff(promise.GRID) < 0).all()
+    assert promise.GRID[0] == 0.999999 and promise.GRID[-1] == WEAK
+    assert {0.99, 0.95, 0.9, 0.8} <= set(promise.GRID)
+
+
+def made_up(rng, n, overconfident=1.0, bump=0.0):
+    """Confidence of n images, and which are wrong: more often than the confidence says, and most of
+    all just where it is 0.97, so that the risk does not fall with the threshold."""
+    confidence = 1 - 0.5 * rng.beta(0.3, 2.0, n)
+    risk = overconfident * (1 - confidence) + bump * (np.abs(confidence - 0.97) < 0.01)
+    return confidence, rng.random(n) < risk
+
+
+@pytest.mark.parametrize("max_error", [0.05, 0.02, 0.01])
+def test_the_threshold_is_the_last_before_the_first_failure(max_error):
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        confidence, wrong = made_up(rng, 1500, bump=0.05)
+        expected = None
+        for threshold in promise.GRID:
+            passing = confidence >= threshold
+            n, k = int(passing.sum()), int(wrong[passing].sum())
+            if upper(1, n) > max_error if n else True:
+                continue  # too few to bear one error
+            if upper(k, n) > max_error:
+                break
+            expected = threshold
+        assert promise.loosest_threshold(confidence, wrong, max_error) == expected
+
+
+@pytest.mark.parametrize(
+    ("n", "max_error", "overconfident", "bump"),
+    [(5000, 0.01, 0.5, 0.0), (1500, 0.02, 1.0, 0.0), (800, 0.02, 1.0, 0.08), (300, 0.05, 1.5, 0.1)],
+)
+def test_the_promise_is_broken_in_at_most_one_of_twenty_worlds(n, max_error, overconfident, bump):
+    rng, broken, without_bound, kept = np.random.default_rng(5), 0, 0, 0
+    confidence, wrong = made_up(rng, 400_000, overconfident, bump)
+    true = np.array([wrong[confidence >= threshold].mean() for threshold in promise.GRID])
+    runs = 300
+    for _ in range(runs):
+        some = rng.choice(len(wrong), n)
+        found = promise.loosest_threshold(confidence[some], wrong[some], max_error)
+        kept += found is not None
+        broken += found is not None and true[promise.GRID == found][0] > max_error
+        # what one would do without a bound: the loosest at which few enough are wrong
+        here = [
+            passing.any() and wrong[some][passing].mean() <= max_error
+            for passing in (confidence[some] >= threshold for threshold in promise.GRID)
+        ]
+        loosest = np.flatnonzero(here).max(initial=-1)
+        without_bound += loosest >= 0 and true[loosest] > max_error
+    assert broken / runs <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / runs)
+    assert without_bound / runs > 0.2  # the test can fail
+    assert kept / runs > 0.5
+
+
+def test_no_threshold_where_too_many_are_wrong():
+    confidence = np.linspace(0.5, 1, 2000)
+    assert promise.loosest_threshold(confidence, np.ones(2000, bool), 0.05) is None
+    assert promise.loosest_threshold(confidence[:10], np.zeros(10, bool), 0.05) is None
+    assert promise.loosest_threshold(confidence, np.zeros(2000, bool), 0.05) == WEAK
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """A classifier whose logits are those that lie in the images' first pixels, and 1,200 held-out
+    images, all different, some of them labelled wrong."""
+    rng = np.random.default_rng(7)
+    images = rng.random((1200, 4, 4)).astype(np.float32)
+    images[:, 0, :3] = 12 * rng.random((1200, 3))
+    probabilities = softmax(images[:, 0, :3], 1.5)
+    labels = (probabilities.cumsum(axis=1) > rng.random((1200, 1))).argmax(axis=1)
+    monkeypatch.setattr(training, "predict", lambda classifier, images: images[:, 0, :3])
+    return Labelled(images, labels)
+
+
+def test_temperature_and_threshold_come_from_different_halves(fake):
+    first, second = promise.halves(fake, np.random.default_rng(1))
+    assert not set(first) & set(second) and len(first) + len(second) == 1200
+
+    def fit(labels):
+        rng = np.random.default_rng(1)
+        return promise.fit_promise(None, Labelled(fake.images, labels), fake.images, 0.1, rng)
+
+    accept, promised = fit(fake.labels)
+    assert accept.temperature == pytest.approx(1.5, abs=0.2)
+    assert accept.threshold == promised.threshold in promise.GRID
+    changed = fake.labels.copy()
+    changed[first[:60]] = (changed[first[:60]] + 1) % 3
+    assert fit(changed)[0].temperature != accept.temperature
+    changed = fake.labels.copy()
+    # every label of the other half as the classifier says: nothing is wrong, no threshold needed
+    changed[second] = fake.images[second, 0, :3].argmax(axis=1)
+    sure, without_errors = fit(changed)
+    assert sure.temperature == accept.temperature
+    assert without_errors.threshold < promised.threshold
+    # the bound of the images that pass, of the other half alone
+    strong = softmax(fake.images[second, 0, :3], accept.temperature)
+    strong, labels = strong.max(axis=1) >= accept.threshold, strong.argmax(axis=1)
+    assert np.array_equal(promised.labels, labels[strong])
+    assert np.array_equal(promised.truth, fake.labels[second][strong])
+    assert upper(promised.wrong.sum(), strong.sum()) <= 0.1
+
+
+def test_copies_of_an_image_count_once(fake):
+    doubled = Labelled(*(np.concatenate([each, each]) for each in fake))
+    rows = np.concatenate(promise.halves(doubled, np.random.default_rng(0)))
+    assert sorted(rows) == list(range(1200))
+
+
+def test_what_cannot_be_promised_is_said(fake):
+    with pytest.raises(
+        promise.PromiseError, match=r"needs 47,4\d\d labelled .* are 600: .* 0.0079"
+    ):
+        promise.check_possible(0.0001, 600)
+    promise.check_possible(0.0079, 600)
+    wrong = Labelled(fake.images, (fake.images[:, 0, :3].argmax(axis=1) + 1) % 3)
+    with pytest.raises(promise.PromiseError, match=r"no threshold keeps .* 100\.00% are wrong"):
+        promise.fit_promise(None, wrong, fake.images, 0.1, np.random.default_rng(1))
+
+
+def test_each_class_by_hand():
+    labels, truth = np.array([0] * 30 + [1] * 20), np.array([0] * 29 + [1] * 18 + [0] * 3)
+    found = promise.Promise(0.1, 0.9, labels, truth).by_class(3)
+    assert found["promise_wrong"][:2] == pytest.approx([1 / 30, 3 / 20])
+    assert found["promise_bound"][:2] == pytest.approx([upper(1, 30), upper(3, 20)])
+    assert np.isnan(found["promise_wrong"][2]) and np.isnan(found["promise_bound"][2])
+
+
+def test_whether_it_held_by_hand():
+    promised = promise.Promise(0.1, 0.9, np.array([0] * 50), np.array([0] * 48 + [1] * 2))
+    known = Known(np.zeros(40, int), np.array([0] * 39 + [1]), np.array([0] * 37 + [1] * 3))
+    labels, words = np.array([0] * 20), np.array([0] * 18 + [1] * 2)
+    found = promise.did_it_hold(promised, known, labels, words)
+    assert found["images"] == 50 and found["wrong"] == 0.04
+    assert found["bound"] == pytest.approx(upper(2, 50))
+    assert found["test_error_estimate"] == pytest.approx(3 / 40)
+    # the referee sees one of the three
+    assert found["estimated_error_estimate"] == pytest.approx(2 / 20 + 2 / 40)
+    ends = found["test_error_low"], found["test_error_high"]
+    assert ends == right.wilson_interval(3, 40)

@@ -1,0 +1,159 @@
+"""The promise: the loosest threshold under which, for all that is known, few enough are wrong."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from trust import right
+from trust.cli import UserError
+from trust.datasets import Labelled, distinct
+from trust.selection import WEAK, Filter, fit_filter
+
+# Thresholds from strict to loose, 0.999999 to WEAK, fixed before any image is seen: ten steps for
+# each power of ten, in the round numbers of Renard's series.
+STEPS = np.array([1, 1.25, 1.6, 2, 2.5, 3.15, 4, 5, 6.3, 8])
+GRID = np.round(1 - np.outer(10.0 ** np.arange(-6, 0), STEPS).ravel(), 9)
+GRID = GRID[GRID >= WEAK]
+
+
+class PromiseError(UserError):
+    """No threshold keeps the promise; the message says what so many images could show."""
+
+
+class Promise(NamedTuple):
+    """What was promised, and what it stands on: the labels (n,) that the classifier gave to the
+    labelled images that pass, and the true ones."""
+
+    max_error: float
+    threshold: float
+    labels: np.ndarray
+    truth: np.ndarray
+
+    @property
+    def wrong(self) -> np.ndarray:
+        """Which of the labels are wrong, (n,) bool."""
+        return self.labels != self.truth
+
+    def by_class(self, classes: int) -> dict:
+        """{key: (classes,) float}: the share of wrong ones among the images that the classifier
+        takes for each class, and the upper bound of that share alone; NaN where there is none."""
+        counts = np.bincount(self.labels, minlength=classes)
+        wrong = np.bincount(self.labels[self.wrong], minlength=classes)
+        bounds = [right.upper_bound(*pair) for pair in zip(wrong, counts, strict=True)]
+        with np.errstate(invalid="ignore"):
+            return {"promise_wrong": wrong / counts, "promise_bound": np.array(bounds)}
+
+
+def loosest_threshold(confidence: np.ndarray, wrong: np.ndarray, max_error: float) -> float | None:
+    """The last threshold of GRID, from strict to loose, before the first at which the upper bound
+    (95 % confidence) on the share of wrong ones among the images that pass is above max_error;
+    None where it is the first.
+
+    Each threshold is a hypothesis, tested in a fixed order until one fails, so the share is at most
+    max_error with a probability of 95 % at the threshold that is found, though many were tried
+    (Angelopoulos et al. 2021, fixed sequence testing; the bound of Geifman & El-Yaniv 2017).  The
+    first is the strictest that as many images pass as the promise needs to bear one error: where
+    the order starts may depend on the confidence, not on what is wrong.
+
+    confidence: (n,) float.  wrong: (n,) bool.  max_error: above 0, below 1.
+    """
+    found, enough = None, images_needed(max_error)
+    for threshold in GRID:
+        passing = confidence >= threshold
+        n = np.count_nonzero(passing)
+        if n < enough:
+            continue
+        # The bound is at most max_error where so few errors would have been as unlikely as this.
+        if right.binomial_tail(np.count_nonzero(wrong & passing), n, max_error) > 0.05:
+            break
+        found = float(threshold)
+    return found
+
+
+def images_needed(max_error: float) -> int:
+    """How many images have to pass for the promise to bear one error among them."""
+    low, high = 1, 2
+    while right.binomial_tail(1, high, max_error) > 0.05:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        kept = right.binomial_tail(1, middle, max_error) <= 0.05
+        low, high = (low, middle) if kept else (middle, high)
+    return high
+
+
+def halves(held_out: Labelled, rng: np.random.Generator) -> list[np.ndarray]:
+    """Rows of two halves of the held-out images, one for the temperature, one for the threshold.
+    Of images that are equal only the first counts: the bound is of independent ones."""
+    first, _ = distinct(held_out.images)
+    return np.array_split(rng.permutation(first), 2)
+
+
+def check_possible(max_error: float, n: int) -> None:
+    """Raises PromiseError where n labelled images could not show so small an error."""
+    if n < images_needed(max_error):
+        least = right.upper_bound(1, n)
+        raise PromiseError(
+            f"--max-error {max_error:g} needs {images_needed(max_error):,} labelled images that "
+            f"nobody learned from, but half of the held-out ones are {n:,}: the least that they "
+            f"can show is {least:.2g}"
+        )
+
+
+def fit_promise(
+    classifier: keras.Model,
+    held_out: Labelled,
+    images: np.ndarray,
+    max_error: float,
+    rng: np.random.Generator,
+    temperature: float | None = None,
+) -> tuple[Filter, Promise]:
+    """A Filter that keeps the promise, and the Promise.
+
+    images (n, h, w[, c]): the held-out images, or what a generator makes of each, to which the
+    promise extends as far as generated images are as hard as these.  temperature: fitted if left
+    out, on the other half.  Raises PromiseError where no threshold keeps it.
+    """
+    first, second = halves(held_out, rng)
+    check_possible(max_error, len(second))
+    fitted_on = held_out.take(first), images[first]
+    accept = fit_filter(classifier, *fitted_on, 0.0, temperature)
+    classified, truth = accept.classify(images[second]), held_out.labels[second]
+    wrong = classified.labels != truth
+    threshold = loosest_threshold(classified.confidence, wrong, max_error)
+    if threshold is None:
+        least = right.upper_bound(1, len(second))
+        raise PromiseError(
+            f"no threshold keeps --max-error {max_error:g} for certain on {len(second):,} held-out "
+            f"images, of which {np.mean(wrong):.2%} are wrong without one; the least that so many "
+            f"could show is {least:.2g}"
+        )
+    rows = classified.rows(threshold)
+    promise = Promise(max_error, threshold, classified.labels[rows], truth[rows])
+    return accept._replace(threshold=threshold), promise
+
+
+def did_it_hold(promise: Promise, known, labels: np.ndarray, words: np.ndarray) -> dict:
+    """What the promise stands on and what came of it, a dict of numbers: the threshold, the bound,
+    the share of wrong ones among test images, by their labels, and among the images in question,
+    as right.error_estimate() has it; with 95 % intervals.
+
+    known: an examination.Known of the test images that pass, of the kind that the promise stands
+    on.  labels, words: (n,) integer, of the images in question that pass, their own labels and the
+    referee's.
+    """
+    errors = {
+        "test": right.known_error(known.labels, known.truth),
+        "estimated": right.error_estimate(labels, words, *known),
+    }
+    numbers = {
+        "max_error": promise.max_error,
+        "threshold": promise.threshold,
+        "images": len(promise.labels),
+        "wrong": right.mean(promise.wrong),
+        "bound": right.upper_bound(np.count_nonzero(promise.wrong), len(promise.labels)),
+    }
+    for name, found in errors.items():
+        numbers |= {f"{name}_{key}": value for key, value in found.items()}
+    return numbers
