@@ -22,6 +22,8 @@ table: .venv/installed  ## all results tables, three seeds: ten minutes
 	      --report $(REPORTS)/$$data-this-$$seed.json || exit 1; \
 	    $$run --dataset $$data --load $$models --soft-labels \
 	      --report $(REPORTS)/$$data-soft-$$seed.json || exit 1; \
+	    .venv/bin/python -m benchmarks.promises --dataset $$data --load $$models \
+	      --report $(REPORTS)/promises/$$data-$$seed.json || exit 1; \
 	  done; \
 	  $$run --seed $$seed --split disjoint \
 	    --report $(REPORTS)/mnist-disjoint-$$seed.json || exit 1; \

@@ -4,6 +4,7 @@ python -m benchmarks.tables benchmarks/results     (the reports are written by `
 """
 
 import json
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from benchmarks.forgeries import EXPECTED, QUESTIONS, summary
 from trust.cli import Parser, UserError, run
-from trust.report import ANSWERS, CONTROL_ROWS, PERCENT, ROWS, RUN_ROWS
+from trust.report import ANSWERS, CONTROL_ROWS, PERCENT, PLAIN, ROWS, RUN_ROWS
 
 WORST_CLASS = next(row for row in ROWS if row.key == "worst_class_agreement")
 # The long table has these columns.
@@ -158,10 +159,36 @@ def short_forgeries_table(datasets):
     return table(["caught by", *summaries], rows)
 
 
-def read_forgeries(folder):
-    """{data set: runs} of the files forgeries/<data set>-<seed>.json."""
+PROMISED = (
+    ("threshold", "threshold", PLAIN),
+    ("kept", "generated images that pass", PERCENT),
+    ("bound", "held-out reconstructions: upper bound", PERCENT),
+    ("test_error_estimate", "reconstructions of test images: wrong", PERCENT),
+    ("test_error_high", "... interval, to", PERCENT),
+    ("estimated_error_estimate", "generated: estimated error", PERCENT),
+    ("estimated_error_low", "... interval, from", PERCENT),
+    ("estimated_error_high", "... to", PERCENT),
+)
+
+
+def promises_table(datasets):
+    """What came of promises, a row each: a Markdown table of {data set: runs}, lists that
+    benchmarks.promises wrote, one a seed."""
+    rows = []
+    for name, runs in datasets.items():
+        for same in zip(*runs, strict=True):
+            title = f"{name}: at most {100 * same[0]['max_error']:g} %"
+            cells = [
+                cell([each.get(key, math.nan) for each in same], form) for key, _, form in PROMISED
+            ]
+            rows.append((title, cells))
+    return table([title for _, title, _ in PROMISED], rows)
+
+
+def read_lists(folder, kind):
+    """{data set: runs} of the files <kind>/<data set>-<seed>.json."""
     found = {}
-    for path in sorted(Path(folder).glob("forgeries/*-*.json")):
+    for path in sorted(Path(folder).glob(f"{kind}/*-*.json")):
         found.setdefault(path.stem.rsplit("-", 1)[0], []).append(json.loads(path.read_text()))
     return found
 
@@ -206,7 +233,9 @@ def readme_tables(folder):
         tables[f"{dataset}, the models"] = models_table(kinds)
         if (dataset, "soft") in found:
             tables[f"{dataset}, --soft-labels"] = soft_table(found[dataset, "soft"])
-    if forged := read_forgeries(folder):
+    if promised := read_lists(folder, "promises"):
+        tables["promises"] = promises_table(promised)
+    if forged := read_lists(folder, "forgeries"):
         tables["forgeries, the short form"] = short_forgeries_table(forged)
     for dataset, runs in forged.items():
         tables[f"{dataset}, forgeries"] = forgeries_table(runs)
@@ -245,6 +274,12 @@ seeds whose reports are in this folder.
   images that owe nothing to which real images were seen. z is the same in standard deviations.
 - *--soft-labels*: what learns from generated or real images that passed the filter is told the
   classifier's calibrated probabilities; what learns from unfiltered ones, their labels as before.
+- *Promises*: `--max-error`, as `python -m benchmarks.promises` prints it. The threshold is searched
+  for on half of the held-out images, where the upper bound holds with 95 % confidence. "None": no
+  threshold keeps it.
+- *Nearest is one of them*: of as many images of two sets, the share whose nearest neighbour in the
+  referee's features is of their own set. Generated and test images are held against reconstructions
+  of held-out images, these against each other.
 - *Forgeries*: sets made from real images, and what each question says of them: a verdict, or from
   which share of forged images on it is *worse* or *fails*. `python -m benchmarks.forgeries` prints
   it. Where the seeds differ, each answer stands with the number of seeds that gave it.

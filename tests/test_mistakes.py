@@ -174,7 +174,10 @@ BAD_FLAGS = {
     "threshold text": ("--threshold high", "--threshold"),
     "max-error 0": ("--max-error 0", "--max-error"),
     "threshold and max-error": ("--threshold 0.9 --max-error 0.1", "not allowed with"),
-    "max-error that so few images cannot show": ("--max-error 1e-6", "the least that they can show"),
+    "max-error that so few images cannot show": (
+        "--max-error 1e-6",
+        "the least that they can show",
+    ),
     "epochs 0": ("--epochs 0", "--epochs"),
     "epochs negative": ("--epochs -3", "--epochs"),
     "epochs fractional": ("--epochs 1.5", "--epochs"),

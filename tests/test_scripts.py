@@ -5,14 +5,16 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import hear_ctrl_c
+from conftest import ROOT, hear_ctrl_c
 from running import FIGURES, OUTPUTS, assert_all_drawn, command, read, run
 
+from benchmarks import promises
 from models import build_classifier, build_vae
 from trust import datasets, priors, promise, referee, report, saving, training
 
@@ -285,6 +287,18 @@ def test_a_promise_finds_its_threshold_and_says_what_came_of_it(models, tmp_path
     assert "promise   at most 5.00 % are wrong" in printed
     with np.load(tmp_path / "strong.npz") as saved:
         assert (saved["confidence"] >= threshold).all()
+
+
+def test_promises_of_several_sizes(trained, small_npz, tmp_path):
+    flags = "--dataset", small_npz, "--load", trained[0] / "models", "--images", 300
+    words = "-m", "benchmarks.promises", *flags, "--report", tmp_path / "p.json"
+    words = [sys.executable, *map(str, words)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "p.json").read_text())
+    assert [each["max_error"] for each in found] == list(promises.PROMISES)
+    # half of 667 held-out images are too few for the smallest
+    assert found[2] == {"max_error": 0.005, "kept": None} and "needs 947 labelled" in done.stdout
 
 
 def test_rare_classes_and_a_high_threshold_leave_the_counts_consistent(models, tmp_path):

@@ -1,4 +1,5 @@
 import itertools
+import json
 import math
 import statistics
 import subprocess
@@ -125,6 +126,22 @@ def test_soft_labels_have_a_table_of_their_own(tmp_path):
         for name in ("generated", "real")
     ]
     assert rows == {"": ["generated", "real, same filter"], "trained on them: accuracy": expected}
+
+
+def test_promises_are_told_with_their_spread_and_none_where_no_threshold_kept_one(tmp_path):
+    (tmp_path / "promises").mkdir()
+    for seed, threshold in enumerate((0.9, 0.95, 0.92)):
+        kept = {key: 0.01 * (1 + seed) for key, *_ in tables.PROMISED} | {"threshold": threshold}
+        lines = [{"max_error": 0.02, **kept}, {"max_error": 0.001, "kept": None}]
+        (tmp_path / "promises" / f"mnist-{seed}.json").write_text(json.dumps(lines))
+    write_reports(tmp_path, "mnist", "this", (0, 1), 0.5)
+    rows = rows_of(tables.readme_tables(tmp_path)["promises"])
+    assert rows[""][0] == "threshold" and list(rows)[1:] == [
+        "mnist: at most 2 %",
+        "mnist: at most 0.1 %",
+    ]
+    assert rows["mnist: at most 2 %"][:2] == ["0.9233 ± 0.0252", "2.00 % ± 1.00"]
+    assert set(rows["mnist: at most 0.1 %"]) == {"none"}
 
 
 def test_forgeries_are_told_for_all_seeds(tmp_path):

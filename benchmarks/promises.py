@@ -1,0 +1,67 @@
+"""Promises of several sizes, and what came of each: on reconstructions of test images by their
+labels, on generated images by the estimate of their error.
+
+python -m benchmarks.promises --load models.npz     (which demo_dnn_vae.py --save wrote)
+"""
+
+import math
+
+from trust import cli, datasets, outputs, saving
+
+PROMISES = 0.02, 0.01, 0.005
+
+
+def parse_arguments():
+    parser = cli.Parser(description="What comes of promises of several sizes?")
+    add = parser.add_argument
+    add("--dataset", metavar="NAME", type=cli.path, default="mnist")
+    add("--load", metavar="FILE", type=cli.path, required=True, help="what --save kept")
+    add("--images", metavar="N", type=cli.positive_int, default=10_000, help="generated ones")
+    add("--report", metavar="FILE", type=cli.path, help="the numbers as JSON")
+    return parser.parse_args()
+
+
+def main():
+    given = parse_arguments()
+    data, saved = datasets.load_dataset(given.dataset), saving.read_save(given.load)
+    settings = saving.settle({}, data, saved.settings, given.load)
+    clock = cli.Clock()
+    with clock("importing TensorFlow"), cli.quiet_tensorflow():
+        from trust import promise, trained, training
+        from trust.examination import Known
+        from trust.generator import Generator
+        from trust.referee import judge
+    streams = training.make_reproducible(settings.seed)
+    split = datasets.split(data, settings.split, streams.split)
+    networks = trained.load(saved, data, split, clock)
+    generator, rng = Generator(networks.vae, networks.mixture), streams.draws
+    with clock("drawing and judging"):
+        blurred = generator.reconstruct(split.held_out.images, rng)
+        reconstructed = generator.reconstruct(data.test.images, rng)
+        images = generator.sample(given.images, rng)
+        judged, words = (judge(networks.referee, each).labels for each in (reconstructed, images))
+    found = []
+    for max_error in PROMISES:
+        line = {"max_error": max_error, "kept": math.nan}
+        try:
+            how = split.held_out, blurred, max_error, streams.promise
+            accept, promised = promise.fit_promise(networks.classifier, *how)
+        except promise.PromiseError as error:
+            print(error)
+        else:
+            known = accept.classify(reconstructed)
+            rows = known.rows(accept.threshold)
+            known = Known(known.labels, judged, data.test.labels).take(rows)
+            sample = accept.classify(images)
+            strong = sample.rows(accept.threshold)
+            labels = sample.labels[strong], words[strong]
+            line |= {"kept": len(strong) / len(images)}
+            line |= promise.did_it_hold(promised, known, *labels)
+            print("  ".join(f"{key} {value:.4g}" for key, value in line.items()), flush=True)
+        found.append(line)
+    if given.report:
+        outputs.write_json(given.report, found)
+
+
+if __name__ == "__main__":
+    cli.run(main)
