@@ -124,12 +124,17 @@ def doubtful():
     return images, labels, words, np.linspace(0.3, 1, 30), CLOTHES
 
 
+def audit(names, n=24):
+    return noise(n), names, "s-01234567"
+
+
 OF_CLASSES = {
     figures.draw_demo: demo,
     figures.draw_strong: strong,
     figures.draw_weak: weak,
     figures.draw_class_balance: class_balance,
     figures.draw_copies: copies,
+    figures.draw_audit: audit,
 }
 TYPICAL = {
     **{draw.__name__: (draw, make(CLOTHES)) for draw, make in OF_CLASSES.items()},
@@ -153,6 +158,7 @@ DRAWINGS = {
     "confidence of NaN": (figures.draw_confidence, (*map(with_nan, confidence()[:2]), 0.95, 0.5)),
     "balance of nothing": (figures.draw_class_balance, (*np.zeros((3, 10), int), CLOTHES)),
     "copies of one image": (figures.draw_copies, copies(CLOTHES, classes=[3])),
+    "audit of one image": (figures.draw_audit, audit(CLOTHES, 1)),
     "no copies": (figures.draw_copies, copies(CLOTHES, classes=[])),
     "risk without a promise": (figures.draw_risk_coverage, risk(None)),
     "risk of letters": (figures.draw_risk_coverage, risk(0.1, NAMES["letters"])),
@@ -356,6 +362,40 @@ def test_strong_has_a_row_for_each_class_in_the_given_order():
         ((_, box),) = [(text, box) for text, box in result.texts if text == name]
         assert row < len(result.pixels) - (box.y0 + box.y1) / 2 < row + size
     assert rows == sorted(set(rows))
+
+
+@pytest.mark.parametrize("names", ["clothes", "letters", "odd"])
+def test_audit_numbers_every_image_and_lists_every_class(names):
+    images, names, identity = arguments = audit(NAMES[names], n=24)
+    result = Drawing(figures.draw_audit, *arguments)
+    places = [result.find(image) for image in images]
+    assert places == sorted(places) and {size for *_, size in places} == {28 * 6}
+    assert len({row for row, *_ in places}) == 3
+    for i, (row, column, _) in enumerate(places):
+        assert result.text_above(row, column)[-1] == str(i + 1)
+    texts = [text for text, box in result.texts]
+    assert f"sheet {identity}" in texts
+    ends = [texts.index(name[:60]) for name in names if name]
+    assert ends == sorted(ends)
+
+
+@pytest.mark.parametrize(
+    "shape", [(8, 8), (12, 10), (20, 20), (32, 32, 3), (36, 36), (64, 64, 3), (48, 64)]
+)
+def test_audit_shows_images_of_every_shape_large_and_apart(shape):
+    """Each of one grey: as large as the page allows with ten in a row, white between them."""
+    shades = np.linspace(20, 200, 12).astype(np.uint8)
+    images = np.broadcast_to(shades.reshape(-1, *[1] * len(shape)), (12, *shape))
+    pixels = Drawing(figures.draw_audit, images, ["a", "b"], "s-1").pixels
+    boxes = []
+    for shade in shades:
+        own = pixels == shade  # so are single pixels at the edges of letters
+        rows, columns = (np.flatnonzero(own.sum(axis) > 60) for axis in (1, 0))
+        boxes.append((rows[0], rows[-1], columns[0], columns[-1]))
+    top, bottom, left, right = np.array(boxes).T
+    assert (np.maximum(bottom - top, right - left) > 160).all()
+    assert (left[1:10] - right[:9] >= 8).all() and (top[10:] - bottom[:2] >= 30).all()
+    assert left.min() >= 30 and right.max() <= 1860 - 16
 
 
 def test_weak_keeps_the_order_and_names_both_classes_above_images_half_way():

@@ -263,6 +263,26 @@ def _draw_classes(file, title, dataset, note, images, labels, captions, class_na
             _draw_grid(page, _as_bytes(images[chosen]), left, top, 10, scale, gap, above)
 
 
+def draw_audit(file, images, class_names, identity, *, dataset: str):
+    """Numbered images without labels, for a person to name, under the names that there are.
+
+    images: (n, h, w[, c]).  identity: a word for these very images.
+    """
+    note = "Write the class of each image into audit.csv, or ? where you cannot say. The classes:"
+    images = _as_bytes(images)
+    finer = -(-28 // images.shape[1])  # the gaps of a grid are whole pixels
+    images = images.repeat(finer, axis=1).repeat(finer, axis=2)
+    with open_page(file, "what do you see?", dataset, note) as page:
+        page.text(WIDTH - MARGIN, 30, f"sheet {identity}", color=MUTED, ha="right")
+        x, y = MARGIN, 82
+        for name in _fitting_names(class_names, WIDTH - 2 * MARGIN):
+            width = _text_width(name)
+            x, y = (x, y) if x + width <= WIDTH - MARGIN else (MARGIN, y + 18)
+            page.text(x, y, name, size=13)
+            x += width + 20
+        _draw_grid(page, images, MARGIN, y + 18, 10, 3, (7, 2), range(1, len(images) + 1))
+
+
 def draw_weak(
     file,
     images,
