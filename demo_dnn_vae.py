@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from trust import cli, datasets, outputs, report, saving
+from trust import audit, cli, datasets, outputs, report, saving
 
 
 def parse_options(words=None):
@@ -38,6 +38,8 @@ def parse_options(words=None):
     add("--soft-labels", action="store_true", help=softer)
     add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")
     add("--save-images", metavar="FILE", type=cli.path, help="the balanced strong images as .npz")
+    eye = "a sheet of so many accepted images without labels, for a person to judge"
+    add("--audit", metavar="N", type=cli.sheet_size, help=eye)
     add = parser.add_mutually_exclusive_group().add_argument
     add("--save", metavar="FILE", type=cli.path, help="keep the trained models")
     add("--load", metavar="FILE", type=cli.path, help="use models that --save kept, train none")
@@ -52,6 +54,7 @@ def check_before_training(options, data, out):
     datasets.check_enough(data, minimum=1000)
     datasets.check_classes(data)
     files = options.report, options.save_images, options.save
+    files += audit.claim(out) if options.audit else ()
     outputs.check_outputs(out, files, [data.path, options.load])
     saved = saving.read_save(options.load) if options.load else None
     trained = saved.settings if saved else None
@@ -170,8 +173,15 @@ def main(words=None):
         outputs.write_arrays(options.save_images, **kept)
     if options.report:
         outputs.write_json(options.report, values)
+    last = f"The figures are in {out}"
+    if options.audit:
+        accepted, words = chosen.accepted, answers.examined.judged.labels
+        known, promise = (accepted.images, accepted.labels, words, data), 1 - options.threshold
+        sheet = audit.make_sheet(*known, options.audit, promise, streams.audit)
+        draw_sheet = partial(gallery.draw_audit, draw, accepted.images, sheet)
+        last = f"{audit.hand_out(out, sheet, options.audit, draw_sheet)}\n{last}"
     report.print_report(values)
-    print(f"\nThe figures are in {out}")
+    print(f"\n{last}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ FIGURES = {
     *("calibration.png", "class-balance.png", "copies.png", "dnn-vae-strong.png"),
     *("dnn-vae-weak.png", "pred-dist.png", "prior.png", "risk-coverage.png"),
 }
+SHEET = {"audit.png", "audit.csv", "audit.json"}
 OUTPUTS = "--out imgs --report report.json --save-images strong.npz"
 
 
@@ -51,6 +52,6 @@ def assert_drawn(file):
 
 
 def assert_all_drawn(folder, but=()):
-    assert {file.name for file in (folder / "imgs").iterdir()} == FIGURES
+    assert {file.name for file in (folder / "imgs").iterdir()} - SHEET == FIGURES
     for name in FIGURES.difference(but):
         assert_drawn(folder / "imgs" / name)

@@ -215,20 +215,21 @@ def test_the_measure_by_hand():
 # The real command line
 
 
-def run(*words, cwd=ROOT):
-    command = [sys.executable, "-m", "trust", *map(str, words)]
+def run(*words, cwd=ROOT, module="trust"):
+    command = [sys.executable, "-m", module, *map(str, words)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
 
 
 def test_real_images_with_some_labels_swapped(tmp_path):
-    """Of a bundled set: the swapped ones come first in the table, and right says worse."""
+    """Of a bundled set: the swapped ones come first in the table, and right says worse; somebody
+    who knows the truth disputes those of them that are on the sheet, and so does the referee."""
     mnist = datasets.load_dataset("mnist")
     images, labels = mnist.test.images[:2000], mnist.test.labels[:2000].astype(np.uint8)
     swapped = np.arange(0, 2000, 20)
     labels[swapped] = (labels[swapped] + 1) % 10
     np.savez(tmp_path / "mine.npz", images=images, labels=labels)
     files = "--report", tmp_path / "r.json", "--scores", tmp_path / "s.csv", "--out", tmp_path / "o"
-    done = run(tmp_path / "mine.npz", "--dataset", "mnist", *files)
+    done = run(tmp_path / "mine.npz", "--dataset", "mnist", *files, "--audit", 60)
     assert done.returncode == 0 and not done.stderr, done.stderr
     report = json.loads((tmp_path / "r.json").read_text())
     assert list(report["sets"]) == ["real", "planted", "yours"]
@@ -247,7 +248,19 @@ def test_real_images_with_some_labels_swapped(tmp_path):
     for line in table[:9]:
         assert int(line["nearest_real_image"]) < 60_000 and line["label"] in set("0123456789")
     pngs = {path.name for path in (tmp_path / "o").iterdir()}
-    assert pngs == {"doubtful.png", "copies.png"}
+    sheet = {"audit.png", "audit.csv", "audit.json"}
+    assert pngs == {"doubtful.png", "copies.png"} | sheet
+    key = json.loads((tmp_path / "o" / "audit.json").read_text())
+    head, *lines = (tmp_path / "o" / "audit.csv").read_text().splitlines()
+    seen = mnist.test.labels[key["shown"]]
+    lines = [line.replace(",,", f",{name},") for line, name in zip(lines, seen, strict=True)]
+    (tmp_path / "o" / "audit.csv").write_text("\n".join([head, *lines]))
+    done = run(tmp_path / "o" / "audit.csv", module="trust.audit")
+    wrong = np.isin(key["shown"], swapped).sum()
+    assert wrong and len(lines) == 60
+    assert f"The person disputes {wrong} of 60 labels" in done.stdout
+    assert f"The referee disputes {wrong} of the {wrong} labels" in done.stdout
+    assert "promise" not in done.stdout  # there was no threshold
 
 
 def test_a_folder_of_pictures_without_labels_and_ones_own_data(small_npz, tmp_path):

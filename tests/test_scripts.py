@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import ROOT, hear_ctrl_c
-from running import FIGURES, OUTPUTS, assert_all_drawn, command, read, run
+from running import FIGURES, OUTPUTS, SHEET, assert_all_drawn, assert_drawn, command, read, run
 
 from benchmarks import promises
 from models import build_classifier, build_vae
@@ -24,7 +24,7 @@ PER_CLASS, THRESHOLD, MOST = 70, 0.5, 6000
 SETTINGS = f"--threshold {THRESHOLD} --per-class {PER_CLASS} --max-draws {MOST}"
 TRAINING = "--epochs 3 --latent-dim 8 --seed 3"
 # Few images, so that the run is short.
-QUICK = "--threshold 0.9 --per-class 20 --max-draws 1000"
+QUICK = "--threshold 0.9 --per-class 20 --max-draws 1000 --audit 30"
 
 
 def outcome(folder):
@@ -227,6 +227,29 @@ def test_same_seed_same_bytes(quick, small_npz, tmp_path):
     assert outcome(tmp_path) == outcome(quick[0])
 
 
+def test_the_sheet_of_a_run_is_of_its_accepted_images(quick, tmp_path):
+    """Read back as from somebody who sees what the referee sees."""
+    folder, _ = quick
+    assert_drawn(folder / "imgs" / "audit.png")
+    key = json.loads((folder / "imgs" / "audit.json").read_text())
+    with np.load(folder / "strong.npz") as saved:
+        labels, words = saved["labels"], saved["referee_labels"]
+    assert key["labels"] == labels.tolist() and key["referee_labels"] == words.tolist()
+    head, *lines = (folder / "imgs" / "audit.csv").read_text().splitlines()
+    assert len(lines) == 30 == len(set(key["shown"])) and max(key["shown"]) < len(labels)
+    lines = [
+        line.replace(",,", f",{words[row]},") for line, row in zip(lines, key["shown"], strict=True)
+    ]
+    (tmp_path / "mine.csv").write_text("\n".join([head, *lines]))
+    shutil.copy(folder / "imgs" / "audit.json", tmp_path)
+    reader = [sys.executable, "-m", "trust.audit", tmp_path / "mine.csv"]
+    done = subprocess.run(reader, cwd=ROOT, capture_output=True, text=True, check=True)
+    disputed = np.count_nonzero(labels[key["shown"]] != words[key["shown"]])
+    assert f"The person disputes {disputed} of 30 labels" in done.stdout
+    assert "Person and referee say the same of 100.00 %" in done.stdout
+    assert "The promise that at most 10 % are wrong is" in done.stdout
+
+
 # Models that were kept
 
 
@@ -315,7 +338,7 @@ def test_rare_classes_and_a_high_threshold_leave_the_counts_consistent(models, t
 
 
 def test_threshold_that_nothing_reaches(models, tmp_path):
-    flags = "--threshold 1 --max-draws 500"
+    flags = "--threshold 1 --max-draws 500 --audit 5"
     printed = run(tmp_path, "demo_dnn_vae.py", models, flags, OUTPUTS)
     values = read(tmp_path)
     _, strong, _ = counts_of(values)
@@ -328,6 +351,8 @@ def test_threshold_that_nothing_reaches(models, tmp_path):
     assert "strong images still missing" in printed and "nan" not in printed
     with np.load(tmp_path / "strong.npz") as saved:
         assert saved["images"].shape == (0, 14, 14)
+    assert "audit: no image was accepted, so there is no sheet" in printed
+    assert not SHEET & {file.name for file in (tmp_path / "imgs").iterdir()}
     assert_all_drawn(tmp_path, but={"dnn-vae-strong.png"})  # that one is a sentence on a short page
 
 

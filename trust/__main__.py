@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from trust import cli, datasets, outputs, outside, report, saving
+from trust import audit, cli, datasets, outputs, outside, report, saving
 
 
 def parse_options(words=None):
@@ -33,7 +33,12 @@ def parse_options(words=None):
     add("--out", metavar="DIR", type=cli.path, help="folder for the figures; none if left out")
     add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")
     add("--scores", metavar="FILE", type=cli.path, help="a line for each image as CSV")
-    return parser.parse_args(words)
+    eye = "a sheet of so many images without labels in --out, for a person to judge"
+    add("--audit", metavar="N", type=cli.sheet_size, help=eye)
+    options = parser.parse_args(words)
+    if options.audit and not options.out:
+        parser.error("--audit needs --out, a folder for the sheet")
+    return options
 
 
 def main(words=None):
@@ -42,6 +47,7 @@ def main(words=None):
     out = options.out
     inputs = [options.file, options.dataset if options.dataset not in datasets.BUNDLED else None]
     files = options.report, options.scores
+    files += audit.claim(out) if options.audit else ()
     outputs.check_outputs(out, files, inputs)
     data = datasets.load_dataset(options.dataset)
     datasets.check_enough(data, minimum=1000)
@@ -111,9 +117,16 @@ def main(words=None):
         outputs.write_table(options.scores, outside.scores(chosen, classify[0], known, names))
     if options.report:
         outputs.write_json(options.report, values)
+    last = f"The figures are in {out}" if out else ""
+    if options.audit:
+        words, promise = examined.judged.labels, None if threshold is None else 1 - threshold
+        known = chosen.images, chosen.labels, words, data
+        sheet = audit.make_sheet(*known, options.audit, promise, streams.audit)
+        draw_sheet = partial(gallery.draw_audit, draw, chosen.images, sheet)
+        last = f"{audit.hand_out(out, sheet, options.audit, draw_sheet)}\n{last}"
     report.print_report(values)
-    if out:
-        print(f"\nThe figures are in {out}")
+    if last:
+        print(f"\n{last}")
 
 
 if __name__ == "__main__":

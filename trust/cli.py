@@ -47,6 +47,7 @@ path = checked(str, str.strip, "a name")
 positive_int = checked(int, lambda n: 1 <= n <= 10**9, "a whole number from 1 to 1000000000")
 seed = checked(int, lambda n: 0 <= n < 2**31, "a whole number from 0 to 2147483647")
 latent_dim = checked(int, lambda n: 1 <= n <= 256, "a whole number from 1 to 256")
+sheet_size = checked(int, lambda n: 1 <= n <= 1000, "a whole number from 1 to 1000")
 positive_float = checked(float, lambda x: 0 < x < float("inf"), "a number above 0")
 fraction = checked(float, lambda x: 0 < x <= 1, "a number above 0 and at most 1")
 

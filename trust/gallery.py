@@ -82,6 +82,12 @@ def draw_given(draw: Callable, names, chosen, judged) -> None:
     draw("doubtful", figures.draw_doubtful, *(column[order] for column in columns), names)
 
 
+def draw_audit(draw: Callable, images, sheet) -> None:
+    """The accepted images (n, h, w[, c]) that an audit.Sheet shows."""
+    shown = images[sheet.shown], sheet.class_names, sheet.identity
+    draw("audit", figures.draw_audit, *shown)
+
+
 def draw_risk(draw: Callable, names, sample, words, controls, truth, threshold, promise) -> None:
     """How many are wrong at each threshold.  words, truth: (n,) integer, what the referee says of
     the sample, and the labels of the test images.  promise: a promise.Promise, or None."""
@@ -99,9 +105,8 @@ def draw_risk(draw: Callable, names, sample, words, controls, truth, threshold, 
         name: right.risk_coverage(sample.confidence[own], (sample.labels != words)[own])
         for name, own in ((name, sample.labels == label) for label, name in enumerate(names))
     }
-    draw(
-        "risk-coverage", figures.draw_risk_coverage, curves, classes, promise and promise.max_error
-    )
+    promised = promise.max_error if promise else None
+    draw("risk-coverage", figures.draw_risk_coverage, curves, classes, promised)
 
 
 def draw_priors(draw: Callable, vae, mixture, seen: Labelled, images, run, rng) -> None:

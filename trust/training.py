@@ -62,6 +62,7 @@ class Streams(NamedTuple):
     figures: np.random.Generator
     controls: np.random.Generator
     promise: np.random.Generator
+    audit: np.random.Generator
 
 
 def make_reproducible(seed: int) -> Streams:
