@@ -103,8 +103,8 @@ def main(words=None):
     with clock("calibrating"):
         blurred = generator.reconstruct(split.held_out.images, rng)
         labelled = networks.classifier, split.held_out, blurred
-        if most := options.max_error:
-            how = most, streams.promise, options.temperature
+        if options.max_error:
+            how = options.max_error, streams.promise, options.temperature
             accept, promised = promise.fit_promise(*labelled, *how)
         else:
             promised = None
@@ -176,10 +176,11 @@ def main(words=None):
     last = f"The figures are in {out}"
     if options.audit:
         accepted, words = chosen.accepted, answers.examined.judged.labels
-        known, promise = (accepted.images, accepted.labels, words, data), 1 - options.threshold
-        sheet = audit.make_sheet(*known, options.audit, promise, streams.audit)
+        known, n = (accepted.images, accepted.labels, words, data), options.audit
+        most = options.max_error or 1 - accept.threshold
+        sheet = audit.make_sheet(*known, n, most, streams.audit)
         draw_sheet = partial(gallery.draw_audit, draw, accepted.images, sheet)
-        last = f"{audit.hand_out(out, sheet, options.audit, draw_sheet)}\n{last}"
+        last = f"{audit.hand_out(out, sheet, n, draw_sheet)}\n{last}"
     report.print_report(values)
     print(f"\n{last}")
 

@@ -119,11 +119,11 @@ def main(words=None):
         outputs.write_json(options.report, values)
     last = f"The figures are in {out}" if out else ""
     if options.audit:
-        words, promise = examined.judged.labels, None if threshold is None else 1 - threshold
-        known = chosen.images, chosen.labels, words, data
-        sheet = audit.make_sheet(*known, options.audit, promise, streams.audit)
+        known, n = (chosen.images, chosen.labels, examined.judged.labels, data), options.audit
+        most = options.max_error or (None if threshold is None else 1 - threshold)
+        sheet = audit.make_sheet(*known, n, most, streams.audit)
         draw_sheet = partial(gallery.draw_audit, draw, chosen.images, sheet)
-        last = f"{audit.hand_out(out, sheet, options.audit, draw_sheet)}\n{last}"
+        last = f"{audit.hand_out(out, sheet, n, draw_sheet)}\n{last}"
     report.print_report(values)
     if last:
         print(f"\n{last}")
