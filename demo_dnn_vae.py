@@ -26,7 +26,7 @@ def parse_options(words=None):
     add("--prior", choices=["mixture", "normal"], default="mixture", help=drawn)
     add = parser.add_mutually_exclusive_group().add_argument
     add("--threshold", metavar="X", type=cli.fraction, default=0.95, help="keep images this sure")
-    wrong = "the loosest threshold that keeps so few wrong ones, for certain"
+    wrong = "or the loosest threshold with at most so many wrong"
     add("--max-error", metavar="X", type=cli.fraction, help=wrong)
     add = parser.add_argument
     raw = "1 is raw softmax; fitted if left out"
@@ -38,7 +38,7 @@ def parse_options(words=None):
     add("--soft-labels", action="store_true", help=softer)
     add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")
     add("--save-images", metavar="FILE", type=cli.path, help="the balanced strong images as .npz")
-    eye = "a sheet of so many accepted images without labels, for a person to judge"
+    eye = "a sheet of so many accepted images, for a person"
     add("--audit", metavar="N", type=cli.sheet_size, help=eye)
     add = parser.add_mutually_exclusive_group().add_argument
     add("--save", metavar="FILE", type=cli.path, help="keep the trained models")

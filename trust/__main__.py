@@ -26,14 +26,14 @@ def parse_options(words=None):
     add = parser.add_mutually_exclusive_group().add_argument
     sure = "keep the images that a classifier is so sure of; all are kept if left out"
     add("--threshold", metavar="X", type=cli.fraction, help=sure)
-    wrong = "keep so many that few enough real images would be wrong, for certain"
+    wrong = "or the loosest threshold with at most so many wrong, of real images"
     add("--max-error", metavar="X", type=cli.fraction, help=wrong)
     add = parser.add_argument
     add("--seed", metavar="N", type=cli.seed, default=0, help="same seed, same result")
     add("--out", metavar="DIR", type=cli.path, help="folder for the figures; none if left out")
     add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")
     add("--scores", metavar="FILE", type=cli.path, help="a line for each image as CSV")
-    eye = "a sheet of so many images without labels in --out, for a person to judge"
+    eye = "a sheet of so many images in --out, for a person"
     add("--audit", metavar="N", type=cli.sheet_size, help=eye)
     options = parser.parse_args(words)
     if options.audit and not options.out:
