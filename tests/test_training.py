@@ -187,6 +187,9 @@ def test_the_bound_on_sharpness_grows_with_the_images_from_one():
     bounds = [training.sharpness_bound(n) for n in (0, 1000, 50_000)]
     assert bounds[0] == 1 and bounds == sorted(bounds)
     assert (bounds[2] - 1) / (bounds[1] - 1) == pytest.approx(50)
+    # a whole image weighs the same, however many values it has
+    weights = [(training.sharpness_bound(1000, n) - 1) * n for n in (64, 784, 3072)]
+    assert weights == pytest.approx([weights[0]] * 3)
 
 
 # Training

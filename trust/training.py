@@ -19,7 +19,7 @@ from trust.datasets import Pixels
 VAE_BATCH, CLASSIFIER_BATCH = 512, 256  # on each device
 LEAST_STEPS = 100  # an epoch on one device: a VAE sees fewer than 51,200 images more often
 WHOLE_STEPS = 10  # an epoch on one device has a multiple of them, for fast.STEPS_TOGETHER
-IMAGES_PER_SHARPNESS = 5000
+IMAGES_PER_SHARPNESS = 5000  # of 28 x 28 values
 COLLAPSED_NATS = 0.5  # per image; a VAE of MNIST with a single latent keeps about 4
 
 
@@ -94,7 +94,7 @@ def progress() -> int:
 def new_vae(latent_dim, pixels: Pixels, n_images, seed, most_sharpness=None) -> models.VAE:
     """An untrained VAE on every device there is.  most_sharpness: what n_images to train on allow,
     if left out; 1 trains on the negative ELBO."""
-    bound = sharpness_bound(n_images) if most_sharpness is None else most_sharpness
+    bound = most_sharpness or sharpness_bound(n_images, math.prod(pixels.shape))
     with every_device():
         encoder = models.build_encoder(latent_dim, **pixels._asdict())
         decoder = models.build_decoder(latent_dim, shape=pixels.shape)
@@ -107,10 +107,12 @@ def new_classifier(classes: int, pixels: Pixels) -> keras.Model:
         return models.build_classifier(classes, **pixels._asdict())
 
 
-def sharpness_bound(n):
-    """The most that the reconstruction may weigh in a VAE trained on n images: a float.  Sharper
-    images need codes that carry more, and fewer codes teach the mixture less about them."""
-    return 1.0 + n / IMAGES_PER_SHARPNESS
+def sharpness_bound(n, values=28 * 28):
+    """The most that the reconstruction may weigh in a VAE trained on n images of so many values: a
+    float.  Sharper images need codes that carry more, and fewer codes teach the mixture less about
+    them.  What a code carries goes with the weight of the whole image, so few values may weigh more
+    each."""
+    return 1.0 + n / IMAGES_PER_SHARPNESS * (28 * 28 / values)
 
 
 def shuffled_batches(images, *others, batch_size, seed):
