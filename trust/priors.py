@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-COMPONENTS = 500
+COMPONENTS = 300
 CODES_PER_COMPONENT = 10  # at least, so that small data get fewer components
 ROUNDS = 10
 PARAMETERS = ("weights", "means", "covariances", "labels")  # of a GaussianMixture, in order
