@@ -49,7 +49,8 @@ def weak(names, n=60, halfway=20):
     labels, sure = np.arange(n) % len(names), np.linspace(0.2, 0.49, n)
     top_two = np.stack([labels, (labels + 1) % len(names)], axis=1)
     images = noise(n), top_two, np.stack([sure, 0.9 * sure], axis=1)
-    return *images, noise(halfway, 5) / np.float32(255), 0.0125, 0.9, names, 0.5
+    captions = [f"passes as {names[0]}" if i % 3 == 0 else "" for i in range(halfway)]
+    return *images, noise(halfway, 5) / np.float32(255), captions, 0.0125, 0.9, names, 0.5
 
 
 def confidence():
@@ -67,7 +68,7 @@ def calibration():
     accuracy = np.clip(middles + 0.2 * np.sin(9 * middles), 0, 1)
     count = np.r_[0, np.geomspace(1, 9000, 14).astype(int)]
     middles[0] = accuracy[0] = np.nan
-    titles = "generated against referee, raw softmax", "real held-out images, T of real images"
+    titles = "generated, by the referee", "generated, temperature of real images"
     return ([(title, reliability(middles, accuracy, count)) for title in 2 * titles],)
 
 
@@ -411,6 +412,9 @@ def test_weak_keeps_the_order_and_names_both_classes_above_images_half_way():
     below = [result.find(np.rint(255 * image)) for image in halfway]
     assert below[16:] == [None] * 4
     assert places[:32] + below[:16] == sorted(places[:32] + below[:16])
+    for i, (row, column, _) in enumerate(below[:16]):
+        if i % 3 == 0:  # right of an image that passes, the one below has none
+            assert result.text_above(row, column)[-1] == "passes as T-shirt/top"
     for words in (
         "The 32 least sure of 35",
         "less than 50 % sure",
@@ -444,10 +448,12 @@ def test_calibration_bars_gaps_and_counts():
     accuracy = np.array([np.nan, 0.75, 0.6])
     panel = reliability(confidence, accuracy, np.array([0, 4, 1000]), ece=0.2994)
     result = Drawing(figures.draw_calibration, [("Before, raw", panel)])
-    assert result.says("Before\nraw, ECE 0.2994")
+    assert result.says("Before\nraw\nECE 0.2994")
+    assert result.says("of fewer than 30 images")
     upper, lower = result.charts
     bars, gaps = upper.containers
     np.testing.assert_array_equal([bar.get_height() for bar in bars], accuracy)
+    assert bars[1].get_alpha() < 0.3 < bars[2].get_alpha()
     for gap, low, high, colour in zip(
         gaps[1:], accuracy[1:], confidence[1:], (figures.INK, figures.WEAK), strict=True
     ):

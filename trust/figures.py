@@ -176,7 +176,7 @@ def draw_demo(
     """
     grids, which = [], "Encoded test images by class, on two principal axes"
     if manifold is not None:
-        which = "Encoded test images by class"
+        which = "Encoded test images by class, latent 2 over latent 1"
         grid, side = _as_bytes(manifold), round(len(manifold) ** 0.5)
         grids = [("Decoded from a grid over the latent space", grid, side, (0, 0))]
     pairs = _joined(_as_bytes(originals), _as_bytes(reconstructions), axis=1)
@@ -289,6 +289,7 @@ def draw_weak(
     top_two,
     top_two_confidence,
     halfway,
+    halfway_captions,
     halfway_strong_rate,
     strong_rate,
     class_names,
@@ -298,7 +299,8 @@ def draw_weak(
 ):
     """Weak images with the two classes each hesitates between, and images half-way between two.
 
-    images: (n, h, w[, c]), all of confidence < `limit`, the least sure first.  halfway: others.
+    images: (n, h, w[, c]), all of confidence < `limit`, the least sure first.  halfway: others,
+    with a caption each.
     top_two: (n, 2) integer, the likeliest classes.  top_two_confidence: (n, 2) float in [0, 1].
     halfway_strong_rate, strong_rate: shares of `halfway` and of all images that pass the filter.
     """
@@ -318,8 +320,8 @@ def draw_weak(
             heading = "Half-way between two classes: a control the filter should reject\n"
             heading += f"{_percent(halfway_strong_rate)} of them pass the filter, "
             heading += f"of generated images {_percent(strong_rate)}"
-            grid = 8, 3, (2, 10)
-            _draw_grid(page, _as_bytes(halfway[:16]), MARGIN, bottom + 64, *grid, heading=heading)
+            control, place = _as_bytes(halfway[:16]), (MARGIN, bottom + 64, 8, 3, (7, 10))
+            _draw_grid(page, control, *place, halfway_captions[:16], heading)
 
 
 def _draw_histogram(axes, values, bins, **style):
@@ -362,6 +364,9 @@ def draw_confidence(file, generated, real, threshold, weak, *, dataset: str):
             axes.text(end, 1.7, name, color=colour, weight="bold", ha="right", va="bottom")
 
 
+FEW = 30  # images, of which a share means little
+
+
 def draw_calibration(file, panels, *, dataset: str):
     """Reliability diagrams, with the number of images below.  Guo et al. 2017, figure 4.
 
@@ -370,19 +375,22 @@ def draw_calibration(file, panels, *, dataset: str):
     """
     title, hatched = "is the classifier right as often as it is sure?", {"hatch": "/////"}
     keys = [Patch(facecolor=GENERATED, alpha=0.55, label="accuracy")]
+    keys += [Patch(facecolor=GENERATED, alpha=0.2, label=f"of fewer than {FEW} images")]
     for colour, label in (WEAK, "gap to the confidence: too sure"), (INK, "gap: not sure enough"):
         keys.append(Patch(edgecolor=colour, facecolor="none", label=label, **hatched))
-    with open_page(file, title, dataset, height=422) as page:
-        _draw_legend(page, 50, keys, 3)
+    with open_page(file, title, dataset, height=440) as page:
+        _draw_legend(page, 50, keys, 4)
         shared = {"sharex": True, "sharey": "row", "height_ratios": (4, 1)}
-        charts = _charts(page, 82, 412, 2, len(panels), **shared)
+        charts = _charts(page, 82, 430, 2, len(panels), **shared)
         for (upper, lower), (which, reliability) in zip(charts.T, panels, strict=True):
             heading = which.replace(", ", "\n", 1)
-            upper.set_title(f"{heading}, ECE {reliability['ece']:.4f}")
+            upper.set_title(f"{heading}\nECE {reliability['ece']:.4f}")
             sure, accuracy = np.array([reliability["confidence"], reliability["accuracy"]])
             edges = np.asarray(reliability["edges"])
             bins = {"x": edges[:-1], "width": np.diff(edges), "align": "edge"}
-            upper.bar(height=accuracy, color=GENERATED, alpha=0.55, edgecolor="white", **bins)
+            bars = upper.bar(height=accuracy, color=GENERATED, edgecolor="white", **bins)
+            for bar, count in zip(bars, reliability["count"], strict=True):
+                bar.set_alpha(0.2 if count < FEW else 0.55)
             gap = {"height": sure - accuracy, "bottom": accuracy, "color": "none", **hatched}
             upper.bar(edgecolor=np.where(sure > accuracy, WEAK, INK), **gap, **bins)
             upper.plot((0, 1), (0, 1), "--", color=MUTED, linewidth=1)

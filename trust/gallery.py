@@ -18,8 +18,13 @@ def draw_filter(draw: Callable, names, threshold, chosen, controls, sets) -> Non
     weak = chosen.sample.take(np.argsort(chosen.sample.confidence, kind="stable"))
     weak = weak.take(weak.confidence < limit)
     rates = (sets[name]["right"]["strong_rate"] for name in ("halfway", "generated"))
-    top_two, halfway = selection.top_two(weak.probabilities), controls.halfway.images
-    draw("dnn-vae-weak", figures.draw_weak, weak.images, *top_two, halfway, *rates, names, limit)
+    top_two, halfway = selection.top_two(weak.probabilities), controls.halfway
+    captions = [
+        f"passes as {names[label]}" if sure >= threshold else ""
+        for label, sure in zip(halfway.labels[:16], halfway.confidence[:16], strict=True)
+    ]
+    control = halfway.images, captions, *rates
+    draw("dnn-vae-weak", figures.draw_weak, weak.images, *top_two, *control, names, limit)
     both = chosen.sample.confidence, controls.held_out.confidence
     draw("pred-dist", figures.draw_confidence, *both, threshold, limit)
     counts = quota.generated, quota.strong, quota.kept
@@ -34,10 +39,10 @@ def draw_calibration(draw: Callable, sample, referee_labels, controls, truth, ac
     """
     with_real_temperature = selection.softmax(sample.logits, accept.temperature_real_images)
     panels = [
-        ("test images, as used", controls.test.probabilities, truth),
-        ("reconstructions, as used", controls.reconstructed.probabilities, truth),
-        ("generated against referee, as used", sample.probabilities, referee_labels),
-        ("generated against referee, T of real images", with_real_temperature, referee_labels),
+        ("test images, by label", controls.test.probabilities, truth),
+        ("reconstructed, by label", controls.reconstructed.probabilities, truth),
+        ("generated, by the referee", sample.probabilities, referee_labels),
+        ("generated, temperature of real images", with_real_temperature, referee_labels),
     ]
     panels = [
         (title, right.reliability(p.max(axis=1), p.argmax(axis=1) == labels))
@@ -51,12 +56,12 @@ def draw_new(draw: Callable, names, images, neighbours: dict, reference) -> None
     neighbours: {set: new.Neighbours}, those of these images under "generated"."""
     titles = {
         "generated": "generated",
-        "real": "real (test images)",
+        "real": "real",
         "reconstructed": "reconstructions of test images",
         "other_prior": "drawn from the other prior",
-        "noisy_copies": "real, 5 % noisy copies",
-        "moved_copies": "real, 5 % moved copies",
-        "reconstructed_copies": "real, 5 % reconstructed copies",
+        "noisy_copies": "real with 5 % noisy copies",
+        "moved_copies": "real with 5 % moved copies",
+        "reconstructed_copies": "real with 5 % reconstructed copies",
     }
     real, unseen = reference.real, reference.unseen
     shares = {
