@@ -119,6 +119,43 @@ def worst_class_cells(datasets):
     ]
 
 
+# Of each question the rows of a short table, and the set that is its control.
+SHORT = {
+    "right": (
+        *("half-way between two classes", "halfway"),
+        ("strong_rate", "agreement", "error_estimate", "ece"),
+    ),
+    "balanced": ("drawn from N(0, I)", "other_prior", ("class_balance",)),
+    "varied": ("", "", ("frechet", "recall", "coverage")),
+    "new": (
+        *("drawn from N(0, I)", "other_prior"),
+        ("seen_share", "expected_share", "lean", "lean_z"),
+    ),
+    "useful": ("real, no filter", "unfiltered", ("accuracy",)),
+}
+
+
+def short_table(question, datasets):
+    """One question as a Markdown table of {name: reports}: a row for each set of images, the last
+    the control, and the rows of SHORT as columns."""
+    title, control, keys = SHORT[question]
+    kinds = {name: name for name in ("generated", "real", "reconstructed")}
+    kinds |= {title: control} if control else {}
+    measures = [row for row in ROWS if row.question == question and row.key in keys]
+    rows = [
+        (
+            f"{name}: {kind}",
+            [
+                cell([number(report, which, row) for report in reports], row.form)
+                for row in measures
+            ],
+        )
+        for name, reports in datasets.items()
+        for kind, which in kinds.items()
+    ]
+    return table([row.title for row in measures], rows)
+
+
 def tally(words):
     """Words as text, the commonest first: "worse", or "worse 2, as real 1" where they differ."""
     counts = Counter(words).most_common()
@@ -225,6 +262,7 @@ def readme_tables(folder):
     sets = sorted({dataset for dataset, kind in found if kind == "this"}, reverse=True)
     by_set = {dataset: found[dataset, "this"] for dataset in sets}
     tables["the five answers"] = answers_table(by_set)
+    tables |= {f"{question}, in short": short_table(question, by_set) for question in SHORT}
     for dataset, this in by_set.items():
         kinds = [(title, found[dataset, kind]) for kind, title in KINDS if (dataset, kind) in found]
         controls = [(title, this, name) for name, title in CONTROLS]

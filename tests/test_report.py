@@ -128,7 +128,11 @@ def test_every_number_is_printed_once_a_row(capsys):
     assert "training 61.3" in lines and "total 75.0" in lines
     assert "peak memory, GB 3.46" in lines
     header = next(line for line in lines if "other_prior" in line)
-    assert header.split() == list(report.COLUMNS)
+    assert header.split("less is better")[1].split() == list(report.COLUMNS)
+    assert lines[-1] == "In short: " + ", ".join(
+        f"{question}? {verdict}" for question, verdict in full["verdicts"].items()
+    )
+    assert f"\n{report.REAL[report.COLUMNS]}\n" in text
 
 
 def test_columns_stay_in_line_with_gaps_and_missing_values(capsys):
@@ -195,7 +199,7 @@ def test_images_of_another_generator_have_a_table_of_their_own(capsys):
     text = printed(full, capsys)
     assert "no filter" in text.splitlines()[0] + text.splitlines()[1]
     head = next(line for line in text.splitlines() if "yours" in line)
-    assert head.split() == ["yours", "real"] and "strong images" not in text
+    assert head.split("less is better")[1].split() == ["yours", "real"] and "strong images" not in text
     for row in report.ROWS:
         value = full["sets"]["yours"][row.question][row.key]
         assert report.show(value, row.form) in text

@@ -11,6 +11,7 @@ from conftest import ROOT
 from benchmarks import forgeries, tables
 from trust import outputs, report
 from trust.cli import UserError
+from trust.verdicts import QUESTIONS
 
 SETS = {**{name: report.ROWS for name in report.COLUMNS}, **report.CONTROL_ROWS}
 
@@ -125,7 +126,26 @@ def test_soft_labels_have_a_table_of_their_own(tmp_path):
         expected_cell([number(each, name, row) for each in soft], report.PERCENT)
         for name in ("generated", "real")
     ]
-    assert rows == {"": ["generated", "real, same filter"], "trained on them: accuracy": expected}
+    assert rows == {"": ["generated", "real, same filter"], row.title: expected}
+
+
+def test_each_question_has_a_short_table_with_its_control(tmp_path):
+    mnist = write_reports(tmp_path, "mnist", "this", (0, 1), 0.5)
+    write_reports(tmp_path, "fashion_mnist", "this", (0, 1), 0.3)
+    found = tables.readme_tables(tmp_path)
+    rows = {row.key: row for row in report.ROWS if row.question == "new"}
+    new = rows_of(found["new, in short"])
+    assert new[""] == [
+        rows[key].title for key in ("seen_share", "expected_share", "lean", "lean_z")
+    ]
+    assert list(new)[1:5] == [
+        f"mnist: {kind}" for kind in ("generated", "real", "reconstructed", "drawn from N(0, I)")
+    ]
+    for place, key in ((0, "seen_share"), (2, "lean")):
+        values = [number(each, "other_prior", rows[key]) for each in mnist]
+        expected = expected_cell(values, rows[key].form)
+        assert new["mnist: drawn from N(0, I)"][place] == expected
+    assert {f"{question}, in short" for question in QUESTIONS} <= set(found)
 
 
 def test_promises_are_told_with_their_spread_and_none_where_no_threshold_kept_one(tmp_path):

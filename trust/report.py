@@ -14,10 +14,15 @@ import numpy as np
 PERCENT, PLAIN, TWO_DIGITS, COUNT = "{:.2f} %", "{:.4f}", "{:.2f}", "{:,.0f}"
 COLUMNS = ("generated", "real", "reconstructed", "other_prior")  # sets with a column
 YOURS = ("yours", "real")  # those of images that another generator made
+REAL = {  # which images these are
+    COLUMNS: "real: test images in right and new, held-out training images in the others",
+    YOURS: "real: test images in right, held-out training images in the others",
+}
 
 
 class Row(NamedTuple):
-    """What a number is called, the question it answers, its key there, and its format."""
+    """What a number is called, the question it answers, its key there, and its format.  An arrow
+    says which direction is good."""
 
     title: str
     question: str
@@ -30,11 +35,11 @@ ROWS = [
     Row("pass the filter (strong)", "right", "strong_rate", PERCENT),
     Row("below 50 % (weak)", "right", "weak_rate", PERCENT),
     Row("strong images held against real ones", "right", "images", COUNT),
-    Row("referee agrees with strong images", "right", "agreement", PERCENT),
-    Row("... in the class where it agrees least", "right", "worst_class_agreement", PERCENT),
-    Row("referee's own confidence in them", "right", "referee_confidence", PERCENT),
+    Row("referee agrees with strong images ↑", "right", "agreement", PERCENT),
+    Row("... in the class where it agrees least ↑", "right", "worst_class_agreement", PERCENT),
+    Row("referee's own confidence in them ↑", "right", "referee_confidence", PERCENT),
     Row("mean confidence of strong images", "right", "mean_confidence", PERCENT),
-    Row("strong images that are right by true labels", "right", "true_agreement", PERCENT),
+    Row("strong images that are right by true labels ↑", "right", "true_agreement", PERCENT),
     Row(
         "nearest is one of them, no reconstruction",
         "right",
@@ -42,36 +47,36 @@ ROWS = [
         PERCENT,
     ),
     Row("... z (50 % by chance)", "right", "own_neighbours_z", TWO_DIGITS),
-    Row("estimated error of strong images", "right", "error_estimate", PERCENT),
+    Row("estimated error of strong images ↓", "right", "error_estimate", PERCENT),
     Row("... 95 % interval, from", "right", "error_low", PERCENT),
     Row("... to", "right", "error_high", PERCENT),
-    Row("referee agrees with the whole accepted set", "right", "accepted_agreement", PERCENT),
-    Row("referee agrees with all images", "right", "all_agreement", PERCENT),
+    Row("referee agrees with the whole accepted set ↑", "right", "accepted_agreement", PERCENT),
+    Row("referee agrees with all images ↑", "right", "all_agreement", PERCENT),
     Row("referee agrees with weak images", "right", "weak_agreement", PERCENT),
-    Row("calibration error, by the referee", "right", "ece", PLAIN),
+    Row("calibration error, by the referee ↓", "right", "ece", PLAIN),
     Row("... by chance alone, mean", "right", "ece_floor", PLAIN),
     Row("... by chance alone, 95 % point", "right", "ece_floor_95", PLAIN),
-    Row("... by true labels", "right", "ece_true_labels", PLAIN),
-    Row("... with the temperature of real images", "right", "ece_real_temperature", PLAIN),
+    Row("... by true labels ↓", "right", "ece_true_labels", PLAIN),
+    Row("... with the temperature of real images ↓", "right", "ece_real_temperature", PLAIN),
     Row("confidence minus accuracy, all images", "right", "confidence_gap", PLAIN),
-    Row("smallest class / largest class, strong", "balanced", "class_balance", TWO_DIGITS),
+    Row("smallest class / largest class, strong ↑", "balanced", "class_balance", TWO_DIGITS),
     Row("examined for variety: as many of each class", "balanced", "images", COUNT),
-    Row("Fréchet distance to test images", "varied", "frechet", PLAIN),
-    Row("precision", "varied", "precision", PLAIN),
-    Row("recall", "varied", "recall", PLAIN),
-    Row("density", "varied", "density", PLAIN),
-    Row("coverage", "varied", "coverage", PLAIN),
+    Row("Fréchet distance to test images ↓", "varied", "frechet", PLAIN),
+    Row("precision ↑", "varied", "precision", PLAIN),
+    Row("recall ↑", "varied", "recall", PLAIN),
+    Row("density ↑", "varied", "density", PLAIN),
+    Row("coverage ↑", "varied", "coverage", PLAIN),
     Row("distance to nearest real image, median", "new", "nearest_distance_median", TWO_DIGITS),
     Row("nearest real image was seen", "new", "seen_share", PERCENT),
     Row("... expected", "new", "expected_share", PERCENT),
-    Row("lean to seen images", "new", "lean", PERCENT),
+    Row("lean to seen images ↓", "new", "lean", PERCENT),
     Row("... z (below -3: more than chance)", "new", "lean_z", TWO_DIGITS),
     Row("... z of the closest 5 %", "new", "closest_5_lean_z", TWO_DIGITS),
     Row("... z of the closest 5 %, even if moved", "new", "closest_5_moved_lean_z", TWO_DIGITS),
     Row("... z of the closest 1 % (below -3: copies)", "new", "closest_1_lean_z", TWO_DIGITS),
     Row("... z of the closest 1 %, even if moved", "new", "closest_1_moved_lean_z", TWO_DIGITS),
-    Row("trained on them: accuracy", "useful", "accuracy", PERCENT),
-    Row("... of them repeated for want of others", "useful", "repeated", PERCENT),
+    Row("trained on them: accuracy ↑", "useful", "accuracy", PERCENT),
+    Row("... of them repeated for want of others ↓", "useful", "repeated", PERCENT),
 ]
 # Of sets without a column, whose name comes first.
 CONTROL_ROWS = {
@@ -85,7 +90,7 @@ CONTROL_ROWS = {
         Row("... of those repeated for want of others", "useful", "repeated", PERCENT),
     ],
     "halfway": [
-        Row("half-way between two classes: pass", "right", "strong_rate", PERCENT),
+        Row("half-way between two classes: pass ↓", "right", "strong_rate", PERCENT),
         Row("... and the referee agrees with those", "right", "agreement", PERCENT),
     ],
 }
@@ -110,10 +115,10 @@ RUN_ROWS = [
     Row("temperature in use", "run", "temperature", PLAIN),
     Row("temperature, fitted on reconstructions", "run", "temperature_reconstructions", PLAIN),
     Row("temperature, fitted on real images", "run", "temperature_real_images", PLAIN),
-    Row("classifier accuracy, test images", "run", "classifier_test_accuracy", PERCENT),
-    Row("referee accuracy, test images", "run", "referee_test_accuracy", PERCENT),
-    Row("negative ELBO, prior N(0, I), nats", "run", "negative_elbo_normal", TWO_DIGITS),
-    Row("negative ELBO, fitted mixture, nats", "run", "negative_elbo_mixture", TWO_DIGITS),
+    Row("classifier accuracy, test images ↑", "run", "classifier_test_accuracy", PERCENT),
+    Row("referee accuracy, test images ↑", "run", "referee_test_accuracy", PERCENT),
+    Row("negative ELBO, prior N(0, I), nats ↓", "run", "negative_elbo_normal", TWO_DIGITS),
+    Row("negative ELBO, fitted mixture, nats ↓", "run", "negative_elbo_mixture", TWO_DIGITS),
     Row("sharpness of test images after training", "run", "sharpness", TWO_DIGITS),
 ]
 TEMPERATURES = ("temperature", "temperature_reconstructions", "temperature_real_images")
@@ -233,13 +238,13 @@ def print_report(report: dict) -> None:
     notes = [*promised(report), *(f"note: {each}" for each in report["notes"])]
     print(*answers(report), *notes, sep="\n", end="\n\n")
     columns = YOURS if "yours" in sets else COLUMNS
-    print(f"{'':46}" + "".join(f"{name:>14}" for name in columns))
+    print(f"{'↑ more is better, ↓ less is better':46}", *(f"{name:>13}" for name in columns))
     for row in ROWS:
         values = [sets[name].get(row.question, {}).get(row.key) for name in columns]
         if any(value is not None for value in values):
             cells = (f"{show(value, row.form):>14}" for value in values)
             print(f"{_title(row, report):46}" + "".join(cells))
-    print()
+    print(f"{REAL[columns]}\n")
     everything = sets | {"run": {"run": report["run"]}}
     others = {**CONTROL_ROWS, "promise": PROMISE_ROWS, "run": RUN_ROWS}
     for name, rows in others.items():
@@ -260,3 +265,5 @@ def print_report(report: dict) -> None:
     for stage, seconds in report["seconds"].items():
         print(f"{stage:46}{seconds:14.1f}")
     print(f"{'peak memory, GB':46}{report['peak_memory_gb']:14.2f}")
+    verdicts = (f"{question}? {verdict}" for question, verdict in report["verdicts"].items())
+    print(f"\nIn short: {', '.join(verdicts)}")
