@@ -389,7 +389,7 @@ def test_every_question_is_asked_and_is_a_row_of_the_report():
     assert set(metrics) <= rows
     # the others are about the filter
     assert {key for _, key in rows - set(metrics)} == {
-        *("strong_rate", "weak_rate", "class_balance", "mean_confidence", "worst_class_agreement"),
+        *("strong_rate", "weak_rate", "class_balance", "mean_confidence"),
         *("accepted_agreement", "all_agreement", "weak_agreement", "true_agreement", "repeated"),
         *("ece", "ece_floor", "ece_floor_95", "ece_true_labels", "ece_real_temperature"),
         *("confidence_gap", "own_neighbours", "own_neighbours_z"),
@@ -488,7 +488,7 @@ def test_of_small_sets_what_cannot_be_answered_is_nan(n):
         expected |= {"frechet"}
     if n == 0:
         expected |= {key for question, key in metrics if question == "new"}
-        expected |= {"agreement", "referee_confidence", *right.ERROR}
+        expected |= {"agreement", "worst_class_agreement", "referee_confidence", *right.ERROR}
     assert unanswered == expected
     assert metrics["balanced", "images"] == n
 

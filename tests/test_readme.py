@@ -4,9 +4,11 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 from conftest import ROOT
 
 from benchmarks import tables as tables_
+from trust.verdicts import QUESTIONS
 
 README = (ROOT / "README.md").read_text()
 RESULTS = ROOT / "benchmarks" / "results"
@@ -14,7 +16,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 def test_the_tables_are_those_that_the_reports_give():
     tables = tables_.readme_tables(RESULTS)
-    for title in ("the five answers", "forgeries, the short form"):
+    short = [f"{question}, in short" for question in QUESTIONS]
+    for title in ("the five answers", "forgeries, the short form", "promises", *short):
         assert tables[title] in README, title
 
 
@@ -24,19 +27,93 @@ def test_the_page_of_results_is_what_the_command_prints():
     assert done.stdout == (RESULTS / "README.md").read_text()
 
 
-def test_the_prose_has_numbers_that_the_tables_have():
-    """Every percentage of the prose with two digits after the point is in a table."""
-    tables = "\n".join(tables_.readme_tables(RESULTS).values())
-    prose = [line for line in README.splitlines() if not line.startswith("|")]
-    numbers = re.findall(r"\d+\.\d\d (?=%)", "\n".join(prose))
-    assert len(numbers) > 9
-    assert [number for number in numbers if f" {number}%" not in tables] == []
+def prose(text):
+    """A page without code, tables, headings, figures and the targets of links, on one line."""
+    text = re.sub(r"```.*?```", "", text, flags=re.S)
+    lines = [line for line in text.splitlines() if not line.startswith(("|", "#", "!["))]
+    text = re.sub(r"`[^`]*`", "code", re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(lines)))
+    return re.sub(r"\s+", " ", text)
+
+
+def test_few_numbers_stand_in_the_prose():
+    numbers = re.findall(r"(?<![\w.])\d+(?:[.,]\d+)*", prose(README))
+    words = re.findall(r"[A-Za-z][\w'-]*", prose(README))
+    assert len(words) > 1000 and 100 * len(numbers) / len(words) <= 4
+
+
+def mean_of(dataset, name, question, key, kind="this"):
+    """Of the reports of a data set the mean of a number of a set, or of the run."""
+    found = tables_.read_reports(RESULTS)[dataset, kind]
+    values = [
+        (each["run"] if name == "run" else each["sets"][name][question])[key] for each in found
+    ]
+    return float(np.mean(values))
+
+
+# What the prose says, and the number of the reports that it has to be.
+SAID = [
+    (
+        r"on MNIST about ([\d.]+) % of the accepted images are wrong, on Fashion-MNIST ([\d.]+) %",
+        ("generated", "right", "error_estimate"),
+        "{:.2f}",
+    ),
+    (
+        r"on test images it is right in ([\d.]+) % on MNIST and in ([\d.]+) % on Fashion-MNIST",
+        ("run", "run", "referee_test_accuracy"),
+        "{:.1f}",
+    ),
+]
+NATS = [
+    ("negative_elbo_normal", r"is then ([\d.]+) nats on MNIST and ([\d.]+) on Fashion-MNIST with"),
+    ("negative_elbo_mixture", r"with N\(0, I\), ([\d.]+) and ([\d.]+) with the mixture"),
+]
+
+
+def test_the_shares_in_the_prose_are_those_of_the_set_and_row_it_speaks_of():
+    text, told = prose(README), []
+    for words, place, form in SAID:
+        found = re.search(words, text).groups()
+        for dataset, number in zip(("mnist", "fashion_mnist"), found, strict=True):
+            assert number == form.format(100 * mean_of(dataset, *place)), words
+        told += found
+    assert sorted(re.findall(r"(\d+\.\d+) %", text)) == sorted(told)
+
+
+def test_the_nats_are_those_of_the_reports():
+    text = prose((ROOT / "docs" / "details.md").read_text())
+    for key, words in NATS:
+        found = re.search(words, text).groups()
+        for dataset, number in zip(("mnist", "fashion_mnist"), found, strict=True):
+            assert number == f"{mean_of(dataset, 'run', 'run', key):.1f}"
+
+
+def test_broken_promises_are_counted():
+    """Of all reports that found a threshold."""
+    lines = [
+        line
+        for runs in tables_.read_lists(RESULTS, "promises").values()
+        for run in runs
+        for line in run
+        if "threshold" in line
+    ]
+    keys = "test_error_estimate", "estimated_error_estimate"
+    counts = [sum(line[key] > line["max_error"] for line in lines) for key in keys]
+    above = [f"{count} of {len(lines)}" for count in counts]
+    words = r"above the promise in (\d+ of \d+) cases, .* estimated share in (\d+ of \d+)\."
+    assert list(re.search(words, prose(README)).groups()) == above
+
+
+def test_no_sentence_is_longer_than_a_breath():
+    for sentence in re.split(r"(?<=[.!?:;]) ", prose(README).split("- a folder of pictures")[0]):
+        assert len(sentence.split()) <= 36, sentence
 
 
 def test_every_figure_and_page_is_there():
     paths = re.findall(r"\]\((?!http)([^)#]+)\)", README)
     assert len(paths) > 9
     assert [path for path in paths if not (ROOT / path).is_file()] == []
+    anchors = {line.strip("# ").lower().replace(" ", "-") for line in README.splitlines()}
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors
 
 
 def test_flags_named_in_commands_are_known():

@@ -127,7 +127,6 @@ def examine_selection(selection, rows, accepted_words, words, accept: Filter, rn
     accepted, sample = selection.accepted, selection.sample
     weak = sample.confidence < WEAK
     return {
-        "worst_class_agreement": right.worst_class(accepted.labels[rows], accepted_words[rows]),
         "mean_confidence": right.mean(accepted.confidence[rows]),
         "accepted_agreement": right.agreement(accepted.labels, accepted_words),
         "all_agreement": right.agreement(sample.labels, words),
@@ -339,7 +338,6 @@ def examine_given(yours, real, tested, split: Split, reference, promised, rng, s
     neighbours["generated"], words = examined.neighbours, examined.judged.labels
     sets["yours"] = own = examined.answers()
     own["balanced"] |= balance[0]
-    own["right"]["worst_class_agreement"] = right.worst_class(yours.labels[rows], words[rows])
     own["right"]["accepted_agreement"] = right.agreement(yours.labels, words)
     if promised:
         sets["promise"] = {"right": did_it_hold(promised, known, yours.labels, words)}

@@ -127,6 +127,7 @@ def examine_rightness(labels, judged: Judged, known: Known) -> dict:
     return {
         "images": len(labels),
         "agreement": right.agreement(labels, judged.labels),
+        "worst_class_agreement": right.worst_class(labels, judged.labels),
         "referee_confidence": right.mean(judged.confidence),
         **right.error_estimate(labels, judged.labels, *known),
     }
