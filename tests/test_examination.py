@@ -545,6 +545,14 @@ def test_own_neighbours_of_one_point_are_not_a_number():
     assert all(map(math.isnan, varied.own_neighbours(np.ones((1, 3)), np.ones((5, 3)), RNG(0))))
 
 
+def test_generated_images_that_are_unlike_reconstructions_are_told():
+    numbers = {"own_neighbours": 0.612, "own_neighbours_z": 3.5}
+    (said,) = control.warn_unlike(numbers)
+    assert "61.2%" in said and "promise" in said
+    for z in (2.5, -4.0, math.nan):
+        assert control.warn_unlike(numbers | {"own_neighbours_z": z}) == []
+
+
 # What a filter does at every threshold
 
 
