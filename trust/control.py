@@ -287,9 +287,9 @@ def warn_unlike(numbers: dict) -> list[str]:
         return []
     share = numbers["own_neighbours"]
     return [
-        f"of accepted images {share:.1%} have their nearest neighbour among themselves, where 50% "
-        "would show no difference from reconstructions: the temperature, and a promise, are only "
-        "as good for them as that"
+        f"the accepted images are not just like reconstructions: {share:.1%} have their nearest "
+        "neighbour among themselves, where 50% would show no difference; the temperature, and a "
+        "promise, carry over to them only so far"
     ]
 
 
