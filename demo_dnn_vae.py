@@ -26,8 +26,8 @@ def parse_options(words=None):
     add("--prior", choices=["mixture", "normal"], default="mixture", help=drawn)
     add = parser.add_mutually_exclusive_group().add_argument
     add("--threshold", metavar="X", type=cli.fraction, default=0.95, help="keep images this sure")
-    wrong = "or the loosest threshold with at most so many wrong"
-    add("--max-error", metavar="X", type=cli.fraction, help=wrong)
+    wrong = "or find the threshold from this share of wrong images"
+    add("--max-error", metavar="X", type=cli.share, help=wrong)
     add = parser.add_argument
     raw = "1 is raw softmax; fitted if left out"
     add("--temperature", metavar="X", type=cli.positive_float, help=raw)
@@ -139,7 +139,9 @@ def main(words=None):
         run[f"strong_rate_{other_name}"] = sets["other_prior"]["right"]["strong_rate"]
         run |= {name: getattr(accept, name) for name in report.TEMPERATURES}
         if promised:
-            sets |= control.examine_promise(promised, controls, chosen.sample, answers)
+            strong, known = chosen.sample.rows(accept.threshold), answers.reconstructed
+            words = chosen.sample.labels[strong], answers.sample_labels[strong]
+            sets |= control.examine_promise(promised, controls.reconstructed, known, *words)
         report.check(sets, run)
     with clock("drawing"):
         draw, names = partial(outputs.draw, out, dataset=data.name), data.class_names
@@ -148,9 +150,8 @@ def main(words=None):
         truth = data.test.labels
         gallery.draw_calibration(draw, chosen.sample, words, controls, truth, accept)
         gallery.draw_new(draw, names, chosen.accepted.images, answers.neighbours, reference)
-        gallery.draw_risk(
-            draw, names, chosen.sample, words, controls, truth, accept.threshold, promised
-        )
+        limits = accept.threshold, options.max_error
+        gallery.draw_risk(draw, names, chosen.sample, words, controls, truth, *limits)
         images = {options.prior: chosen.sample.images, other_name: controls.other_prior.images}
         gallery.draw_priors(draw, vae, mixture, split.vae, images, run, streams.figures)
 
@@ -177,8 +178,7 @@ def main(words=None):
     if options.audit:
         accepted, words = chosen.accepted, answers.examined.judged.labels
         known, n = (accepted.images, accepted.labels, words, data), options.audit
-        most = options.max_error or 1 - accept.threshold
-        sheet = audit.make_sheet(*known, n, most, streams.audit)
+        sheet = audit.make_sheet(*known, n, options.max_error, streams.audit)
         draw_sheet = partial(gallery.draw_audit, draw, accepted.images, sheet)
         last = f"{audit.hand_out(out, sheet, n, draw_sheet)}\n{last}"
     report.print_report(values)

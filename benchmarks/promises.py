@@ -4,6 +4,7 @@ labels, on generated images by the estimate of their error.
 python -m benchmarks.promises --load models.npz     (which demo_dnn_vae.py --save wrote)
 """
 
+import copy
 import math
 
 from trust import cli, datasets, outputs, saving
@@ -44,7 +45,9 @@ def main():
     for max_error in PROMISES:
         line = {"max_error": max_error, "kept": math.nan}
         try:
-            how = split.held_out, blurred, max_error, streams.promise
+            # The halves that --max-error takes, for each promise.
+            rng = copy.deepcopy(streams.promise)
+            how = split.held_out, blurred, max_error, rng
             accept, promised = promise.fit_promise(networks.classifier, *how)
         except promise.PromiseError as error:
             print(error)

@@ -376,7 +376,7 @@ def test_the_whole_way_of_somebody_who_sees_the_truth(tmp_path):
     assert done.stdout.splitlines()[4:] == [
         "Person and referee say the same of 80.00 %",
         "The referee disputes 1 of the 2 labels that the person disputes, and 1 of the 8 others",
-        f"The promise that at most 5 % are wrong is not shown: {bound} may be, with 95 % "
+        f"That at most 5 % are wrong, as promised, is not shown: {bound} may be, with 95 % "
         "confidence not more",
         "More images are not expected to show it: the share seen is not below 5 %",
     ]
@@ -496,14 +496,16 @@ def said(sheet, wrong, n):
     """The lines on the promise after n answers of which the first ones are wrong."""
     answers = sheet.labels[sheet.shown[:n]].copy()
     answers[:wrong] = UNCLEAR
-    return "\n".join(audit.describe(sheet, answers)).partition("The promise ")[2]
+    return "\n".join(audit.describe(sheet, answers)).partition("as promised, is ")[2]
 
 
 def test_what_is_said_of_the_promise():
     sheet, _ = made(n=100, accepted=150)
-    assert said(sheet, 0, 100).startswith("that at most 5 % are wrong is shown: at most 2.95 %")
-    assert "59 images would show it, 29 more; the sheet has 70 more" in said(sheet, 0, 30)
-    assert said(sheet, 2, 90).endswith("118 more; the sheet has 10 more; so many were not accepted")
+    assert said(sheet, 0, 100).startswith("shown: at most 2.95 %")
+    assert said(sheet, 0, 30).endswith("a new sheet of 59 images, with another --seed, would")
+    assert said(sheet, 2, 90).endswith(
+        "208 images, with another --seed, would; so many were not accepted"
+    )
     assert "not expected" in said(sheet, 5, 100)
     rare = sheet._replace(max_error=1e-7)
     assert "more than 1,000,000 images" in said(rare, 0, 100)

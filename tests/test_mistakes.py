@@ -176,7 +176,7 @@ BAD_FLAGS = {
     "threshold and max-error": ("--threshold 0.9 --max-error 0.1", "not allowed with"),
     "max-error that so few images cannot show": (
         "--max-error 1e-6",
-        "the least that they can show",
+        "is too small: half of the held-out images",
     ),
     "epochs 0": ("--epochs 0", "--epochs"),
     "epochs negative": ("--epochs -3", "--epochs"),

@@ -153,15 +153,18 @@ def test_promises_are_told_with_their_spread_and_none_where_no_threshold_kept_on
     for seed, threshold in enumerate((0.9, 0.95, 0.92)):
         kept = {key: 0.01 * (1 + seed) for key, *_ in tables.PROMISED} | {"threshold": threshold}
         lines = [{"max_error": 0.02, **kept}, {"max_error": 0.001, "kept": None}]
+        lines.append(lines[seed > 1] | {"max_error": 0.005})
         (tmp_path / "promises" / f"mnist-{seed}.json").write_text(json.dumps(lines))
     write_reports(tmp_path, "mnist", "this", (0, 1), 0.5)
     rows = rows_of(tables.readme_tables(tmp_path)["promises"])
     assert rows[""][0] == "threshold" and list(rows)[1:] == [
         "mnist: at most 2 %",
-        "mnist: at most 0.1 %",
+        "mnist: at most 0.1 %, 0 of 3 seeds",
+        "mnist: at most 0.5 %, 2 of 3 seeds",
     ]
+    assert rows["mnist: at most 0.5 %, 2 of 3 seeds"][:2] == ["0.9250 ± 0.0354", "1.50 % ± 0.71"]
     assert rows["mnist: at most 2 %"][:2] == ["0.9233 ± 0.0252", "2.00 % ± 1.00"]
-    assert set(rows["mnist: at most 0.1 %"]) == {"none"}
+    assert set(rows["mnist: at most 0.1 %, 0 of 3 seeds"]) == {"none"}
 
 
 def test_forgeries_are_told_for_all_seeds(tmp_path):

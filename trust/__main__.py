@@ -26,8 +26,8 @@ def parse_options(words=None):
     add = parser.add_mutually_exclusive_group().add_argument
     sure = "keep the images that a classifier is so sure of; all are kept if left out"
     add("--threshold", metavar="X", type=cli.fraction, help=sure)
-    wrong = "or the loosest threshold with at most so many wrong, of real images"
-    add("--max-error", metavar="X", type=cli.fraction, help=wrong)
+    wrong = "or find the threshold from this share of wrong real images"
+    add("--max-error", metavar="X", type=cli.share, help=wrong)
     add = parser.add_argument
     add("--seed", metavar="N", type=cli.seed, default=0, help="same seed, same result")
     add("--out", metavar="DIR", type=cli.path, help="folder for the figures; none if left out")
@@ -93,9 +93,14 @@ def main(words=None):
         reference = examination.build_reference(
             split.vae, data.test, data.test, referee, settings.seed
         )
-        how = promised, streams.controls, partial(print, flush=True)
+        how = streams.controls, partial(print, flush=True)
         answers, reference = control.examine_given(chosen, real, tested, split, reference, *how)
     sets, examined, names = answers.sets, answers.examined, data.class_names
+    if promised:
+        tested, truth = classify[2], data.test.labels
+        known = examination.Known(tested.labels, reference.judged.labels, truth)
+        words = chosen.labels, examined.judged.labels
+        sets |= control.examine_promise(promised, tested, known, *words)
     if out:
         with clock("drawing"):
             draw = partial(outputs.draw, out, dataset=data.name)
@@ -120,8 +125,7 @@ def main(words=None):
     last = f"The figures are in {out}" if out else ""
     if options.audit:
         known, n = (chosen.images, chosen.labels, examined.judged.labels, data), options.audit
-        most = options.max_error or (None if threshold is None else 1 - threshold)
-        sheet = audit.make_sheet(*known, n, most, streams.audit)
+        sheet = audit.make_sheet(*known, n, options.max_error, streams.audit)
         draw_sheet = partial(gallery.draw_audit, draw, chosen.images, sheet)
         last = f"{audit.hand_out(out, sheet, n, draw_sheet)}\n{last}"
     report.print_report(values)

@@ -228,7 +228,7 @@ def measure(sheet: Sheet, answers: np.ndarray) -> dict:
     and agreement of person and referee.
     error_estimate, error_low and error_high add the referee's word on all others, corrected by how
     far it is off on the audited ones: prediction-powered inference (Angelopoulos et al. 2023), but
-    with the interval of right.error_estimate(), which also holds where errors are rare.  NaN where
+    with the interval of right.corrected_error(), which also holds where errors are rare.  NaN where
     there are no others.
     """
     audited = sheet.shown[: len(answers)]
@@ -250,7 +250,7 @@ def measure(sheet: Sheet, answers: np.ndarray) -> dict:
         "low": low,
         "high": high,
         "bound": right.upper_bound(k, n),
-        **right.error_estimate(*others, labels, words, answers),
+        **right.corrected_error(*others, labels, words, answers),
     }
 
 
@@ -308,21 +308,21 @@ def describe(sheet: Sheet, answers: np.ndarray) -> list[str]:
 
 def describe_promise(sheet: Sheet, found: dict) -> list[str]:
     """The lines on the promise, none where there is none.  found: of measure()."""
-    if (promise := sheet.max_error) is None:
+    if (most := sheet.max_error) is None:
         return []
     n, k, bound = found["audited"], found["disputed"], _percent(found["bound"])
-    limit = f"{100 * promise:.4g} %"
-    first = f"The promise that at most {limit} are wrong is"
-    if found["bound"] <= promise:
+    limit = f"{100 * most:.4g} %"
+    first = f"That at most {limit} are wrong, as promised, is"
+    if found["bound"] <= most:
         return [f"{first} shown: at most {bound} are, with 95 % confidence"]
-    needed, blank = images_needed(k, n, promise), len(sheet.shown) - n
-    if k >= n * promise:
+    needed = images_needed(k, n, most)
+    if k >= n * most:
         said = f"More images are not expected to show it: the share seen is not below {limit}"
     elif math.isinf(needed):
         said = f"At the share seen more than {FARTHEST:,} images would be needed"
     else:
-        said = f"At the share seen {needed:,} images would show it, {needed - n:,} more"
-        said += f"; the sheet has {blank:,} more" if blank else ""
+        # To go on with this one until it is shown would show anything in the end.
+        said = f"At the share seen a new sheet of {needed:,} images, with another --seed, would"
         said += "; so many were not accepted" if needed > len(sheet.labels) else ""
     return [f"{first} not shown: {bound} may be, with 95 % confidence not more", said]
 

@@ -50,6 +50,7 @@ latent_dim = checked(int, lambda n: 1 <= n <= 256, "a whole number from 1 to 256
 sheet_size = checked(int, lambda n: 1 <= n <= 1000, "a whole number from 1 to 1000")
 positive_float = checked(float, lambda x: 0 < x < float("inf"), "a number above 0")
 fraction = checked(float, lambda x: 0 < x <= 1, "a number above 0 and at most 1")
+share = checked(float, lambda x: 0 < x < 1, "a number above 0 and below 1")
 
 
 def add_shared_arguments(parser: Parser, told: dict | None = None, **defaults) -> None:

@@ -143,6 +143,16 @@ def examine_halfway(halfway: Classified, threshold, reference: Reference) -> dic
     return {"strong_rate": rate, "agreement": right.agreement(passing.labels, words)}
 
 
+class AboutControls(NamedTuple):
+    """{set: {question: {key: number}}}, {set: Neighbours}, what is Known of the reconstructions of
+    all test images, and the referee's features (m, d) of those of held-out images that pass."""
+
+    sets: dict
+    neighbours: dict
+    reconstructed: Known
+    features: np.ndarray
+
+
 def examine_controls(
     controls: Controls, accept: Filter, counts, most: int, reference: Reference, rng
 ):
@@ -150,9 +160,7 @@ def examine_controls(
     numbers must be equal.  most: among so many real images copies are planted, as many as were
     accepted.
 
-    Returns {set: {question: {key: number}}}, {set: Neighbours}, what is Known of the
-    reconstructions of all test images, and the referee's features (counts.sum(), d) of the
-    reconstructions of held-out images that pass.
+    Returns AboutControls.
     """
     threshold, sets, neighbours = accept.threshold, {}, {}
     # The referee has learned from the held-out images: its word counts on test images alone.
@@ -195,7 +203,7 @@ def examine_controls(
         neighbours[name] = plant(real, copies, SHOWN_DOSE)
         sets["planted"]["new"][name] = smallest_found(real, copies, reference)
     sets["halfway"] = {"right": examine_halfway(controls.halfway, threshold, reference)}
-    return sets, neighbours, known, features["reconstructed"]
+    return AboutControls(sets, neighbours, known, features["reconstructed"])
 
 
 def agreement_by_class(accepted: Classified, examined: Examined, classes: int) -> dict:
@@ -240,9 +248,8 @@ def examine_all(selection, controls: Controls, held_out, reference, accept, soft
     counts = np.min(of_each, axis=0)
     say("  real images, reconstructions, copies: right, varied, new?")
     most = len(accepted.labels)
-    sets, neighbours, blurred, features = examine_controls(
-        controls, accept, counts, most, reference, rng
-    )
+    about = examine_controls(controls, accept, counts, most, reference, rng)
+    sets, neighbours, blurred = about.sets, about.neighbours, about.reconstructed
     passing = controls.reconstructed.rows(accept.threshold)
     known = blurred.take(passing[first_of_each_class(blurred.labels[passing], counts)])
 
@@ -255,7 +262,7 @@ def examine_all(selection, controls: Controls, held_out, reference, accept, soft
     rates, own = selection.quota.rates(), examined.answers()
     words = examined.judged.labels, sample_labels
     own["right"] |= rates["right"] | examine_selection(selection, rows, *words, accept, rng)
-    own["right"] |= examine_likeness(examined.judged.features[rows], features, reference)
+    own["right"] |= examine_likeness(examined.judged.features[rows], about.features, reference)
     own["balanced"] |= rates["balanced"]
     sets["generated"] = own
 
@@ -271,13 +278,14 @@ def examine_all(selection, controls: Controls, held_out, reference, accept, soft
     return Answers(sets, found, examined, neighbours, sample_labels, blurred)
 
 
-def examine_promise(promised: Promise, controls: Controls, sample, answers: Answers) -> dict:
-    """What came of the promise, as a set of the report: of the sample, Classified, and of the
-    reconstructions of test images."""
-    passing = controls.reconstructed.rows(promised.threshold)
-    strong = sample.rows(promised.threshold)
-    known, words = answers.reconstructed.take(passing), answers.sample_labels[strong]
-    return {"promise": {"right": did_it_hold(promised, known, sample.labels[strong], words)}}
+def examine_promise(promised: Promise, classified: Classified, known: Known, labels, words) -> dict:
+    """What came of the promise, as a set of the report.
+
+    classified, known: test images of the kind that it stands on, those that pass and others.
+    labels, words: (n,) integer, of the images in question that pass, theirs and the referee's.
+    """
+    known = known.take(classified.rows(promised.threshold))
+    return {"promise": {"right": did_it_hold(promised, known, labels, words)}}
 
 
 def warn_unlike(numbers: dict) -> list[str]:
@@ -287,19 +295,18 @@ def warn_unlike(numbers: dict) -> list[str]:
         return []
     share = numbers["own_neighbours"]
     return [
-        f"the accepted images are not just like reconstructions: {share:.1%} have their nearest "
-        "neighbour among themselves, where 50% would show no difference; the temperature, and a "
-        "promise, carry over to them only so far"
+        f"accepted images differ from reconstructions ({share:.1%} have their nearest neighbour "
+        "among themselves, where 50% would be no difference): for them the temperature, and a "
+        "promise, are not certain"
     ]
 
 
-def examine_given(yours, real, tested, split: Split, reference, promised, rng, say):
+def examine_given(yours, real, tested, split: Split, reference: Reference, rng, say):
     """Every question of images that another generator made, and of real ones: Answers, and the
     Reference with the measure of real images.
 
     yours, real, tested: outside.Chosen, of these images, of held-out and of test images, all by the
-    same filter.  reference: a Reference whose unseen images are the test images.  promised: a
-    Promise, which stands on held-out images, or None.  rng, say: see examine_all().
+    same filter.  reference: its unseen images are the test images.  rng, say: see examine_all().
     """
     classes, truth = reference.classes, reference.test.labels[tested.rows]
     say(f"  {len(real.labels):,} real images: right, varied, new?")
@@ -339,8 +346,6 @@ def examine_given(yours, real, tested, split: Split, reference, promised, rng, s
     sets["yours"] = own = examined.answers()
     own["balanced"] |= balance[0]
     own["right"]["accepted_agreement"] = right.agreement(yours.labels, words)
-    if promised:
-        sets["promise"] = {"right": did_it_hold(promised, known, yours.labels, words)}
     say("  as many real images: useful?")
     some, repeated = as_many_of_each_class(real.labels, of_each[0], rng)
     accuracy = examine_usefulness(real.images[some], real.labels[some], reference)

@@ -114,7 +114,7 @@ def examine_variety(features, reference: Reference) -> dict:
     return {"frechet": frechet, **varied.variety(*map(varied.spread_rows, (features, others)))}
 
 
-def examine_likeness(features, others, reference: Reference) -> dict:
+def examine_likeness(features: np.ndarray, others: np.ndarray, reference: Reference) -> dict:
     """How like two sets are, by the referee's features (n, d) and (m, d): what holds for one, a
     temperature or a share of wrong ones, holds for the other as far as they are alike."""
     rng = np.random.default_rng(reference.seed)

@@ -289,7 +289,7 @@ def draw_weak(
     top_two,
     top_two_confidence,
     halfway,
-    halfway_captions,
+    halfway_labels,
     halfway_strong_rate,
     strong_rate,
     class_names,
@@ -300,7 +300,7 @@ def draw_weak(
     """Weak images with the two classes each hesitates between, and images half-way between two.
 
     images: (n, h, w[, c]), all of confidence < `limit`, the least sure first.  halfway: others,
-    with a caption each.
+    halfway_labels: of each of these the class as which it passes the filter, or -1.
     top_two: (n, 2) integer, the likeliest classes.  top_two_confidence: (n, 2) float in [0, 1].
     halfway_strong_rate, strong_rate: shares of `halfway` and of all images that pass the filter.
     """
@@ -321,7 +321,8 @@ def draw_weak(
             heading += f"{_percent(halfway_strong_rate)} of them pass the filter, "
             heading += f"of generated images {_percent(strong_rate)}"
             control, place = _as_bytes(halfway[:16]), (MARGIN, bottom + 64, 8, 3, (7, 10))
-            _draw_grid(page, control, *place, halfway_captions[:16], heading)
+            which = [f"passes: {names[k]}" if k >= 0 else "" for k in halfway_labels[:16]]
+            _draw_grid(page, control, *place, which, heading)
 
 
 def _draw_histogram(axes, values, bins, **style):
@@ -412,21 +413,23 @@ def draw_risk_coverage(file, curves, classes, max_error=None, *, dataset: str):
     max_error: what was promised, or None.
     """
     title, keys, style = "share of wrong images, by how many are kept", [], {"linewidth": 2.2}
-    note = "From a strict threshold (left) to none (right); a point is the threshold in use"
+    note = "From a strict threshold (left) to none; a point: the one in use; named: the worst class"
     with open_page(file, title, dataset, note, height=490) as page:
         ((axes,),) = _charts(page, 134, 480)
         for kept, wrong in classes.values():
             axes.plot(kept, wrong, color=GENERATED, linewidth=0.8, alpha=0.35)
-        keys += axes.plot([], [], color=GENERATED, linewidth=0.8, label="a class of the first")
         for (name, curve), colour in zip(curves.items(), (GENERATED, STRONG, REAL), strict=False):
             kept, wrong, at = curve
             label = f"{name}: {_percent(at[0])} pass, {_percent(at[1], 2)} of these wrong"
-            keys[len(keys) - 1 : -1] = axes.plot(kept, wrong, color=colour, label=label, **style)
+            keys += axes.plot(kept, wrong, color=colour, label=label, **style)
             axes.plot(*at, "o", color=colour, markersize=8)
-        most = max((np.max(wrong, initial=0.0) for _, wrong, _ in curves.values()), default=0.0)
+        keys += axes.plot([], [], color=GENERATED, linewidth=0.8, label="a class of the first")
+        # Without a threshold: the surest image alone may be wrong.
+        most = max([wrong[-1] for _, wrong, _ in curves.values() if len(wrong)], default=0.0)
         top = 1.5 * max(most, max_error or 0.0, 0.001)
-        name = max(classes, key=lambda name: np.max(classes[name][1], initial=0.0))
-        kept, wrong = classes[name]
+        drawn = {name: curve for name, curve in classes.items() if len(curve[1])}
+        name = max(drawn, key=lambda name: drawn[name][1][-1], default="")
+        kept, wrong = drawn.get(name, ([], []))
         if len(inside := np.flatnonzero(np.asarray(wrong) <= top)):
             at = kept[inside[-1]], wrong[inside[-1]]
             side = "right" if at[0] > 0.5 else "left"

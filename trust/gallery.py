@@ -19,11 +19,8 @@ def draw_filter(draw: Callable, names, threshold, chosen, controls, sets) -> Non
     weak = weak.take(weak.confidence < limit)
     rates = (sets[name]["right"]["strong_rate"] for name in ("halfway", "generated"))
     top_two, halfway = selection.top_two(weak.probabilities), controls.halfway
-    captions = [
-        f"passes as {names[label]}" if sure >= threshold else ""
-        for label, sure in zip(halfway.labels[:16], halfway.confidence[:16], strict=True)
-    ]
-    control = halfway.images, captions, *rates
+    passing = np.where(halfway.confidence >= threshold, halfway.labels, -1)
+    control = halfway.images, passing, *rates
     draw("dnn-vae-weak", figures.draw_weak, weak.images, *top_two, *control, names, limit)
     both = chosen.sample.confidence, controls.held_out.confidence
     draw("pred-dist", figures.draw_confidence, *both, threshold, limit)
@@ -93,9 +90,9 @@ def draw_audit(draw: Callable, images, sheet) -> None:
     draw("audit", figures.draw_audit, *shown)
 
 
-def draw_risk(draw: Callable, names, sample, words, controls, truth, threshold, promise) -> None:
+def draw_risk(draw: Callable, names, sample, words, controls, truth, threshold, max_error) -> None:
     """How many are wrong at each threshold.  words, truth: (n,) integer, what the referee says of
-    the sample, and the labels of the test images.  promise: a promise.Promise, or None."""
+    the sample, and the labels of the test images.  max_error: what was promised, or None."""
     kinds = {
         "generated, by the referee's word": (sample, words),
         "reconstructions of test images, by their labels": (controls.reconstructed, truth),
@@ -110,8 +107,7 @@ def draw_risk(draw: Callable, names, sample, words, controls, truth, threshold, 
         name: right.risk_coverage(sample.confidence[own], (sample.labels != words)[own])
         for name, own in ((name, sample.labels == label) for label, name in enumerate(names))
     }
-    promised = promise.max_error if promise else None
-    draw("risk-coverage", figures.draw_risk_coverage, curves, classes, promised)
+    draw("risk-coverage", figures.draw_risk_coverage, curves, classes, max_error)
 
 
 def draw_priors(draw: Callable, vae, mixture, seen: Labelled, images, run, rng) -> None:

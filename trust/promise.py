@@ -1,5 +1,6 @@
 """The promise: the loosest threshold under which, for all that is known, few enough are wrong."""
 
+import math
 from typing import NamedTuple
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 from trust import right
 from trust.cli import UserError
 from trust.datasets import Labelled, distinct
+from trust.examination import Known
 from trust.selection import WEAK, Filter, fit_filter
 
 # Thresholds from strict to loose, 0.999999 to WEAK, fixed before any image is seen: ten steps for
@@ -53,34 +55,23 @@ def loosest_threshold(confidence: np.ndarray, wrong: np.ndarray, max_error: floa
     Each threshold is a hypothesis, tested in a fixed order until one fails, so the share is at most
     max_error with a probability of 95 % at the threshold that is found, though many were tried
     (Angelopoulos et al. 2021, fixed sequence testing; the bound of Geifman & El-Yaniv 2017).  The
-    first is the strictest that as many images pass as the promise needs to bear one error: where
-    the order starts may depend on the confidence, not on what is wrong.
+    first is the strictest that so many images pass that one of them may be wrong.  Where the order
+    starts depends on the confidence, not on what is wrong, which is safe as long as surer images
+    are no more often wrong.  The loosest is WEAK, whatever the promise.
 
     confidence: (n,) float.  wrong: (n,) bool.  max_error: above 0, below 1.
     """
-    found, enough = None, images_needed(max_error)
+    found = None
     for threshold in GRID:
         passing = confidence >= threshold
         n = np.count_nonzero(passing)
-        if n < enough:
+        if right.binomial_tail(1, n, max_error) > 0.05:
             continue
         # The bound is at most max_error where so few errors would have been as unlikely as this.
         if right.binomial_tail(np.count_nonzero(wrong & passing), n, max_error) > 0.05:
             break
         found = float(threshold)
     return found
-
-
-def images_needed(max_error: float) -> int:
-    """How many images have to pass for the promise to bear one error among them."""
-    low, high = 1, 2
-    while right.binomial_tail(1, high, max_error) > 0.05:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        kept = right.binomial_tail(1, middle, max_error) <= 0.05
-        low, high = (low, middle) if kept else (middle, high)
-    return high
 
 
 def halves(held_out: Labelled, rng: np.random.Generator) -> list[np.ndarray]:
@@ -90,14 +81,20 @@ def halves(held_out: Labelled, rng: np.random.Generator) -> list[np.ndarray]:
     return np.array_split(rng.permutation(first), 2)
 
 
+def least_error(n: int) -> float:
+    """The smallest max_error that n labelled images, one of them wrong, can show, rounded up to two
+    digits."""
+    least = right.upper_bound(1, max(n, 1))
+    unit = 10.0 ** (math.floor(math.log10(least)) - 1)
+    return math.ceil(least / unit) * unit
+
+
 def check_possible(max_error: float, n: int) -> None:
     """Raises PromiseError where n labelled images could not show so small an error."""
-    if n < images_needed(max_error):
-        least = right.upper_bound(1, n)
+    if right.binomial_tail(1, n, max_error) > 0.05:
         raise PromiseError(
-            f"--max-error {max_error:g} needs {images_needed(max_error):,} labelled images that "
-            f"nobody learned from, but half of the held-out ones are {n:,}: the least that they "
-            f"can show is {least:.2g}"
+            f"--max-error {max_error:g} is too small: half of the held-out images are {n:,}, and "
+            f"so few can show {least_error(n):.2g} at least"
         )
 
 
@@ -123,36 +120,34 @@ def fit_promise(
     wrong = classified.labels != truth
     threshold = loosest_threshold(classified.confidence, wrong, max_error)
     if threshold is None:
-        least = right.upper_bound(1, len(second))
         raise PromiseError(
-            f"no threshold keeps --max-error {max_error:g} for certain on {len(second):,} held-out "
-            f"images, of which {np.mean(wrong):.2%} are wrong without one; the least that so many "
-            f"could show is {least:.2g}"
+            f"no threshold keeps --max-error {max_error:g} with 95 % confidence: without one "
+            f"{np.mean(wrong):.2%} of {len(second):,} held-out images are wrong; the least that so "
+            f"many can show is {least_error(len(second)):.2g}"
         )
     rows = classified.rows(threshold)
-    promise = Promise(max_error, threshold, classified.labels[rows], truth[rows])
-    return accept._replace(threshold=threshold), promise
+    promised = Promise(max_error, threshold, classified.labels[rows], truth[rows])
+    return accept._replace(threshold=threshold), promised
 
 
-def did_it_hold(promise: Promise, known, labels: np.ndarray, words: np.ndarray) -> dict:
-    """What the promise stands on and what came of it, a dict of numbers: the threshold, the bound,
-    the share of wrong ones among test images, by their labels, and among the images in question,
-    as right.error_estimate() has it; with 95 % intervals.
+def did_it_hold(promised: Promise, known: Known, labels: np.ndarray, words: np.ndarray) -> dict:
+    """What the promise stands on and what came of it, a dict of numbers: the threshold, the upper
+    bound as if it had been fixed beforehand, and two shares of wrong ones with 95 % intervals: of
+    test images by their labels, and of the images in question by right.error_estimate().
 
-    known: an examination.Known of the test images that pass, of the kind that the promise stands
-    on.  labels, words: (n,) integer, of the images in question that pass, their own labels and the
-    referee's.
+    known: the test images that pass, of the kind that the promise stands on.  labels, words: (n,)
+    integer, of the images in question that pass, their own labels and the referee's.
     """
     errors = {
         "test": right.known_error(known.labels, known.truth),
         "estimated": right.error_estimate(labels, words, *known),
     }
     numbers = {
-        "max_error": promise.max_error,
-        "threshold": promise.threshold,
-        "images": len(promise.labels),
-        "wrong": right.mean(promise.wrong),
-        "bound": right.upper_bound(np.count_nonzero(promise.wrong), len(promise.labels)),
+        "max_error": promised.max_error,
+        "threshold": promised.threshold,
+        "images": len(promised.labels),
+        "wrong": right.mean(promised.wrong),
+        "bound": right.upper_bound(np.count_nonzero(promised.wrong), len(promised.labels)),
     }
     for name, found in errors.items():
         numbers |= {f"{name}_{key}": value for key, value in found.items()}

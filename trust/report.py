@@ -12,11 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 PERCENT, PLAIN, TWO_DIGITS, COUNT = "{:.2f} %", "{:.4f}", "{:.2f}", "{:,.0f}"
+EXACT = "{:.9g}"
 COLUMNS = ("generated", "real", "reconstructed", "other_prior")  # sets with a column
 YOURS = ("yours", "real")  # those of images that another generator made
 REAL = {  # which images these are
-    COLUMNS: "real: test images in right and new, held-out training images in the others",
-    YOURS: "real: test images in right, held-out training images in the others",
+    COLUMNS: "real: test images in new and right (but for what passes), held-out images elsewhere",
+    YOURS: "real: test images in right, held-out images elsewhere",
 }
 
 
@@ -40,12 +41,7 @@ ROWS = [
     Row("referee's own confidence in them ↑", "right", "referee_confidence", PERCENT),
     Row("mean confidence of strong images", "right", "mean_confidence", PERCENT),
     Row("strong images that are right by true labels ↑", "right", "true_agreement", PERCENT),
-    Row(
-        "nearest is one of them, no reconstruction",
-        "right",
-        "own_neighbours",
-        PERCENT,
-    ),
+    Row("nearest neighbour is of the same set", "right", "own_neighbours", PERCENT),
     Row("... z (50 % by chance)", "right", "own_neighbours_z", TWO_DIGITS),
     Row("estimated error of strong images ↓", "right", "error_estimate", PERCENT),
     Row("... 95 % interval, from", "right", "error_low", PERCENT),
@@ -97,14 +93,14 @@ CONTROL_ROWS = {
 # Of a run with --max-error.
 PROMISE_ROWS = [
     Row("promised: at most so many wrong", "right", "max_error", PERCENT),
-    Row("... from this threshold on", "right", "threshold", PLAIN),
+    Row("... from this threshold on", "right", "threshold", EXACT),
     Row("held-out images that pass it", "right", "images", COUNT),
     Row("... of those wrong", "right", "wrong", PERCENT),
-    Row("... upper bound", "right", "bound", PERCENT),
-    Row("test images of that kind that pass: wrong", "right", "test_error_estimate", PERCENT),
+    Row("... upper bound for this threshold alone", "right", "bound", PERCENT),
+    Row("of test images that pass: wrong", "right", "test_error_estimate", PERCENT),
     Row("... 95 % interval, from", "right", "test_error_low", PERCENT),
     Row("... to", "right", "test_error_high", PERCENT),
-    Row("examined images that pass: estimated error", "right", "estimated_error_estimate", PERCENT),
+    Row("of the examined that pass: estimated error", "right", "estimated_error_estimate", PERCENT),
     Row("... 95 % interval, from", "right", "estimated_error_low", PERCENT),
     Row("... to", "right", "estimated_error_high", PERCENT),
 ]
@@ -206,20 +202,22 @@ def answers(report: dict) -> list[str]:
 
 
 def promised(report: dict) -> list[str]:
-    """What was promised and what came of it, a line or none."""
+    """What was promised and what came of it, two lines or none."""
     if "promise" not in report["sets"]:
         return []
     right = report["sets"]["promise"]["right"]
     texts = {key: show(value, PERCENT) for key, value in right.items()}
     bounds = {name: numbers["promise_bound"] for name, numbers in report["classes"].items()}
     most = max(bounds, key=lambda name: np.nan_to_num(bounds[name]))
+    theirs = "yours" in report["sets"]
+    kinds = ("", "your images") if theirs else ("reconstructions of ", "images drawn")
+    interval = f"{texts['estimated_error_low']} to {texts['estimated_error_high']}"
     return [
-        f"promise   at most {texts['max_error']} are wrong, from {right['threshold']:g} on: of "
-        f"{right['images']:,} held-out images {texts['wrong']}, with 95 % confidence at most "
-        f"{texts['bound']}, in class {most} at most {show(bounds[most], PERCENT)}; of test images "
-        f"{texts['test_error_estimate']}, of these an estimated "
-        f"{texts['estimated_error_estimate']} ({texts['estimated_error_low']} to "
-        f"{texts['estimated_error_high']})"
+        f"promise   with 95 % confidence at most {texts['max_error']} of all that passes is wrong, "
+        f"from {show(right['threshold'], EXACT)} on; found on {kinds[0]}held-out images",
+        f"          wrong: {texts['wrong']} of {right['images']:,} of these (class {most}: at most "
+        f"{show(bounds[most], PERCENT)}), {texts['test_error_estimate']} of {kinds[0]}test images, "
+        f"an estimated {texts['estimated_error_estimate']} of {kinds[1]} ({interval})",
     ]
 
 

@@ -30,7 +30,7 @@ def reliability(confidence, correct, bins=15):
 
 def risk_coverage(confidence: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What a filter does at every threshold: the share of images that it keeps, and the share of
-    those that are wrong, each (k,) float, one for each of the k confidences, the highest first.
+    those that are wrong, each (k,) float, for each of the k different confidences, highest first.
 
     confidence: (n,) float.  wrong: (n,) bool.  El-Yaniv & Wiener 2010, sec. 2.
     """
@@ -150,16 +150,15 @@ def known_error(labels, truth) -> dict:
     return dict(zip(ERROR, found, strict=True))
 
 
-def error_estimate(labels, referee_labels, known, known_referee_labels, truth) -> dict:
-    """The share of labels that are wrong, where no truth is known: a dict of floats.
+def corrected_error(labels, referee_labels, known, known_referee_labels, truth) -> dict:
+    """The share of labels that are wrong, where no truth is known, in the keys of ERROR: a dict of
+    floats.
 
     The referee makes mistakes, and shares some with the classifier.  How far its disagreement is
-    from the error shows on images as blurred whose truth is known: where labels are wrong and the
-    referee agrees it sees too little, where they are right and it disagrees it sees too much.
+    from the error shows on images of the same kind whose truth is known: where labels are wrong and
+    the referee agrees it sees too little, where they are right and it disagrees it sees too much.
     error_estimate = disagreement + too little - too much; error_low and error_high are a 95 %
-    interval from those of the three shares (Zou & Donner 2008).  Images may be easier for the
-    referee than those others are: it then sees less too much, so error_high is at least the upper
-    end for the disagreement itself.  NaN where a set is empty.
+    interval from those of the three shares (Zou & Donner 2008).  NaN where a set is empty.
 
     labels, referee_labels: (n,) integer, of the images in question.
     known, known_referee_labels, truth: (m,) integer, of the others.
@@ -177,8 +176,15 @@ def error_estimate(labels, referee_labels, known, known_referee_labels, truth) -
         estimate += sign * share
         down, up = (share - low, high - share)[::sign]
         below, above = below + down**2, above + up**2
+    found = estimate, estimate - math.sqrt(below), estimate + math.sqrt(above)
+    return dict(zip(ERROR, np.clip(found, 0, 1).tolist(), strict=True))
+
+
+def error_estimate(labels, referee_labels, known, known_referee_labels, truth) -> dict:
+    """corrected_error() of images that may be easier for the referee than the known ones are: it
+    then sees less too much than there, so error_high is at least the upper end of the interval for
+    its disagreement itself.  Takes and returns the same."""
+    found = corrected_error(labels, referee_labels, known, known_referee_labels, truth)
     wrong = labels != referee_labels
     uncorrected = wilson_interval(np.count_nonzero(wrong), len(wrong))[1]
-    high = np.maximum(estimate + math.sqrt(above), uncorrected)  # keeps a NaN
-    found = estimate, estimate - math.sqrt(below), high
-    return dict(zip(ERROR, np.clip(found, 0, 1).tolist(), strict=True))
+    return found | {"error_high": float(np.maximum(found["error_high"], uncorrected))}  # keeps NaN

@@ -107,7 +107,7 @@ def new_classifier(classes: int, pixels: Pixels) -> keras.Model:
         return models.build_classifier(classes, **pixels._asdict())
 
 
-def sharpness_bound(n, values=28 * 28):
+def sharpness_bound(n: int, values: int = 28 * 28) -> float:
     """The most that the reconstruction may weigh in a VAE trained on n images of so many values: a
     float.  Sharper images need codes that carry more, and fewer codes teach the mixture less about
     them.  What a code carries goes with the weight of the whole image, so few values may weigh more

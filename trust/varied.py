@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 IMAGES, NEIGHBOURS = 5000, 5
+BLOCK = 1000  # points at a time
 
 
 def frechet_distance(features, reference):
@@ -47,7 +48,9 @@ def variety(features, reference, k=NEIGHBOURS):
     }
 
 
-def own_neighbours(features, others, rng, draws=200):
+def own_neighbours(
+    features: np.ndarray, others: np.ndarray, rng: np.random.Generator, draws: int = 200
+) -> tuple[float, float]:
     """Share of the points of two sets whose nearest neighbour is of their own set, of equally many
     of each: about 0.5 where both are drawn from one distribution, 1 where they are apart.
 
@@ -58,10 +61,12 @@ def own_neighbours(features, others, rng, draws=200):
     n = min(len(features), len(others))
     if n < 2:
         return math.nan, math.nan
-    points = np.concatenate([features[:n], others[:n]])
-    squares = _squared_distances(points, points)
-    np.fill_diagonal(squares, np.inf)
-    nearest, marks = squares.argmin(axis=1), np.arange(2 * n) < n
+    points, marks = np.concatenate([features[:n], others[:n]]), np.arange(2 * n) < n
+    nearest = np.empty(2 * n, int)
+    for block in np.array_split(np.arange(2 * n), math.ceil(2 * n / BLOCK)):
+        squares = _squared_distances(points[block], points)
+        squares[np.arange(len(block)), block] = np.inf
+        nearest[block] = squares.argmin(axis=1)
 
     def share(marks):
         return float(np.mean(marks == marks[nearest]))
