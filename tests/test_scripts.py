@@ -306,7 +306,7 @@ def test_a_promise_finds_its_threshold_and_says_what_came_of_it(models, tmp_path
     assert numbers["wrong"] < numbers["bound"] <= 0.05
     assert numbers["test_error_low"] < 0.05
     bounds = [each["promise_bound"] for each in values["classes"].values()]
-    assert max(bounds) > numbers["bound"]
+    assert max(bound or 0 for bound in bounds) > numbers["bound"]  # null where a class has none
     assert "promise   with 95 % confidence at most 5.00 % of all that passes" in printed
     with np.load(tmp_path / "strong.npz") as saved:
         assert (saved["confidence"] >= threshold).all()

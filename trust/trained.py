@@ -82,14 +82,16 @@ def train_referee(network: keras.Model, data: Dataset, seed: int, clock: Clock) 
         referee.train_referee(network, *data.train, epochs, seed)
 
 
-def warn(run: dict, data: Dataset, temperature: float, accepted: int) -> list[str]:
+def warn(vae: models.VAE, run: dict, data: Dataset, temperature: float, accepted: int) -> list[str]:
     """What the user has to know before he believes a number: sentences.  run: the report's."""
     test, said = data.test, []
+    # By its own objective, with the reconstruction's weight: sharp codes cost more at weight 1.
+    weight, kl = run["sharpness"], training.mean_kl(vae, test.images)
+    found = run["negative_elbo_normal"] - kl + kl / weight
     nats = training.nats_of_the_mean(data.train.images, test.images)
-    if (found := run["negative_elbo_normal"]) > nats:
-        worse = (
-            f"explains test images with {found:.0f} nats, their mean picture does with {nats:.0f}"
-        )
+    if found > nats:
+        worse = f"explains test images no better than their mean picture ({found:.0f} nats, "
+        worse += f"{nats:.0f})"
         said.append(f"the VAE {worse}: it has learned nothing; try a smaller --learning-rate")
     chance, n = np.bincount(test.labels).max() / len(test.labels), len(test.labels)
     right_share = run["classifier_test_accuracy"]

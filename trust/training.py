@@ -266,6 +266,12 @@ def negative_elbo(vae, prior, images, rng):
     return float(np.mean(nats + log_posterior(z, z_mean, z_log_var) - prior.log_prob(z)))
 
 
+def mean_kl(vae, images):
+    """KL(q(z|x) || N(0, I)) in nats, the mean of images (n, h, w[, c]) uint8: a float."""
+    z_mean, z_log_var = encode(vae, images)
+    return float(np.mean(0.5 * np.sum(np.exp(z_log_var) + z_mean**2 - 1 - z_log_var, axis=1)))
+
+
 def nats_of_the_mean(seen, images):
     """Nats per image of images (n, h, w[, c]) uint8, if the mean of those seen is all one knows."""
     mean = np.clip(seen.mean(axis=0) / 255, 1e-3, 1 - 1e-3)
