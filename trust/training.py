@@ -170,7 +170,8 @@ def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None, 
         settings["validation_data"] = fast.without_autotune(batches.map(as_pixels))
     history = _fit(vae, [images], VAE_BATCH, epochs, learning_rate, seed, **settings)
     if (nats := history["kl_loss"][-1]) < COLLAPSED_NATS:
-        problem = f"they carry {nats:.2f} nats per image, below {COLLAPSED_NATS}"
+        problem = f"they carry {nats:.2f} nats per image, so it explains no image better than the "
+        problem += "mean picture does"
         cure = "try more --epochs, another --seed or --learning-rate, or data with more structure"
         raise TrainingError(f"the latents of the VAE collapsed: {problem}; {cure}")
     return history
