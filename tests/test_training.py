@@ -314,7 +314,7 @@ def test_collapsed_latents_stop_the_training_with_a_sentence(few_steps):
     """Images that are all the same leave the latents nothing to say."""
     training.make_reproducible(0)
     same = np.full((3000, 28, 28), 100, np.uint8)
-    with pytest.raises(training.TrainingError, match="collapsed.* mean picture") as caught:
+    with pytest.raises(training.TrainingError, match=r"collapsed.* mean picture") as caught:
         training.train_vae(small_vae(), same, 40, 0.02, seed=0)
     assert "--epochs" in str(caught.value) and len(str(caught.value).splitlines()) == 1
 
