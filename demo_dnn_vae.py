@@ -176,11 +176,9 @@ def main(words=None):
         outputs.write_json(options.report, values)
     last = f"The figures are in {out}"
     if options.audit:
-        accepted, words = chosen.accepted, answers.examined.judged.labels
-        known, n = (accepted.images, accepted.labels, words, data), options.audit
-        sheet = audit.make_sheet(*known, n, options.max_error, streams.audit)
-        draw_sheet = partial(gallery.draw_audit, draw, accepted.images, sheet)
-        last = f"{audit.hand_out(out, sheet, n, draw_sheet)}\n{last}"
+        words, how = answers.examined.judged.labels, (options.audit, options.max_error)
+        said = gallery.hand_out_sheet(draw, out, chosen.accepted, words, data, *how, streams.audit)
+        last = f"{said}\n{last}"
     report.print_report(values)
     print(f"\n{last}")
 

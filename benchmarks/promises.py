@@ -28,7 +28,7 @@ def main():
     settings = saving.settle({}, data, saved.settings, given.load)
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
-        from trust import promise, trained, training
+        from trust import control, promise, trained, training
         from trust.examination import Known
         from trust.generator import Generator
         from trust.referee import judge
@@ -46,20 +46,17 @@ def main():
         line = {"max_error": max_error, "kept": math.nan}
         try:
             # The halves that --max-error takes, for each promise.
-            rng = copy.deepcopy(streams.promise)
-            how = split.held_out, blurred, max_error, rng
+            how = split.held_out, blurred, max_error, copy.deepcopy(streams.promise)
             accept, promised = promise.fit_promise(networks.classifier, *how)
         except promise.PromiseError as error:
             print(error)
         else:
-            known = accept.classify(reconstructed)
-            rows = known.rows(accept.threshold)
-            known = Known(known.labels, judged, data.test.labels).take(rows)
-            sample = accept.classify(images)
+            tested, sample = accept.classify(reconstructed), accept.classify(images)
+            known = Known(tested.labels, judged, data.test.labels)
             strong = sample.rows(accept.threshold)
             labels = sample.labels[strong], words[strong]
             line |= {"kept": len(strong) / len(images)}
-            line |= promise.did_it_hold(promised, known, *labels)
+            line |= control.examine_promise(promised, tested, known, *labels)["promise"]["right"]
             print("  ".join(f"{key} {value:.4g}" for key, value in line.items()), flush=True)
         found.append(line)
     if given.report:

@@ -28,6 +28,17 @@ def run(folder, script, *flags):
     return done.stdout
 
 
+def run_in_shell(folder, line, script):
+    """The words of a script as "$@" of a line of Bash, which may close or pipe its streams."""
+    return subprocess.run(
+        ["bash", "-c", line, "bash", *script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
 def read(folder):
     """The report, its numbers under one name each: real_varied_frechet, varied_frechet, ..."""
     values = json.loads((folder / "report.json").read_text())

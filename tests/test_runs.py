@@ -1,10 +1,9 @@
 """Both scripts, run for real: those runs that need no models of another run."""
 
 import re
-import subprocess
 
 import pytest
-from running import OUTPUTS, assert_all_drawn, assert_drawn, command, read, run
+from running import OUTPUTS, assert_all_drawn, assert_drawn, command, read, run, run_in_shell
 
 
 def test_bundled_data_on_disjoint_halves(tmp_path):
@@ -38,13 +37,7 @@ def test_vae_demo_of_three_latents_on_both_bundled_sets(tmp_path):
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
 def test_starting_with_streams_closed(small_npz, tmp_path, closed):
     script = command("vae_demo.py", f"--dataset {small_npz} --epochs 1")
-    done = subprocess.run(
-        ["sh", "-c", f'"$@" {closed}', "sh", *script],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = run_in_shell(tmp_path, f'"$@" {closed}', script)
     assert done.returncode == 0 and done.stderr == ""
     assert_drawn(tmp_path / "imgs" / "demo_small.png")
     assert len(list(tmp_path.rglob("*"))) == 2

@@ -12,7 +12,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import ROOT, hear_ctrl_c
-from running import FIGURES, OUTPUTS, SHEET, assert_all_drawn, assert_drawn, command, read, run
+from running import (
+    FIGURES,
+    OUTPUTS,
+    SHEET,
+    assert_all_drawn,
+    assert_drawn,
+    command,
+    read,
+    run,
+    run_in_shell,
+)
 
 from benchmarks import promises
 from models import build_classifier, build_vae
@@ -481,9 +491,7 @@ def test_training_stops_when_told_to_and_keeps_the_older_models(
 def test_main_script_with_standard_error_closed(quick, tmp_path):
     folder, flags = quick
     script = command("demo_dnn_vae.py", *flags)
-    done = subprocess.run(
-        ["sh", "-c", '"$@" 2>&-', "sh", *script], cwd=tmp_path, capture_output=True, timeout=300
-    )
+    done = run_in_shell(tmp_path, '"$@" 2>&-', script)
     assert done.returncode == 0
     assert outcome(tmp_path) == outcome(folder)
 
@@ -491,13 +499,7 @@ def test_main_script_with_standard_error_closed(quick, tmp_path):
 @pytest.mark.parametrize("lines", [1, 6])
 def test_piped_into_head(quick, tmp_path, lines):
     script = command("demo_dnn_vae.py", *quick[1])
-    done = subprocess.run(
-        ["bash", "-c", f'"$@" | head -n {lines}; exit ${{PIPESTATUS[0]}}', "bash", *script],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = run_in_shell(tmp_path, f'"$@" | head -n {lines}; exit ${{PIPESTATUS[0]}}', script)
     assert done.returncode == 141
     assert len(done.stdout.splitlines()) == lines and done.stderr == ""
     assert not list(tmp_path.rglob(".*"))

@@ -124,10 +124,9 @@ def main(words=None):
         outputs.write_json(options.report, values)
     last = f"The figures are in {out}" if out else ""
     if options.audit:
-        known, n = (chosen.images, chosen.labels, examined.judged.labels, data), options.audit
-        sheet = audit.make_sheet(*known, n, options.max_error, streams.audit)
-        draw_sheet = partial(gallery.draw_audit, draw, chosen.images, sheet)
-        last = f"{audit.hand_out(out, sheet, n, draw_sheet)}\n{last}"
+        words, how = examined.judged.labels, (options.audit, options.max_error)
+        said = gallery.hand_out_sheet(draw, out, chosen, words, data, *how, streams.audit)
+        last = f"{said}\n{last}"
     report.print_report(values)
     if last:
         print(f"\n{last}")

@@ -1,10 +1,11 @@
 """Which figure shows what: from the values of a run to the functions of figures.py."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
-from trust import figures, new, outside, priors, right, selection, training
+from trust import audit, figures, new, outside, priors, right, selection, training
 from trust.datasets import Labelled
 
 CLOUD = 2000  # latents that prior.png shows of each kind
@@ -88,6 +89,14 @@ def draw_audit(draw: Callable, images, sheet) -> None:
     """The accepted images (n, h, w[, c]) that an audit.Sheet shows."""
     shown = images[sheet.shown], sheet.class_names, sheet.identity
     draw("audit", figures.draw_audit, *shown)
+
+
+def hand_out_sheet(draw: Callable, folder, accepted, words, data, n: int, max_error, rng) -> str:
+    """A sheet of n accepted images for a person, figure and files in the folder that draw writes
+    to; returns a line that says so.  accepted: has images (m, h, w[, c]) and labels (m,).  words:
+    (m,) integer, the referee's.  data, max_error, rng: see audit.make_sheet()."""
+    sheet = audit.make_sheet(accepted.images, accepted.labels, words, data, n, max_error, rng)
+    return audit.hand_out(folder, sheet, n, partial(draw_audit, draw, accepted.images, sheet))
 
 
 def draw_risk(draw: Callable, names, sample, words, controls, truth, threshold, max_error) -> None:
