@@ -217,6 +217,30 @@ def promises_table(datasets):
     return table([title for _, title, _ in PROMISED], rows)
 
 
+EPOCHS = (
+    ("seconds", "seconds of training", "{:.0f}"),
+    ("negative_elbo", "negative ELBO, nats ↓", "{:.1f}"),
+    ("strong_rate", "pass the filter (strong)", PERCENT),
+    ("agreement", "referee agrees ↑", PERCENT),
+    ("frechet", "Frechet distance ↓", PLAIN),
+    ("frechet_real", "... of real images", PLAIN),
+    ("recall", "recall ↑", PLAIN),
+    ("recall_real", "... of real images", PLAIN),
+    ("lean", "lean ↓", PLAIN),
+)
+
+
+def epochs_table(datasets):
+    """What more epochs of the VAE bought, a row each: a Markdown table of {data set: runs}, lists
+    that benchmarks.epochs wrote, one a seed."""
+    rows = []
+    for name, runs in datasets.items():
+        for same in zip(*runs, strict=True):
+            cells = [cell([each[key] for each in same], form) for key, _, form in EPOCHS]
+            rows.append((f"{name}: {same[0]['epochs']} epochs", cells))
+    return table([title for _, title, _ in EPOCHS], rows)
+
+
 def read_lists(folder, kind):
     """{data set: runs} of the files <kind>/<data set>-<seed>.json."""
     found = {}
@@ -268,6 +292,8 @@ def readme_tables(folder):
             tables[f"{dataset}, --soft-labels"] = soft_table(found[dataset, "soft"])
     if promised := read_lists(folder, "promises"):
         tables["promises"] = promises_table(promised)
+    if trained := read_lists(folder, "epochs"):
+        tables["what more epochs buy"] = epochs_table(trained)
     if forged := read_lists(folder, "forgeries"):
         tables["forgeries, the short form"] = short_forgeries_table(forged)
     for dataset, runs in forged.items():
@@ -285,8 +311,8 @@ def readme_tables(folder):
 
 INTRODUCTION = """# Results
 
-What `make table`, `make naive` and `make forgeries` print: means and standard deviations over the
-seeds whose reports are in this folder.
+What `make table`, `make naive`, `make epochs` and `make forgeries` print: means and standard
+deviations over the seeds whose reports are in this folder.
 
 - *Generated*: what is accepted. In *right* and *varied*, it and the sets beside it are cut to the
   smallest number of each class; in *new* and *useful* the whole accepted set is asked about.
@@ -313,6 +339,9 @@ seeds whose reports are in this folder.
 - *Nearest neighbour is of the same set*: among as many images of two sets, in the referee's
   features. Generated and test images are held against reconstructions of held-out images, and one
   half of these against the other.
+- *What more epochs buy*: `--epochs`, as `python -m benchmarks.epochs` prints it. Of 10,000 images
+  drawn, those that pass the filter, and as many real held-out ones of each class, are held against
+  the test images. The seconds are of one machine with nothing else to do.
 - *Forgeries*: sets made from real images, and what each question says of them: a verdict, or from
   which share of forged images on it is *worse* or *fails*. `python -m benchmarks.forgeries` prints
   it. Where the seeds differ, each answer stands with the number of seeds that gave it.

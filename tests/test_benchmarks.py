@@ -138,6 +138,17 @@ def test_settings_are_compared_with_held_out_images():
     assert 0.5 < float(real["coverage"]) < 1
 
 
+def test_more_epochs_explain_more(tmp_path):
+    file = tmp_path / "epochs.json"
+    run("epochs", "--train=3000", "--images=2000", "--epochs", 1, 4, "--report", file)
+    few, many = json.loads(file.read_text())
+    assert (few["epochs"], many["epochs"]) == (1, 4) and few["seconds"] > 0
+    assert few["negative_elbo"] > many["negative_elbo"] + 10
+    assert few["strong_rate"] < many["strong_rate"] and few["recall"] < many["recall"]
+    # Real images are cut to as many of each class, which is all that may differ.
+    assert few["frechet_real"] < few["frechet"] and few["recall_real"] > few["recall"]
+
+
 def test_the_naive_method_writes_what_can_be_examined(tmp_path):
     printed = run("naive", "--images=2000", "--epochs=1", "--out", tmp_path / "naive.npz")
     share = float(re.search(r"([\d.]+)% of 10,000 images are strong", printed)[1]) / 100
