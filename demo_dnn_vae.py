@@ -149,7 +149,8 @@ def main(words=None):
         words = answers.sample_labels
         truth = data.test.labels
         gallery.draw_calibration(draw, chosen.sample, words, controls, truth, accept)
-        gallery.draw_new(draw, names, chosen.accepted.images, answers.neighbours, reference)
+        known = answers.neighbours, reference, gallery.PRIORS[other_name]
+        gallery.draw_new(draw, names, chosen.accepted.images, *known)
         limits = accept.threshold, options.max_error
         gallery.draw_risk(draw, names, chosen.sample, words, controls, truth, *limits)
         images = {options.prior: chosen.sample.images, other_name: controls.other_prior.images}

@@ -415,8 +415,10 @@ def test_weak_keeps_the_order_and_names_both_classes_above_images_half_way():
     for i, (row, column, _) in enumerate(below[:16]):
         if i % 3 == 0:  # right of an image that passes, the one below has none
             assert result.text_above(row, column)[-1] == "passes: Ankle boot"
+        else:
+            assert result.text_above(row, column)[-1] == "rejected"
     for words in (
-        "The 32 least sure of 35",
+        "The 32 least sure of 35 weak images",
         "less than 50 % sure",
         "1.2 % of them pass the filter, of generated images 90.0 %",
     ):
@@ -567,7 +569,7 @@ def test_diagram_names_every_step_in_order():
 @pytest.mark.parametrize(
     "draw, arguments, words",
     [
-        (figures.draw_demo, demo(CLOTHES, manifold=False), "on two principal axes"),
+        (figures.draw_demo, demo(CLOTHES, manifold=False), "second principal axis"),
         (figures.draw_strong, strong(CLOTHES, each=0), "No image reaches a confidence of 95 %."),
         (figures.draw_strong, (noise(1), np.zeros(1), np.ones(1), "ab", 0.95), "no image"),
         (figures.draw_weak, weak(CLOTHES, n=0), "No image has a confidence below 50 %."),

@@ -25,7 +25,7 @@ def draw_diagram(file):
         "Are they ...": (858, 256, figures.STRONG),
     }
     questions = {
-        "right?": (34, "a stronger classifier\nof another kind agrees"),
+        "right?": (34, "the referee, a network of\nanother kind, agrees"),
         "balanced?": (205, "as many images\nof every class"),
         "varied?": (355, "precision, recall and coverage\nbeside real images"),
         "new?": (571, "the nearest real image:\none that was seen or not?"),

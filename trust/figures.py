@@ -5,6 +5,7 @@ same bytes.  `dataset` begins the title.  Images are (h, w) or (h, w, 3), uint8 
 NaN is not drawn.  Positions are in points from the top left corner of a page as wide as a README.
 """
 
+import math
 from contextlib import contextmanager
 
 import numpy as np
@@ -174,15 +175,15 @@ def draw_demo(
     code_labels: (n,) integer.  originals, reconstructions, samples: (m, h, w[, c]).
     history: {"loss", "val_loss", "reconstruction_loss", "kl_loss"}, each a list in nats per image.
     """
-    grids, which = [], "Encoded test images by class, on two principal axes"
+    grids, which = [], ("first principal axis", "second principal axis")
     if manifold is not None:
-        which = "Encoded test images by class, latent 2 over latent 1"
+        which = "latent 1", "latent 2"
         grid, side = _as_bytes(manifold), round(len(manifold) ** 0.5)
         grids = [("Decoded from a grid over the latent space", grid, side, (0, 0))]
     pairs = _joined(_as_bytes(originals), _as_bytes(reconstructions), axis=1)
     grids += [("Test images above their reconstructions", pairs, 10, (4, 1))]
     grids += [("New images, decoded from the prior", _as_bytes(samples), 10, (1, 1))]
-    with open_page(file, title, height=740) as page:
+    with open_page(file, title, height=790) as page:
         end = 34
         for heading, images, columns, gap in grids:
             shape = columns, COLUMN / (columns * (28 + gap[1])), gap
@@ -190,13 +191,14 @@ def draw_demo(
         left, end = WIDTH - MARGIN - COLUMN, page.get_ylim()[0] - MARGIN
         rows = _charts(page, 56, end, 3, left=left, height_ratios=(4, 2, 1.2))
         upper, middle, lower = (row[0] for row in rows)
-        upper.set_title(which, size=13, weight="bold")
+        upper.set_title("Encoded test images by class", size=13, weight="bold")
+        upper.set(xlabel=which[0], ylabel=which[1])
         _draw_codes(upper, codes, code_labels, class_names)
         epochs = range(1, len(history["loss"]) + 1)
         for axes, key, label, colour, style in (
-            (middle, "loss", "loss, training images", GENERATED, "o-"),
-            (middle, "val_loss", "loss, test images", WEAK, "o-"),
-            (middle, "reconstruction_loss", "reconstruction, training images", GENERATED, "o:"),
+            (middle, "loss", "training images, mean of the epoch", GENERATED, "o-"),
+            (middle, "val_loss", "test images, after the epoch", WEAK, "o-"),
+            (middle, "reconstruction_loss", "training images, without KL", GENERATED, "o:"),
             (lower, "kl_loss", "KL divergence, training images", STRONG, "o-"),
         ):
             axes.plot(epochs, history[key], style, color=colour, label=label, markersize=3)
@@ -205,7 +207,7 @@ def draw_demo(
             axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             axes.grid(axis="y")
             axes.legend()
-        middle.set_title("Loss after each epoch, nats per image", size=13, weight="bold")
+        middle.set_title("Negative ELBO, nats per image", size=13, weight="bold")
         lower.set_xlabel("epoch")
 
 
@@ -218,7 +220,7 @@ def _draw_codes(axes, codes, labels, class_names):
     for label in range(0, len(names), -(-len(names) // 40)):  # 40 in the legend at most
         axes.plot([], [], "o", color=colours[label], markersize=7, label=names[label])
     columns = int(COLUMN / (max(map(_text_width, names)) + 46))
-    axes.legend(ncols=columns, loc="upper left", bbox_to_anchor=(-0.06, -0.06), handletextpad=0)
+    axes.legend(ncols=columns, loc="upper left", bbox_to_anchor=(-0.06, -0.12), handletextpad=0)
 
 
 def draw_strong(file, images, labels, confidence, class_names, threshold, *, dataset: str):
@@ -228,7 +230,8 @@ def draw_strong(file, images, labels, confidence, class_names, threshold, *, dat
     """
     limit = f"{100 * threshold:g} %"
     title = f"strong images, the classifier is at least {limit} sure"
-    note = "" if len(images) else f"No image reaches a confidence of {limit}."
+    note = "The first of each class, and how sure the classifier is of each"
+    note = note if len(images) else f"No image reaches a confidence of {limit}."
     captions = [*map(_percent, confidence)]
     _draw_classes(file, title, dataset, note, images, labels, captions, class_names)
 
@@ -297,7 +300,7 @@ def draw_weak(
     *,
     dataset: str,
 ):
-    """Weak images with the two classes each hesitates between, and images half-way between two.
+    """Weak images with the two likeliest classes of each, and images half-way between two.
 
     images: (n, h, w[, c]), all of confidence < `limit`, the least sure first.  halfway: others,
     halfway_labels: of each of these the class as which it passes the filter, or -1.
@@ -306,8 +309,8 @@ def draw_weak(
     """
     names, limit, grid = _fitting_names(class_names, 88), f"{100 * limit:g} %", (8, 3, (12, 10))
     shown, n = images[:32], len(images)
-    which = f"The {len(shown)} least sure of {n:,}" if n > len(shown) else f"All {n}"
-    note = f"{which}, with the two classes it hesitates between"
+    which = f"The {len(shown)} least sure of {n:,} weak" if n > len(shown) else f"All {n} weak"
+    note = f"{which} images among the first drawn, and the two likeliest classes of each"
     note = note if n else f"No image has a confidence below {limit}."
     captions = []
     for pair, confidences in zip(top_two[:32], top_two_confidence[:32], strict=True):
@@ -321,7 +324,7 @@ def draw_weak(
             heading += f"{_percent(halfway_strong_rate)} of them pass the filter, "
             heading += f"of generated images {_percent(strong_rate)}"
             control, place = _as_bytes(halfway[:16]), (MARGIN, bottom + 64, 8, 3, (7, 10))
-            which = [f"passes: {names[k]}" if k >= 0 else "" for k in halfway_labels[:16]]
+            which = [f"passes: {names[k]}" if k >= 0 else "rejected" for k in halfway_labels[:16]]
             _draw_grid(page, control, *place, which, heading)
 
 
@@ -347,7 +350,7 @@ def draw_confidence(file, generated, real, threshold, weak, *, dataset: str):
     lowest, keys = 0.5 / max(len(generated), len(real), 100), []
     with open_page(file, "how sure the classifier is", dataset, height=450) as page:
         ((axes,),) = _charts(page, 100, 440)
-        axes.set(xlabel="confidence", ylabel="share of images", yscale="log")
+        axes.set(xlabel="confidence", ylabel="share of images (log scale)", yscale="log")
         axes.set(xlim=(0, 1), ylim=(lowest, 1.5))
         for kind, sure, style in (first, generated, FILLED), (others, real, {"color": REAL}):
             _draw_histogram(axes, _finite(sure), np.linspace(0, 1, 41), **style)
@@ -400,7 +403,7 @@ def draw_calibration(file, panels, *, dataset: str):
         charts[0, 0].set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
         charts[0, 0].set_xticks((0, 0.5, 1), ("0", "0.5", "1"))
         most = max(1, *(np.max(reliability["count"]) for _, reliability in panels))
-        charts[1, 0].set(ylabel="images", yscale="log", ylim=(0.7, 2 * most))
+        charts[1, 0].set(ylabel="images (log)", yscale="log", ylim=(0.7, 2 * most))
         charts[1, 0].set_yticks((1, 100, 10000), ("1", "100", "10,000"))
         charts[1, 0].minorticks_off()
 
@@ -413,7 +416,7 @@ def draw_risk_coverage(file, curves, classes, max_error=None, *, dataset: str):
     max_error: what was promised, or None.
     """
     title, keys, style = "share of wrong images, by how many are kept", [], {"linewidth": 2.2}
-    note = "From a strict threshold (left) to none; a point: the one in use; named: the worst class"
+    note = "From a strict threshold (left) to none (right); a point marks the one in use"
     with open_page(file, title, dataset, note, height=490) as page:
         ((axes,),) = _charts(page, 134, 480)
         for kept, wrong in classes.values():
@@ -423,7 +426,8 @@ def draw_risk_coverage(file, curves, classes, max_error=None, *, dataset: str):
             label = f"{name}: {_percent(at[0])} pass, {_percent(at[1], 2)} of these wrong"
             keys += axes.plot(kept, wrong, color=colour, label=label, **style)
             axes.plot(*at, "o", color=colour, markersize=8)
-        keys += axes.plot([], [], color=GENERATED, linewidth=0.8, label="a class of the first")
+        thin = "... each of its classes; the worst is named"
+        keys[1:1] = axes.plot([], [], color=GENERATED, linewidth=0.8, label=thin)
         # Without a threshold: the surest image alone may be wrong.
         most = max([wrong[-1] for _, wrong, _ in curves.values() if len(wrong)], default=0.0)
         top = 1.5 * max(most, max_error or 0.0, 0.001)
@@ -438,10 +442,14 @@ def draw_risk_coverage(file, curves, classes, max_error=None, *, dataset: str):
         if max_error is not None:
             axes.axhline(max_error, color=WEAK, linestyle="--", linewidth=1.5)
             promised = f"promised: at most {_percent(max_error, 2)}"
-            axes.text(0, max_error, promised, color=WEAK, weight="bold", va="bottom")
+            place = {"transform": axes.get_yaxis_transform(), "va": "bottom"}
+            axes.text(0, max_error, promised, color=WEAK, weight="bold", **place)
         _draw_legend(page, 66, keys, 1)
-        axes.set(xlabel="share that passes", xlim=(0, 1), ylabel="share of these wrong")
-        axes.set(ylim=(0, top))
+        # Further left all curves lie on the axis.
+        rising = [kept[wrong > top / 20] for kept, wrong, _ in curves.values()]
+        left = min((each[0] for each in rising if len(each)), default=0.0)
+        axes.set(xlabel="share that passes", xlim=(math.floor(10 * min(left, 0.9)) / 10, 1))
+        axes.set(ylabel="share of these wrong", ylim=(0, top))
         axes.grid(axis="y")
         _show_percents(axes.xaxis)
         _show_percents(axes.yaxis)
@@ -457,16 +465,16 @@ def _draw_bars(axes, names, values, texts, colours):
     axes.spines["bottom"].set_visible(False)
 
 
-def draw_class_balance(file, generated, accepted, balanced, class_names, *, dataset: str):
+def draw_class_balance(file, generated, strong, accepted, class_names, *, dataset: str):
     """How many images of each class there are: three times (classes,) integer."""
-    counts = np.stack([generated, accepted, balanced])
+    counts = np.stack([generated, strong, accepted])
     shown = counts[:, :MOST_CLASSES]
     bottom = 84 + 19 * shown.shape[1]
     with open_page(file, "how many images of each class", dataset, height=bottom + MARGIN) as page:
         names = _first_classes(page, _fitting_names(class_names, 140))
         (charts,) = _charts(page, 44, bottom, columns=3, sharex=True, sharey=True)
-        for i, title in enumerate(("generated", "accepted", "balanced")):
-            charts[i].set_title(f"as {title}\n{counts[i].sum():,} images")
+        for i, title in enumerate(("generated", "strong", "accepted")):
+            charts[i].set_title(f"{title}\n{counts[i].sum():,} images")
             texts, colour = [f"{n:,}" for n in shown[i]], (GENERATED, STRONG, CLASSES[8])[i]
             _draw_bars(charts[i], names, shown[i], texts, colour)
         charts[0].set_xlim(0, 1.3 * max(shown.max(), 1))  # with room for the longest bar's count
@@ -486,7 +494,8 @@ def draw_copies(file, shares, pairs, class_names, *, dataset: str):
     images = _joined(*map(_as_bytes, both), 2) if shown else np.zeros((0, 28, 57, 3), np.uint8)
     heading = "The closest generated image of each class, its nearest real image at the right"
     heading = heading if shown else "No generated images"
-    note = "A bar holds what chance gives images that owe nothing to which real images were seen"
+    note = "Bars: expected of images that owe nothing to which images were seen, +- 3 standard "
+    note += "deviations"
     with open_page(file, "is the nearest real image one that was seen?", dataset, note) as page:
         _draw_grid(page, images, MARGIN, 446, 5, 2.5, (8, 18), marks, heading)
         _first_classes(page, class_names)
@@ -514,7 +523,7 @@ def draw_prior(file, draws, strong_rates, clouds, *, dataset: str):
     clouds: {name: (n, 2) float}, three sets of points on two axes.
     """
     title, below = "where the latents come from, and what is decoded from them", 415
-    heading = "Latents, on the two axes along which the classes lie furthest apart"
+    heading = "Latents, on the two principal axes of the classes' mean codes"
     with open_page(file, title, dataset, height=below + 330) as page:
         for x, (name, images) in zip((MARGIN, WIDTH - MARGIN - COLUMN), draws.items(), strict=True):
             rate = f"{name}: {_percent(strong_rates[name])} pass the filter"

@@ -9,6 +9,7 @@ from trust import audit, figures, new, outside, priors, right, selection, traini
 from trust.datasets import Labelled
 
 CLOUD = 2000  # latents that prior.png shows of each kind
+PRIORS = {"mixture": "Gaussian mixture", "normal": "N(0, I)"}  # what the figures call them
 
 
 def draw_filter(draw: Callable, names, threshold, chosen, controls, sets) -> None:
@@ -49,14 +50,15 @@ def draw_calibration(draw: Callable, sample, referee_labels, controls, truth, ac
     draw("calibration", figures.draw_calibration, panels)
 
 
-def draw_new(draw: Callable, names, images, neighbours: dict, reference) -> None:
+def draw_new(draw: Callable, names, images, neighbours: dict, reference, other="") -> None:
     """How many images have a nearest real image that was seen, and the closest pairs.
-    neighbours: {set: new.Neighbours}, those of these images under "generated"."""
+    neighbours: {set: new.Neighbours}, those of these images under "generated".  other: what the
+    prior that is not in use is called."""
     titles = {
         "generated": "generated",
         "real": "real",
         "reconstructed": "reconstructions of test images",
-        "other_prior": "drawn from the other prior",
+        "other_prior": f"drawn from {other}",
         "noisy_copies": "real with 5 % noisy copies",
         "moved_copies": "real with 5 % moved copies",
         "reconstructed_copies": "real with 5 % reconstructed copies",
@@ -103,7 +105,7 @@ def draw_risk(draw: Callable, names, sample, words, controls, truth, threshold, 
     """How many are wrong at each threshold.  words, truth: (n,) integer, what the referee says of
     the sample, and the labels of the test images.  max_error: what was promised, or None."""
     kinds = {
-        "generated, by the referee's word": (sample, words),
+        "generated, by the referee (not corrected)": (sample, words),
         "reconstructions of test images, by their labels": (controls.reconstructed, truth),
         "test images, by their labels": (controls.test, truth),
     }
@@ -127,7 +129,7 @@ def draw_priors(draw: Callable, vae, mixture, seen: Labelled, images, run, rng) 
     normal = priors.StandardNormal(mixture.latent_dim)
     clouds = codes[:CLOUD], mixture.sample(CLOUD, rng), normal.sample(CLOUD, rng)
     _, *clouds = priors.principal_axes(centres, *clouds)
-    titles = {"codes": "codes of images", "mixture": "Gaussian mixture", "normal": "N(0, I)"}
+    titles = {"codes": "codes of images"} | PRIORS
     draws = {titles[name]: images[name] for name in ("mixture", "normal")}
     rates = {titles[name]: run[f"strong_rate_{name}"] for name in ("mixture", "normal")}
     clouds = dict(zip(titles.values(), clouds, strict=True))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 BLOCK = 1000  # images at a time
-DEPTHS = (1, 5, 100)  # percent of the images, those that lie closest for their surroundings
+DEPTHS = (100, 5, 1)  # percent of the images, those that lie closest for their surroundings
 DOSES = (1, 2, 5, 10)  # percent of copies that are planted among real images
 
 
