@@ -20,29 +20,41 @@ def parse_options(words=None):
     told = saving.DEFAULTS | {"out": "imgs, or imgs/NAME for other data than mnist"}
     cli.add_shared_arguments(parser, told, dataset="mnist")
     add = parser.add_argument
-    halves = f"one set for VAE and classifier, or halves (default: {saving.DEFAULTS['split']})"
+    halves = f"train VAE and classifier on one set, or halves (default: {saving.DEFAULTS['split']})"
     add("--split", choices=saving.SPLITS, help=halves)
-    drawn = "what the latents are drawn from"
+    drawn = "draw latents from a mixture fitted to the codes, or from N(0, I)"
     add("--prior", choices=["mixture", "normal"], default="mixture", help=drawn)
     add = parser.add_mutually_exclusive_group().add_argument
-    add("--threshold", metavar="X", type=cli.fraction, default=0.95, help="keep images this sure")
-    wrong = "or find the threshold from this share of wrong images"
+    add(
+        "--threshold",
+        metavar="X",
+        type=cli.fraction,
+        default=0.95,
+        help="keep images of confidence X and more",
+    )
+    wrong = "or keep as many as this share of wrong ones allows; 0.01 is 1 %%"
     add("--max-error", metavar="X", type=cli.share, help=wrong)
     add = parser.add_argument
-    raw = "1 is raw softmax; fitted if left out"
+    raw = "what logits are divided by; fitted if left out"
     add("--temperature", metavar="X", type=cli.positive_float, help=raw)
-    add("--per-class", metavar="N", type=cli.positive_int, default=1000, help="strong ones wanted")
-    most = "give up after so many; 50 for each image wanted if left out"
+    add(
+        "--per-class",
+        metavar="N",
+        type=cli.positive_int,
+        default=1000,
+        help="images to accept of each class",
+    )
+    most = "draw N at most; 50 for each image to accept if left out"
     add("--max-draws", metavar="N", type=cli.positive_int, help=most)
-    softer = "what learns from images that passed is told the classifier's probabilities"
+    softer = "train on probabilities, not labels, to ask whether images are useful"
     add("--soft-labels", action="store_true", help=softer)
     add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")
-    add("--save-images", metavar="FILE", type=cli.path, help="the balanced strong images as .npz")
-    eye = "a sheet of so many accepted images, for a person"
+    add("--save-images", metavar="FILE", type=cli.path, help="the accepted images, as .npz")
+    eye = "write a sheet of N accepted images for a person to label"
     add("--audit", metavar="N", type=cli.sheet_size, help=eye)
     add = parser.add_mutually_exclusive_group().add_argument
-    add("--save", metavar="FILE", type=cli.path, help="keep the trained models")
-    add("--load", metavar="FILE", type=cli.path, help="use models that --save kept, train none")
+    add("--save", metavar="FILE", type=cli.path, help="keep the trained models, as .npz")
+    add("--load", metavar="FILE", type=cli.path, help="use models that --save kept; train none")
     return parser.parse_args(words)
 
 

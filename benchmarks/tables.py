@@ -89,23 +89,20 @@ def results_table(columns, rows):
 
 
 def answers_table(datasets):
-    """The five answers as a Markdown table, a question a row: the number, its counterpart and the
-    verdict.  datasets: {name: reports}."""
+    """The five answers as a Markdown table, a question a row: the number, that of real images and
+    the verdict.  datasets: {name: reports}."""
     titles = [f"{name}: {which}" for name in datasets for which in ("", "real", "verdict")]
     titles = [title.removesuffix(": ") for title in titles]
     rows = []
-    for question, row, (name, key) in ANSWERS:
+    for row in ANSWERS:
         cells = []
         for reports in datasets.values():
-            found = [number(report, "generated", row) for report in reports]
-            other = [
-                number(report, name or "generated", row._replace(key=key)) for report in reports
-            ]
-            verdicts = [report["verdicts"][question] for report in reports]
-            cells += [cell(found, row.form), cell(other, row.form), tally(verdicts)]
-        rows.append((f"{question}? {row.title}", cells))
-        if question == "right":
-            rows.append((WORST_CLASS.title, worst_class_cells(datasets)))
+            for name in ("generated", "real"):
+                cells.append(cell([number(report, name, row) for report in reports], row.form))
+            cells.append(tally([report["verdicts"][row.question] for report in reports]))
+        rows.append((f"{row.question}? {row.title}", cells))
+        if row.question == "right":
+            rows.append(("... referee agrees, worst class ↑", worst_class_cells(datasets)))
     return table(titles, rows)
 
 
@@ -156,9 +153,11 @@ def short_table(question, datasets):
 
 
 def tally(words):
-    """Words as text, the commonest first: "worse", or "worse 2, as real 1" where they differ."""
+    """Words of several seeds as text, the commonest first: "worse", or "worse (2 seeds), as real (1
+    seed)" where they differ."""
     counts = Counter(words).most_common()
-    return words[0] if len(counts) == 1 else ", ".join(f"{word} {n}" for word, n in counts)
+    texts = (f"{word} ({n} seed{'s' * (n > 1)})" for word, n in counts)
+    return words[0] if len(counts) == 1 else ", ".join(texts)
 
 
 def soft_table(reports):
@@ -173,8 +172,10 @@ def forgeries_table(runs):
     summaries = [summary(run) for run in runs]
     rows = []
     for name in summaries[0]:
-        cells = [tally([each[name][question] for each in summaries]) for question in QUESTIONS]
-        rows.append((name, [each or "-" for each in cells]))
+        cells = [
+            tally([each[name][question] or "-" for each in summaries]) for question in QUESTIONS
+        ]
+        rows.append((name, cells))
     return table(QUESTIONS, rows)
 
 
@@ -242,11 +243,11 @@ def epochs_table(datasets):
 
 
 def read_lists(folder, kind):
-    """{data set: runs} of the files <kind>/<data set>-<seed>.json."""
+    """{data set: runs} of the files <kind>/<data set>-<seed>.json, the data sets as elsewhere."""
     found = {}
     for path in sorted(Path(folder).glob(f"{kind}/*-*.json")):
         found.setdefault(path.stem.rsplit("-", 1)[0], []).append(json.loads(path.read_text()))
-    return found
+    return dict(sorted(found.items(), reverse=True))
 
 
 def models_table(columns):

@@ -157,13 +157,13 @@ def test_the_five_answers_come_first(capsys):
     assert [line.split()[0] for line in answers] == questions
     for line, (question, verdict) in zip(answers, full["verdicts"].items(), strict=True):
         assert line.startswith(f"{question}?".ljust(10) + verdict.ljust(8))
-    for line, (question, row, (name, key)) in zip(answers, report.ANSWERS, strict=True):
+    for line, row in zip(answers, report.ANSWERS, strict=True):
         number, other = (
-            generated[question][row.key],
-            full["sets"][name or "generated"][question][key],
+            report.show(each[row.question][row.key], row.form) for each in (generated, real)
         )
-        number, other = (report.show(each, row.form) for each in (number, other))
-        assert f"{row.title} {number} (" in line and f" {other})" in line
+        assert f"{row.title} {number} (real {other}" in line
+    expected = report.show(generated["new"]["expected_share"], report.PERCENT)
+    assert answers[3].endswith(f", expected {expected})")
     for key in "error_low", "error_high":
         assert report.show(generated["right"][key], report.PERCENT) in answers[0]
     assert real["right"]["agreement"] != generated["right"]["agreement"]

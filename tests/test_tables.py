@@ -82,22 +82,20 @@ def test_the_tables_are_means_and_deviations_of_the_reports(tmp_path):
     answers = rows_of(found["the five answers"])
     titles = ["mnist", "mnist: real", "mnist: verdict"]
     assert answers.pop("") == titles + [title.replace("mnist", "fashion_mnist") for title in titles]
-    worst = answers.pop(tables.WORST_CLASS.title)
+    worst = answers.pop("... referee agrees, worst class ↑")
     assert worst[2] == worst[5] == "" and worst[:2] == [
         expected_cell([number(each, name, tables.WORST_CLASS) for each in this], report.PERCENT)
         for name in ("generated", "real")
     ]
-    for (question, row, (name, key)), (title, cells) in zip(
-        report.ANSWERS, answers.items(), strict=True
-    ):
-        assert title == f"{question}? {row.title}"
-        beside = row._replace(key=key)
+    for row, (title, cells) in zip(report.ANSWERS, answers.items(), strict=True):
+        assert title == f"{row.question}? {row.title}"
         for reports, own, verdict in (
-            (this, cells[:3], "worse 2, as real 1"),
-            (fashion, cells[3:], "as real 1, worse 1"),
+            (this, cells[:3], "worse (2 seeds), as real (1 seed)"),
+            (fashion, cells[3:], "as real (1 seed), worse (1 seed)"),
         ):
-            values = [number(each, "generated", row) for each in reports]
-            others = [number(each, name or "generated", beside) for each in reports]
+            values, others = (
+                [number(each, name, row) for each in reports] for name in ("generated", "real")
+            )
             expected = [expected_cell(each, row.form) for each in (values, others)]
             assert own == [*expected, verdict]
     full = rows_of(found["mnist, everything"])
@@ -203,11 +201,11 @@ def test_forgeries_are_told_for_all_seeds(tmp_path):
     found = tables.readme_tables(tmp_path)
     rows = rows_of(found["mnist, forgeries"])
     assert rows[""] == [*forgeries.QUESTIONS] and len(rows) == 1 + len(forgeries.EXPECTED)
-    assert rows["noisy copies"] == ["-", "-", "-", "from 1 % 1, from 5 % 1", "-"]
+    assert rows["noisy copies"] == ["-", "-", "-", "from 1 % (1 seed), from 5 % (1 seed)", "-"]
     assert rows["blurred"] == ["-", "-", "fails", "-", "-"]
     short = rows_of(found["forgeries, the short form"])
     assert short[""] == ["caught by", "mnist"] and list(short)[1:] == list(forgeries.EXPECTED)
-    assert short["noisy copies"] == ["new", "from 1 % 1, from 5 % 1"]
+    assert short["noisy copies"] == ["new", "from 1 % (1 seed), from 5 % (1 seed)"]
     assert short["blurred"] == ["varied", "fails"] and short["inverted"] == ["varied", "not caught"]
     assert short["honest"] == ["none", "not caught"]
 

@@ -19,21 +19,21 @@ def parse_options(words=None):
         "balanced, varied, new and useful?",
     )
     add = parser.add_argument
-    what = "an .npz with images and, if they have any, labels; or a folder, a sub-folder a class"
+    what = "an .npz with images, 0 to 255 or 0 to 1, and labels if any; or a folder of pictures"
     add("file", metavar="FILE", type=cli.path, help=what)
-    like = "the real images: mnist, fashion_mnist, an .npz, or a folder"
+    like = "real images to compare with: mnist, fashion_mnist, or a file or folder"
     add("--dataset", metavar="NAME", type=cli.path, required=True, help=like)
     add = parser.add_mutually_exclusive_group().add_argument
-    sure = "keep the images that a classifier is so sure of; all are kept if left out"
+    sure = "examine images of confidence X and more; all if left out"
     add("--threshold", metavar="X", type=cli.fraction, help=sure)
-    wrong = "or find the threshold from this share of wrong real images"
+    wrong = "or choose the threshold that this share of wrong real images allows; 0.01 is 1 %%"
     add("--max-error", metavar="X", type=cli.share, help=wrong)
     add = parser.add_argument
     add("--seed", metavar="N", type=cli.seed, default=0, help="same seed, same result")
     add("--out", metavar="DIR", type=cli.path, help="folder for the figures; none if left out")
     add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")
-    add("--scores", metavar="FILE", type=cli.path, help="a line for each image as CSV")
-    eye = "a sheet of so many images in --out, for a person"
+    add("--scores", metavar="FILE", type=cli.path, help="a line for each image, as CSV")
+    eye = "write a sheet of N images into --out, for a person to label"
     add("--audit", metavar="N", type=cli.sheet_size, help=eye)
     options = parser.parse_args(words)
     if options.audit and not options.out:

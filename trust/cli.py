@@ -62,9 +62,9 @@ def add_shared_arguments(parser: Parser, told: dict | None = None, **defaults) -
         parser.add_argument(flag, type=kind, metavar=metavar, help=text, **settings)
 
     add("--dataset", path, "NAME", "mnist, fashion_mnist, or a file or folder: see the README")
-    add("--epochs", positive_int, "N", "the VAE's passes")
+    add("--epochs", positive_int, "N", "the VAE's passes over its images")
     add("--latent-dim", latent_dim, "N", "size of the VAE's code, up to 256")
-    add("--learning-rate", positive_float, "X", "the VAE's, at its peak")
+    add("--learning-rate", positive_float, "X", "the VAE's highest rate; it rises, then falls")
     add("--seed", seed, "N", "same seed, same machine, same result", default=0)
     add("--out", path, "DIR", "folder for the figures", default="imgs")
     parser.set_defaults(**defaults)

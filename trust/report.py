@@ -37,7 +37,7 @@ ROWS = [
     Row("below 50 % (weak)", "right", "weak_rate", PERCENT),
     Row("strong images held against real ones", "right", "images", COUNT),
     Row("referee agrees with strong images ↑", "right", "agreement", PERCENT),
-    Row("... in the class where it agrees least ↑", "right", "worst_class_agreement", PERCENT),
+    Row("... in the worst class ↑", "right", "worst_class_agreement", PERCENT),
     Row("referee's own confidence in them ↑", "right", "referee_confidence", PERCENT),
     Row("mean confidence of strong images", "right", "mean_confidence", PERCENT),
     Row("strong images that are right by true labels ↑", "right", "true_agreement", PERCENT),
@@ -63,7 +63,7 @@ ROWS = [
     Row("density ↑", "varied", "density", PLAIN),
     Row("coverage ↑", "varied", "coverage", PLAIN),
     Row("distance to nearest real image, median", "new", "nearest_distance_median", TWO_DIGITS),
-    Row("nearest real image was seen", "new", "seen_share", PERCENT),
+    Row("nearest real image was seen ↓", "new", "seen_share", PERCENT),
     Row("... expected", "new", "expected_share", PERCENT),
     Row("lean to seen images ↓", "new", "lean", PERCENT),
     Row("... z (below -3: more than chance)", "new", "lean_z", TWO_DIGITS),
@@ -71,8 +71,8 @@ ROWS = [
     Row("... z of the closest 5 %, even if moved", "new", "closest_5_moved_lean_z", TWO_DIGITS),
     Row("... z of the closest 1 % (below -3: copies)", "new", "closest_1_lean_z", TWO_DIGITS),
     Row("... z of the closest 1 %, even if moved", "new", "closest_1_moved_lean_z", TWO_DIGITS),
-    Row("trained on them: accuracy ↑", "useful", "accuracy", PERCENT),
-    Row("... of them repeated for want of others ↓", "useful", "repeated", PERCENT),
+    Row("a classifier trained on them: accuracy ↑", "useful", "accuracy", PERCENT),
+    Row("... of those images repeated ↓", "useful", "repeated", PERCENT),
 ]
 # Of sets without a column, whose name comes first.
 CONTROL_ROWS = {
@@ -82,8 +82,8 @@ CONTROL_ROWS = {
         Row("reconstructed copies are found from", "new", "reconstructed_copies", PERCENT),
     ],
     "unfiltered": [
-        Row("trained on as many real images, no filter", "useful", "accuracy", PERCENT),
-        Row("... of those repeated for want of others", "useful", "repeated", PERCENT),
+        Row("one trained on unfiltered real images", "useful", "accuracy", PERCENT),
+        Row("... of those images repeated", "useful", "repeated", PERCENT),
     ],
     "halfway": [
         Row("half-way between two classes: pass ↓", "right", "strong_rate", PERCENT),
@@ -168,13 +168,13 @@ def _row(question, key):
     return next(row for row in ROWS if (row.question, row.key) == (question, key))
 
 
-# The five answers: the question, the row that answers it, and the set and key of its counterpart.
+# The five answers: of each question the row that answers it.
 ANSWERS = [
-    ("right", _row("right", "error_estimate"), ("real", "error_estimate")),
-    ("balanced", _row("balanced", "class_balance"), ("real", "class_balance")),
-    ("varied", _row("varied", "recall"), ("real", "recall")),
-    ("new", _row("new", "seen_share"), (None, "expected_share")),
-    ("useful", _row("useful", "accuracy"), ("real", "accuracy")),
+    _row("right", "error_estimate"),
+    _row("balanced", "class_balance"),
+    _row("varied", "recall"),
+    _row("new", "seen_share"),
+    _row("useful", "accuracy"),
 ]
 
 
@@ -182,12 +182,14 @@ def answers(report: dict) -> list[str]:
     """The five answers, a line each: question, verdict, the number, and its counterpart."""
     sets, lines = report["sets"], []
     subject = sets["yours" if "yours" in sets else "generated"]
-    for question, row, (name, key) in ANSWERS:
-        number = show(subject[question][row.key], row.form)
-        other = show((sets[name] if name else subject)[question][key], row.form)
-        beside = f"real {other}" if name else f"expected {other}"
-        verdict = report["verdicts"][question]
-        lines.append(f"{question + '?':10}{verdict:9}{_title(row, report)} {number} ({beside})")
+    for row in ANSWERS:
+        question, verdict = f"{row.question}?", report["verdicts"][row.question]
+        number, real = (
+            show(each[row.question][row.key], row.form) for each in (subject, sets["real"])
+        )
+        if row.question == "new":
+            real += f", expected {show(subject['new']['expected_share'], row.form)}"
+        lines.append(f"{question:10}{verdict:9}{_title(row, report)} {number} (real {real})")
     right = subject["right"]
     if not math.isnan(right["error_low"]):
         low, high = (show(right[f"error_{end}"], PERCENT) for end in ("low", "high"))
