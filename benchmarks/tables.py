@@ -342,7 +342,7 @@ deviations over the seeds whose reports are in this folder.
   half of these against the other.
 - *What more epochs buy*: `--epochs`, as `python -m benchmarks.epochs` prints it. Of 10,000 images
   drawn, those that pass the filter, and as many real held-out ones of each class, are held against
-  the test images. The seconds are of one machine with nothing else to do.
+  the test images. The machine was busy: what counts of the seconds is their proportion.
 - *Forgeries*: sets made from real images, and what each question says of them: a verdict, or from
   which share of forged images on it is *worse* or *fails*. `python -m benchmarks.forgeries` prints
   it. Where the seeds differ, each answer stands with the number of seeds that gave it.

@@ -1,6 +1,10 @@
+import os
 import signal
 import sys
 from pathlib import Path
+
+# Two workers whose products wait for each other's threads take longer than two with one each.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
