@@ -36,13 +36,13 @@ def build_encoder(latent_dim, hidden=(512, 256), shape=IMAGE_SHAPE, mean=(0.0,))
     """Dense encoder: (batch, *shape) in [0, 1] -> z_mean, z_log_var: (batch, latent_dim)."""
     image = keras.Input(shape)
     x = layers.Normalization(mean=mean, variance=[1.0] * len(mean))(image)
-    # Half the resolution is enough to tell which image it is, and a quarter of the arithmetic.
+    # Half the resolution is enough to tell images apart, and costs a quarter of the arithmetic.
     x = layers.AveragePooling2D(2, padding="same")(x) if min(shape[:2]) >= 16 else x
     x = layers.Flatten()(x)
     for units in hidden:
         x = layers.Dense(units, activation="silu", kernel_initializer="he_normal")(x)
     z_mean = layers.Dense(latent_dim, name="z_mean")(x)
-    # A variance without bounds overflows when a single odd image meets a high learning rate.
+    # Without bounds the variance overflows when one odd image meets a high learning rate.
     z_log_var = keras.ops.clip(layers.Dense(latent_dim, name="z_log_var")(x), -10.0, 4.0)
     return keras.Model(image, [z_mean, z_log_var], name="encoder")
 

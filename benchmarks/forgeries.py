@@ -1,4 +1,4 @@
-"""The examination examined: does it catch generators that cheat, and pass one that does not?
+"""Does the examination catch generators that cheat, and does it pass one that does not?
 
 python -m benchmarks.forgeries --dataset fashion_mnist --report forgeries.json
 
@@ -44,7 +44,7 @@ class Forgery(NamedTuple):
 
 
 def replaced(labelled, forged, dose):
-    """The first so many percent of images give way to forged ones, the labels stay."""
+    """The first so many percent of images are replaced by forged ones; the labels stay."""
     n = len(labelled.labels) * dose // 100
     images = np.concatenate([forged[:n], as_floats(labelled.images[n:])])
     return datasets.Labelled(images, labelled.labels)
@@ -191,7 +191,7 @@ def main():
         training.train_vae(vae, seen.images, EPOCHS, rate, seed, verbose=0)
     with clock("examining"):
         reference = examination.build_reference(seen, real, data.test, referee, seed)
-        # The referee has learned from both sets: like is held against like.
+        # The referee has learned from both sets, so the comparison is fair.
         known = examination.Known(real.labels, judge(referee, real.images).labels, real.labels)
 
         def ask(labelled):

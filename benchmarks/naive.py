@@ -1,4 +1,4 @@
-"""The naive method, as such a demo is usually written: what this project is measured against.
+"""The naive method: a typical tutorial VAE, with which this project is compared.
 
 python -m benchmarks.naive --out naive.npz
 

@@ -1,4 +1,4 @@
-"""Promises of several sizes, and what came of each: on reconstructions of test images by their
+"""Promises of several sizes, and whether each held: on reconstructions of test images by their
 labels, on generated images by the estimate of their error.
 
 python -m benchmarks.promises --load models.npz     (which demo_dnn_vae.py --save wrote)

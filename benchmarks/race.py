@@ -3,7 +3,7 @@
 python -m benchmarks.race --peer-python ~/peers/bin/python
 
 --peer-python: a Python with what torch_vae.py and jax_vae.py name. Run it on an idle machine.
-Those that race take turns, each in a process of its own, so that all meet the same weather.
+The competitors take turns, each in a process of its own, so that all meet the same load.
 
 job: the seconds of the whole naive method (benchmarks.naive), and of the whole main script.
 dense: one dense VAE at batch 256, by PyTorch, torch.compile, JAX, and this project's VAE in Keras;

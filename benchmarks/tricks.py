@@ -4,7 +4,7 @@ python -m benchmarks.tricks
 
 Training is two epochs of the VAE, compilation included; prediction is the codes of the training
 images and what is decoded from them.  Each run has a process of its own, and those with all tricks
-and those that lack some take turns, so that all meet the same weather.  Run it on an idle machine.
+and those that lack some take turns, so that all meet the same load.  Run it on an idle machine.
 """
 
 import argparse

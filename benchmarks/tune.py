@@ -1,4 +1,4 @@
-"""What the choices of demo_dnn_vae.py were made by: held-out training images, never test images.
+"""How the settings of demo_dnn_vae.py were chosen: on held-out training images, not test images.
 
 python -m benchmarks.tune --dataset fashion_mnist --latent-dim 24 48 64
 

@@ -1,5 +1,5 @@
-"""A person's eye: accepted images on a numbered sheet without labels, and what somebody who wrote
-down what they see says of the labels.
+"""A person's eye: a numbered sheet of accepted images without labels, and what the answers of a
+person say about the labels.
 
 python -m trust.audit imgs/audit.csv
 """
@@ -20,24 +20,24 @@ import numpy as np
 
 from trust import cli, outputs, report, right
 
-UNCLEAR, MARK = -1, "?"  # what stands for an image of which the person cannot say the class
+UNCLEAR, MARK = -1, "?"  # the person cannot name the class of this image
 COLUMNS = ("image", "class", "sheet")
 TABLE, KEY = "audit.csv", "audit.json"
 UNTOUCHED = rb"image,class,sheet\r\n(\d+,,s-[0-9a-f]{8}\r\n)+"  # a table as it is written
-FARTHEST = 10**6  # images, beyond which nobody counts how many would show a promise
+FARTHEST = 10**6  # images: nobody labels more than this to check a promise
 
 
 class AuditError(cli.UserError):
-    """A sheet that cannot be read; the message is one sentence for the user."""
+    """A sheet cannot be read; the message is one sentence for the user."""
 
 
 class Sheet(NamedTuple):
-    """What is asked of a person, and what the answers are held against.
+    """What a person is asked, and what the answers are compared with.
 
-    identity: a word that no sheet of other images, labels or referee has.
+    identity: a word that differs where images, labels or referee differ.
     shown: (n,) integer, which of the accepted images are on the sheet, in its order, which is
     random.  labels, referee_labels: (m,) integer, of all accepted images.
-    max_error: the share of wrong labels that was promised not to be passed, or None.
+    max_error: the largest share of wrong labels that was promised, or None.
     """
 
     identity: str
@@ -90,7 +90,7 @@ def hand_out(folder: str | Path, sheet: Sheet, wanted: int, draw: Callable) -> s
     if not n:
         return "audit: no image was accepted, so there is no sheet"
     table, key = claim(folder)
-    # The table last: whatever stops this, an older one is refused, and not read with a new sheet.
+    # The table is written last: if a run stops before, the reader refuses the older table.
     outputs.write_json(key, sheet._asdict())
     draw()
     outputs.write_table(table, [COLUMNS, *((i + 1, "", sheet.identity) for i in range(n))])
@@ -321,7 +321,7 @@ def describe_promise(sheet: Sheet, found: dict) -> list[str]:
     elif math.isinf(needed):
         said = f"At the share seen more than {FARTHEST:,} images would be needed"
     else:
-        # To go on with this one until it is shown would show anything in the end.
+        # A sheet that is continued until the promise is shown would show any promise in the end.
         said = f"At the share seen a new sheet of {needed:,} images, with another --seed, would"
         said += "; so many were not accepted" if needed > len(sheet.labels) else ""
     return [f"{first} not shown: {bound} may be, with 95 % confidence not more", said]

@@ -1,4 +1,4 @@
-"""What the scripts share on the command line: flags, one-sentence errors, a quiet start."""
+"""What the scripts share on the command line: flags, errors of one sentence, a quiet start."""
 
 import argparse
 import contextlib
@@ -13,7 +13,7 @@ PLAIN = os.environ.get("TRUST_PLAIN", "0") not in ("", "0")  # turns off what tr
 
 
 class UserError(Exception):
-    """Something only the user can put right; the message is one sentence saying what."""
+    """A mistake that only the user can correct; the message says in one sentence what it is."""
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -22,7 +22,7 @@ class Help(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Knows no abbreviations, shows a default where there is one, says a mistake in one line."""
+    """Accepts no abbreviations, shows defaults, and reports a mistake in one line."""
 
     def __init__(self, **settings):
         super().__init__(allow_abbrev=False, formatter_class=Help, **settings)
@@ -77,7 +77,8 @@ def cores() -> int:
 
 @contextlib.contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Import TensorFlow in this block: half of the cores an operation, notes only with a GPU."""
+    """Import TensorFlow in this block: each operation gets half of the cores, and its log is only
+    shown where there is a GPU."""
     if not PLAIN:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(cores() // 2, 1)))
     kept = os.dup(2)
@@ -154,6 +155,6 @@ def run(main: Callable[[], None]) -> None:
     for number, stream, text in ((1, sys.stdout, ""), (2, sys.stderr, line if sentence else "")):
         try:
             print(text, end="", file=stream, flush=True)
-        except OSError:  # its reader has gone
+        except OSError:  # the reader of the pipe has gone
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
     sys.exit(status)

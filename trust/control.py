@@ -1,4 +1,4 @@
-"""What one run asks: of its accepted images, and of the controls that passed the same filter."""
+"""What one run asks about its accepted images, and about controls that passed the same filter."""
 
 import math
 from typing import NamedTuple
@@ -36,8 +36,8 @@ COPIES = ("noisy_copies", "moved_copies", "reconstructed_copies")
 
 
 def plant(real: Neighbours, copies: Neighbours, dose: int) -> Neighbours:
-    """real, of images (n,), where so many percent give way to copies.  copies: those in
-    new.planted_rows(n)."""
+    """The neighbours of n real images, of which so many percent are replaced by copies.  copies:
+    the neighbours of copies in the rows new.planted_rows(n)."""
     n = len(real.labels)
     rows = new.planted_rows(n)
     some = np.isin(rows, new.planted_rows(n, dose))
@@ -45,8 +45,8 @@ def plant(real: Neighbours, copies: Neighbours, dose: int) -> Neighbours:
 
 
 def smallest_found(real: Neighbours, copies: Neighbours, reference: Reference) -> float:
-    """The smallest share of copies among real images, one of new.DOSES, from which on the test seen
-    or unseen finds them; NaN where it does not find the largest, or finds some where none are."""
+    """The smallest share of copies among real images, one of new.DOSES, that the test seen or
+    unseen finds; NaN if it does not find the largest, or finds copies where there are none."""
     found = math.nan
     if verdicts.new(examine_newness(real, reference)) in verdicts.CAUGHT:
         return found
@@ -74,7 +74,7 @@ class Controls(NamedTuple):
 
 
 def draw_controls(generator, other, accept: Filter, split: Split, test: Labelled, rng) -> Controls:
-    """Of a Generator, and of the one with the other prior."""
+    """The Controls of a Generator, and of the one with the other prior."""
     held_out, real = split.held_out, accept.classify(test.images)
     labels = real.strong(accept.threshold).labels
     twins = new.twins(labels[new.planted_rows(len(labels))], split.vae.labels, rng)
@@ -93,8 +93,8 @@ def draw_controls(generator, other, accept: Filter, split: Split, test: Labelled
 
 
 def examine_known(classified: Classified, truth, judged, rows, accept: Filter, rng) -> dict:
-    """Question 1 of images whose truth (n,) is known: of some rows, and the calibration of all.
-    judged: the referee's word on them."""
+    """Question 1 about images whose true labels, truth (n,), are known: the error of some rows, and
+    the calibration of all.  judged: what the referee says of them."""
     known = Known(classified.labels, judged.labels, truth)
     correct = classified.labels == known.truth
     return {
@@ -121,9 +121,9 @@ def examine_calibration(classified: Classified, words, accept: Filter, rng) -> d
 
 
 def examine_selection(selection, rows, accepted_words, words, accept: Filter, rng) -> dict:
-    """Question 1 of generated images, besides what examine says: of the accepted ones, some rows of
-    which are held against real images, and of the sample.  accepted_words, words: the referee's
-    labels of these and of those."""
+    """Question 1 about generated images, as far as examine() does not answer it.  rows: of the
+    accepted images that are compared with real ones.  accepted_words, words: the referee's labels
+    of the accepted images and of the sample."""
     accepted, sample = selection.accepted, selection.sample
     weak = sample.confidence < WEAK
     return {
@@ -136,7 +136,7 @@ def examine_selection(selection, rows, accepted_words, words, accept: Filter, rn
 
 
 def examine_halfway(halfway: Classified, threshold, reference: Reference) -> dict:
-    """Question 1 of images half-way between two classes, most of which the filter should stop."""
+    """Question 1 about images half-way between two classes; the filter should reject most."""
     passing = halfway.strong(threshold)
     words = judge(reference.referee, passing.images).labels
     rate = halfway.rates(threshold)["right"]["strong_rate"]
@@ -163,7 +163,7 @@ def examine_controls(
     Returns AboutControls.
     """
     threshold, sets, neighbours = accept.threshold, {}, {}
-    # The referee has learned from the held-out images: its word counts on test images alone.
+    # The referee has learned from the held-out images: only on test images is it independent.
     truth, blurred = reference.test.labels, judge(reference.referee, controls.reconstructed.images)
     for name, images, judged in (
         ("real", controls.test, reference.judged),
@@ -182,7 +182,7 @@ def examine_controls(
         sets[name]["varied"] = examine_variety(features[name], reference)
     halves = [features["reconstructed"][half::2] for half in (0, 1)]
     sets["reconstructed"]["right"] |= examine_likeness(*halves, reference)
-    # Test images: a held-out image's nearest would be its own reconstruction.
+    # Of a reconstruction the nearest held-out image would be its original: so test images.
     passing = controls.test.rows(threshold)
     passing = passing[first_of_each_class(controls.test.labels[passing], counts)]
     both = reference.judged.features[passing], features["reconstructed"]
@@ -233,10 +233,10 @@ class Answers(NamedTuple):
 
 
 def examine_all(selection, controls: Controls, held_out, reference, accept, soft, rng, say):
-    """Every question of the accepted images, of real ones, and of the controls: Answers.
+    """All questions about the accepted images, about real ones, and about the controls: Answers.
 
     selection: a Selection.  held_out: Labelled.  accept: the Filter.
-    soft: whether what learns from images that passed is told the probabilities.
+    soft: whether the classifier of question 5 learns from probabilities instead of labels.
     rng: a numpy.random.Generator.  say: called with a line for each set that is to be examined.
     """
     accepted, classes = selection.accepted, reference.classes
@@ -279,10 +279,10 @@ def examine_all(selection, controls: Controls, held_out, reference, accept, soft
 
 
 def examine_promise(promised: Promise, classified: Classified, known: Known, labels, words) -> dict:
-    """What came of the promise, as a set of the report.
+    """Whether the promise held, as a set of the report.
 
-    classified, known: test images of the kind that it stands on, those that pass and others.
-    labels, words: (n,) integer, of the images in question that pass, theirs and the referee's.
+    classified, known: test images of the kind that the promise was made on.
+    labels, words: (n,) integer, of the examined images that pass, theirs and the referee's.
     """
     known = known.take(classified.rows(promised.threshold))
     return {"promise": {"right": did_it_hold(promised, known, labels, words)}}
@@ -302,7 +302,7 @@ def warn_unlike(numbers: dict) -> list[str]:
 
 
 def examine_given(yours, real, tested, split: Split, reference: Reference, rng, say):
-    """Every question of images that another generator made, and of real ones: Answers, and the
+    """All questions about images that another generator made, and about real ones: Answers, and the
     Reference with the measure of real images.
 
     yours, real, tested: outside.Chosen, of these images, of held-out and of test images, all by the
@@ -311,7 +311,7 @@ def examine_given(yours, real, tested, split: Split, reference: Reference, rng, 
     classes, truth = reference.classes, reference.test.labels[tested.rows]
     say(f"  {len(real.labels):,} real images: right, varied, new?")
     neighbours = {"real": find_neighbours(real.images, real.labels, reference)}
-    # One half measures what to expect of real images, the other is held against it.
+    # One half measures what to expect of real images, the other half is compared with it.
     halves = np.array_split(rng.permutation(len(real.labels)), 2)
     measure, held = (neighbours["real"].take(np.sort(rows)) for rows in halves)
     reference, neighbours["real"] = reference._replace(like_seen=measure), held
@@ -355,7 +355,7 @@ def examine_given(yours, real, tested, split: Split, reference: Reference, rng, 
 
 
 def examine_labels(known: Known, judged) -> dict:
-    """Question 1 of real images, whose truth is known."""
+    """Question 1 about real images, whose true labels are known."""
     return {
         "images": len(known.labels),
         "agreement": right.agreement(known.labels, known.referee_labels),

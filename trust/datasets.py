@@ -33,7 +33,7 @@ class Labelled(NamedTuple):
 
 
 class Pixels(NamedTuple):
-    """What networks have to know of images: their shape (h, w, c), and the mean of each of the c
+    """What a network has to know about images: their shape (h, w, c), and the mean of each of the c
     channels in [0, 1]."""
 
     shape: tuple
@@ -49,8 +49,8 @@ def pixels_of(images: np.ndarray) -> Pixels:
 
 
 class Split(NamedTuple):
-    """The training images: the VAE's, the classifier's to learn from, and those that neither learns
-    from, a sixth of all.  vae_rows, held_out_rows: which of the training images these are."""
+    """The training images: those of the VAE, those of the classifier, and a sixth of all that
+    neither learns from.  vae_rows, held_out_rows: which of the training images these are."""
 
     vae: Labelled
     classifier: Labelled
@@ -84,8 +84,8 @@ class Dataset(NamedTuple):
 
 def load_dataset(name_or_path):
     """A checked Dataset from "mnist", "fashion_mnist" or the path of an .npz file, of a folder of
-    pictures, or of one of IDX files: see the README.  Raises DataError, and nothing else whatever
-    is there."""
+    pictures, or of a folder of IDX files: see the README.  Raises DataError and nothing else,
+    whatever the file holds."""
     by_name = name_or_path in BUNDLED
     path = os.fspath(DATA / f"{name_or_path}.npz" if by_name else name_or_path)
     cure = ": git checkout brings it back" if by_name else ""
@@ -211,7 +211,7 @@ def check_images(parts: dict, notes: list) -> dict:
         notes.append("values from 0 to 16 become 0 to 255")
     for part, array in images.items():
         if part != "train" and top != 16 and is_unit(array) != (top == 1):
-            # Black images alone do not tell their scale.
+            # Black images do not show their scale.
             if top == 1 or not np.array_equal(array, array.astype(np.uint8)):
                 said = f"{names[part]} and {names['train']} are on different scales"
                 raise DataError(f"{said}: both must be 0 to 255, or both fractions from 0 to 1")
@@ -227,7 +227,7 @@ def check_images(parts: dict, notes: list) -> dict:
 
 
 def is_unit(images) -> bool:
-    """Whether the values are 0 to 1, in a type that holds fractions, or truth values."""
+    """Whether the values are from 0 to 1, as floats or as booleans."""
     return images.dtype.kind == "b" or (images.dtype.kind == "f" and images.max() <= 1)
 
 
@@ -282,7 +282,7 @@ def check_enough(dataset, minimum):
 
 
 def check_classes(dataset):
-    """Raises DataError where there is nothing to tell apart."""
+    """Raises DataError if there are fewer than two classes."""
     if dataset.classes < 2:
         raise DataError(f"{dataset.path!r}: there is one class only, a classifier needs two")
 

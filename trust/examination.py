@@ -1,4 +1,4 @@
-"""The examination: the only place where the questions are asked of a set of images."""
+"""The examination: the only place where the five questions are asked about a set of images."""
 
 from typing import NamedTuple
 
@@ -14,13 +14,13 @@ from trust.verdicts import QUESTIONS
 
 
 class Reference(NamedTuple):
-    """What every set of images is held against; knows no generator.
+    """What every set of images is compared with; knows no generator.
 
     real: images that the generator learned from, and images that it did not; unseen: (n,) bool,
     which are the latter.  centred_real: real, each with its centre of mass in the middle.
     like_seen: neighbours of more images of the kind of the seen ones, where the unseen are of
     another kind; else None.
-    test: images that nobody learned from, the referee neither; judged: its word on them.
+    test: images that no network has learned from; judged: what the referee says of them.
     """
 
     real: Labelled
@@ -58,7 +58,7 @@ class Known(NamedTuple):
 
 
 def of_real_images(reference: Reference) -> Known:
-    """The test images: where they are labelled right, the referee's disagreement is its own."""
+    """The test images with their true labels: every disagreement is a mistake of the referee."""
     truth = reference.test.labels
     return Known(truth, reference.judged.labels, truth)
 
@@ -115,15 +115,15 @@ def examine_variety(features, reference: Reference) -> dict:
 
 
 def examine_likeness(features: np.ndarray, others: np.ndarray, reference: Reference) -> dict:
-    """How like two sets are, by the referee's features (n, d) and (m, d): what holds for one, a
-    temperature or a share of wrong ones, holds for the other as far as they are alike."""
+    """How alike two sets are, by the referee's features (n, d) and (m, d).  A temperature or an
+    error of one set holds for the other as far as they are alike."""
     rng = np.random.default_rng(reference.seed)
     share, z = varied.own_neighbours(*map(varied.spread_rows, (features, others)), rng)
     return {"own_neighbours": share, "own_neighbours_z": z}
 
 
 def examine_rightness(labels, judged: Judged, known: Known) -> dict:
-    """Question 1 of images whose truth is not known.  known: others, as blurred as these."""
+    """Question 1 about images without true labels.  known: other images, as blurred as these."""
     return {
         "images": len(labels),
         "agreement": right.agreement(labels, judged.labels),
@@ -140,13 +140,13 @@ def examine_usefulness(images, targets, reference: Reference) -> dict:
 
 
 def examine(labelled, targets, known: Known, reference: Reference, alike=None) -> Examined:
-    """All questions of one set of labelled images.
+    """All questions about one set of labelled images.
 
     labelled: has images (n, h, w[, c]), uint8 or float32 in [0, 1], and labels (n,) integer.
     targets: what a classifier that learns from them is told, the labels or probabilities
     (n, classes) float32.  known: see examine_rightness.
-    alike: the rows that are held against real images where numbers must be equal, in right and
-    varied; all if left out.
+    alike: the rows that are compared with real images in right and varied, where both need as many
+    images; all if left out.
     """
     images, labels = labelled.images, labelled.labels
     rows = np.arange(len(labels)) if alike is None else alike

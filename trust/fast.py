@@ -1,6 +1,6 @@
-"""What is done for speed alone, and the plain way of each.
+"""What is done for speed alone, with the plain way of each trick.
 
-TRUST_PLAIN=1 in the environment takes all the plain ways: the same results but for rounding and the
+TRUST_PLAIN=1 in the environment takes all the plain ways; results differ only by rounding and the
 order in which noise is drawn.  The last trick is in cli.quiet_tensorflow, as it has to come before
 TensorFlow: one operation gets half of the cores, which suits two halves or two batches at a time.
 """

@@ -1,5 +1,5 @@
-"""Files and folders of images as people have them -> arrays as they are stored, unchecked but for
-what could harm: nothing pickled is loaded, and nothing larger than MAX_BYTES."""
+"""Files and folders of images as people have them -> arrays as they are stored.  The only checks
+here are against harm: nothing pickled is loaded, and nothing larger than MAX_BYTES."""
 
 import gzip
 import math
@@ -29,7 +29,7 @@ MAX_BYTES = 2_000_000_000  # of one array: two and a half million images of 28 x
 
 
 class DataError(UserError):
-    """A data set that cannot be used; the message is one sentence for the user."""
+    """A data set cannot be used; the message is one sentence for the user."""
 
 
 class Raw(NamedTuple):
@@ -58,7 +58,7 @@ def read_npz(file):
         raise DataError("is not an .npz file, which numpy.savez_compressed writes")
     arrays, part = {}, "the list of arrays"
     try:
-        # NumPy and the parser it calls remark on damaged headers before they give up.
+        # NumPy warns about a damaged header before it raises.
         with warnings.catch_warnings(), zipfile.ZipFile(file) as archive:
             warnings.simplefilter("ignore")
             there = {name.removesuffix(".npy") for name in archive.namelist()}
@@ -226,7 +226,7 @@ def decode(files, skipped):
                 skipped.append(os.path.join(label, file.name))
                 continue
             picture = data.numpy()
-            # Of four or two channels the last one is how opaque a pixel is.
+            # With two or four channels the last one is the opacity.
             pictures.append(picture[..., : 3 if picture.shape[2] > 2 else 1])
             labels.append(label)
     return pictures, labels

@@ -1,4 +1,4 @@
-"""Question 4, are the images new: was the nearest real image seen, or was it not?"""
+"""Question 4, are the images new? Was the nearest real image seen, or was it not?"""
 
 import math
 from typing import NamedTuple
@@ -55,7 +55,7 @@ def nearest_of_class(images, labels, real_images, real_labels):
     for label in np.unique(labels):
         rows, others = np.flatnonzero(labels == label), np.flatnonzero(real_labels == label)
         candidates = _pixels(real_images[others])
-        # Of images that are all alike, the differences count: they survive rounding to float32.
+        # Without the mean: between images that are all alike, small differences survive in float32.
         centre = candidates.mean(axis=0)
         centred = candidates - centre
         half_norms = np.einsum("ij,ij->i", centred, centred) / 2
@@ -82,7 +82,9 @@ def centred(images: np.ndarray) -> np.ndarray:
     rows, columns = pixels[:, [0, -1]], pixels[:, :, [0, -1]]
     edges = np.concatenate([rows.reshape(n, 2 * width), columns.reshape(n, 2 * height)], axis=1)
     background = np.median(edges, axis=1)
-    weights = (pixels - background[:, None, None]) ** 2  # squared, faint noise weighs nothing
+    weights = (
+        pixels - background[:, None, None]
+    ) ** 2  # squared, so that faint noise weighs nothing
     mass = weights.sum(axis=(1, 2)) + 1e-9
     rows, columns = (
         (np.rint(weights.sum(axis=axis) @ (place - place.mean()) / mass)[:, None] + place)
@@ -129,12 +131,12 @@ def seen_or_unseen(neighbours: Neighbours, real_labels, unseen, others=None) -> 
     If the images owe nothing to which real images were seen, the marks seen and unseen are a random
     permutation over the real images of a class.  Let c_h be the number of images whose nearest is
     h, N the real images of the class, s their share that is unseen, n the images: then the count of
-    unseen neighbours has mean s n and variance s (1 - s) N / (N - 1) (sum c_h^2 - n^2 / N).  It
-    holds for any subset that is chosen without a look at the marks: also for the closest images, by
-    the ratio of the distances to the nearest and to the second nearest real image.
+    unseen neighbours has mean s n and variance s (1 - s) N / (N - 1) (sum c_h^2 - n^2 / N).  This
+    holds for any subset that is chosen without the marks, so also for the closest images, by the
+    ratio of the distances to the nearest and to the second nearest real image.
 
-    Where the unseen images are of another kind than the seen ones, as those of other writers are,
-    no permutation is like another.  Then m other real images, of the kind of the seen ones, say
+    If the unseen images are of another kind than the seen ones (other writers, for instance), the
+    marks are no random permutation.  Then m other real images, of the kind of the seen ones, show
     what to expect: with d_h of them nearest to h, the mean is n / m times their count, and the
     variance has c_h - d_h n / m in the place of c_h.
 

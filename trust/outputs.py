@@ -1,4 +1,4 @@
-"""What leaves the process: whatever stops a run, the earlier file of a name is there and whole."""
+"""Files that are written whole or not at all: if a run stops, the earlier file is still there."""
 
 import contextlib
 import csv

@@ -1,4 +1,4 @@
-"""What is asked of images that another generator made: no VAE of ours has a part in it."""
+"""Images that another generator made; no VAE of ours has a part in it."""
 
 import os
 from typing import NamedTuple
@@ -108,8 +108,8 @@ class Chosen(NamedTuple):
 
 def choose(images, labels, classified, threshold) -> Chosen:
     """The images that are examined.  labels: (n,), or None where the classifier names them.
-    classified: what it says of them, or None.  threshold: None, or how sure of the label it has to
-    be."""
+    classified: what it says of them, or None.  threshold: the least confidence in the label, or
+    None."""
     keep = np.ones(len(images), bool)
     if labels is None:
         labels = classified.labels

@@ -1,4 +1,4 @@
-"""The promise: the loosest threshold under which, for all that is known, few enough are wrong."""
+"""The promise: the loosest threshold at which at most a given share of images is wrong."""
 
 import math
 from typing import NamedTuple
@@ -20,7 +20,7 @@ GRID = GRID[GRID >= WEAK]
 
 
 class PromiseError(UserError):
-    """No threshold keeps the promise; the message says what so many images could show."""
+    """No threshold keeps the promise; the message says which error so many images can show."""
 
 
 class Promise(NamedTuple):
@@ -55,9 +55,9 @@ def loosest_threshold(confidence: np.ndarray, wrong: np.ndarray, max_error: floa
     Each threshold is a hypothesis, tested in a fixed order until one fails, so the share is at most
     max_error with a probability of 95 % at the threshold that is found, though many were tried
     (Angelopoulos et al. 2021, fixed sequence testing; the bound of Geifman & El-Yaniv 2017).  The
-    first is the strictest that so many images pass that one of them may be wrong.  Where the order
-    starts depends on the confidence, not on what is wrong, which is safe as long as surer images
-    are no more often wrong.  The loosest is WEAK, whatever the promise.
+    first is the strictest at which so many images pass that one of them may be wrong.  It depends
+    on the confidence, not on what is wrong, which is safe as long as surer images are not more
+    often wrong.  The loosest is WEAK, whatever the promise.
 
     confidence: (n,) float.  wrong: (n,) bool.  max_error: above 0, below 1.
     """
@@ -131,12 +131,12 @@ def fit_promise(
 
 
 def did_it_hold(promised: Promise, known: Known, labels: np.ndarray, words: np.ndarray) -> dict:
-    """What the promise stands on and what came of it, a dict of numbers: the threshold, the upper
-    bound as if it had been fixed beforehand, and two shares of wrong ones with 95 % intervals: of
-    test images by their labels, and of the images in question by right.error_estimate().
+    """What the promise was made on and whether it held, a dict of numbers: the threshold, its upper
+    bound as if it had been fixed beforehand, and two shares of wrong images with 95 % intervals: of
+    test images by their labels, and of the examined images by right.error_estimate().
 
-    known: the test images that pass, of the kind that the promise stands on.  labels, words: (n,)
-    integer, of the images in question that pass, their own labels and the referee's.
+    known: the test images that pass, of the kind that the promise was made on.  labels, words:
+    (n,) integer, of the examined images that pass, their own labels and the referee's.
     """
     errors = {
         "test": right.known_error(known.labels, known.truth),

@@ -1,7 +1,7 @@
 """The referee: a residual convolutional network that judges generated images and never selects.
 
-It stands in for a human eye: of another kind than the dense classifier that selects, far stronger,
-and trained on distorted and softened images, as generated ones are.
+It stands in for a human eye.  It is of another kind than the classifier, far more accurate, and
+trained on distorted and blurred images, because generated images are so.
 
 python -m trust.referee --dataset fashion_mnist --epochs 50     (makes a bundled one again)
 python -m trust.referee --dataset fashion_mnist --epochs 8 --more     (goes on with it)
@@ -76,7 +76,7 @@ def augment(images, seed, mirror=False):
     strength = tf.abs(noise[:, :1]) if mirror else 1.0
     linear = tf.eye(2) + LINEAR * tf.reshape(strength * noise[:, 1:5], (-1, 2, 2))
     shift = strength * noise[:, 5:7] * [SHIFT * side for side in images.shape[2:0:-1]]
-    # Most blurs stay slight, so that sharp images remain the ordinary case.
+    # Most blurs are slight, so that most images stay sharp.
     images = distort(images, linear, shift, noise[:, 7] ** 2)
     if mirror:
         images = tf.where(noise[:, 8, None, None, None] > 0, images[:, :, ::-1], images)
@@ -88,7 +88,7 @@ def augment(images, seed, mirror=False):
 
 def train_referee(network, images, labels, epochs, seed, mirror=False, peak_rate=PEAK_RATE):
     """Trains a network of build_referee on augmented images (n, h, w[, c]) uint8 and labels (n,)
-    integer.  mirror: as in augment().  Several devices share each batch: the passes are as many."""
+    integer.  mirror: as in augment().  Several devices share each batch; the steps are the same."""
     size = BATCH if len(images) >= SMALL_SET else BATCH // 4
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images), seed)
     batches = batches.batch(size, drop_remainder=True)
@@ -149,9 +149,9 @@ class Judged(NamedTuple):
 
 
 def judge(network: keras.Model, images: np.ndarray) -> Judged:
-    """What the referee says of images (n, h, w[, c]), uint8 or float32 in [0, 1]."""
-    # Compiled, the convolutions take a third less time than one by one.  Compiled here, so that the
-    # two threads of in_batches find the same code, whichever is first.
+    """The referee's answer for images (n, h, w[, c]), uint8 or float32 in [0, 1]."""
+    # Compiled convolutions take a third less time.  This first call compiles them, before the two
+    # threads of in_batches would both do it.
     network.predict_on_batch(np.zeros((1, *network.input_shape[1:]), np.float32))
     logits, features = training.in_batches(
         lambda batch: network.predict_on_batch(training.as_pixels(batch)), images, 500

@@ -1,4 +1,4 @@
-"""One list of rows for the terminal's table, the report and the tables of the results.
+"""One list of rows for the terminal, the report and the tables of results.
 
 A report holds {"sets": {set: {question: {key: number}}}, "classes": {name: counts}, "run": {key:
 number}} and where it comes from; what was not measured is not there.
@@ -31,7 +31,7 @@ class Row(NamedTuple):
     form: str
 
 
-# Of each set; a set that a question was not put to has no number there.
+# Of each set; a set that was not asked a question has no number there.
 ROWS = [
     Row("pass the filter (strong)", "right", "strong_rate", PERCENT),
     Row("below 50 % (weak)", "right", "weak_rate", PERCENT),

@@ -1,4 +1,5 @@
-"""Question 1, is the label right: calibration, agreement with the referee, the error behind it."""
+"""Question 1, is the label right? Calibration, agreement with the referee, and the error that the
+agreement means."""
 
 import math
 
@@ -36,7 +37,9 @@ def risk_coverage(confidence: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray
     """
     order = np.argsort(-confidence, kind="stable")
     kept = np.arange(1, len(order) + 1)
-    last = np.diff(-confidence[order], append=np.inf) > 0  # a threshold keeps all that are equal
+    last = (
+        np.diff(-confidence[order], append=np.inf) > 0
+    )  # a threshold keeps all images of equal confidence
     errors = np.cumsum(wrong[order])
     return kept[last] / max(len(order), 1), errors[last] / kept[last]
 
@@ -154,9 +157,9 @@ def corrected_error(labels, referee_labels, known, known_referee_labels, truth) 
     """The share of labels that are wrong, where no truth is known, in the keys of ERROR: a dict of
     floats.
 
-    The referee makes mistakes, and shares some with the classifier.  How far its disagreement is
-    from the error shows on images of the same kind whose truth is known: where labels are wrong and
-    the referee agrees it sees too little, where they are right and it disagrees it sees too much.
+    The referee makes mistakes, and shares some with the classifier.  Images of the same kind whose
+    truth is known show how far its disagreement is from the error: it sees too little where a label
+    is wrong and it agrees, and too much where a label is right and it disagrees.
     error_estimate = disagreement + too little - too much; error_low and error_high are a 95 %
     interval from those of the three shares (Zou & Donner 2008).  NaN where a set is empty.
 
@@ -181,9 +184,9 @@ def corrected_error(labels, referee_labels, known, known_referee_labels, truth) 
 
 
 def error_estimate(labels, referee_labels, known, known_referee_labels, truth) -> dict:
-    """corrected_error() of images that may be easier for the referee than the known ones are: it
-    then sees less too much than there, so error_high is at least the upper end of the interval for
-    its disagreement itself.  Takes and returns the same."""
+    """corrected_error() of images that may be easier for the referee than the known ones.  Then the
+    correction is too large, so error_high is at least the upper end of the interval of the
+    disagreement itself.  Takes and returns the same."""
     found = corrected_error(labels, referee_labels, known, known_referee_labels, truth)
     wrong = labels != referee_labels
     uncorrected = wilson_interval(np.count_nonzero(wrong), len(wrong))[1]

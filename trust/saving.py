@@ -43,7 +43,7 @@ class Saved(NamedTuple):
 
 
 def settle(options: dict, data, saved: Settings | None = None, path: str = "") -> Settings:
-    """Settings of the options that are not None, or `saved`; a UserError where they contradict."""
+    """Settings of the options that are not None, or `saved`; UserError if they contradict."""
     given = {name: options[name] for name in DEFAULTS if options.get(name) is not None}
     if saved is None:
         origin = data.name, data.fingerprint, tuple(data.class_names)
@@ -58,7 +58,8 @@ def settle(options: dict, data, saved: Settings | None = None, path: str = "") -
 
 
 def check_save(path: str | Path, settings: Settings) -> str | None:
-    """A sentence where a save would replace other models; a UserError where other files."""
+    """A sentence if a save would replace other models; raises UserError if it would replace
+    another kind of file."""
     try:
         old = read_save(path).settings if Path(path).exists() else settings
     except UserError as error:
@@ -76,7 +77,7 @@ def save_models(path: str | Path, settings: Settings, networks: dict, mixture) -
 
 
 def read_save(path: str | Path) -> Saved:
-    """What save_models kept; raises UserError where there is no such file, or a damaged."""
+    """What save_models kept; raises UserError if the file is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays, weights = dict(file), {}
@@ -93,7 +94,7 @@ def read_save(path: str | Path) -> Saved:
 
 
 def fill(network, arrays: list[np.ndarray]) -> None:
-    """Gives the keras.Model these weights; raises UserError where they are another's."""
+    """Gives the keras.Model these weights; raises UserError if they are of another network."""
     if [array.shape for array in arrays] != [own.shape for own in network.get_weights()]:
         raise UserError(f"the saved weights do not fit the network {network.name!r}")
     network.set_weights(arrays)

@@ -1,4 +1,4 @@
-"""Which generated images to trust: calibrated confidence, and the same number of every class."""
+"""Which generated images to keep: by calibrated confidence, and as many of every class."""
 
 from typing import NamedTuple
 
@@ -154,8 +154,8 @@ class Classified(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """A classifier, the temperature of its confidence, the confidence that is strong, and the
-    temperatures that reconstructions of held-out images and these images themselves gave."""
+    """A classifier, its temperature, the threshold of strong images, and the temperatures that were
+    fitted on reconstructions of held-out images and on the held-out images themselves."""
 
     classifier: keras.Model
     temperature: float
@@ -172,8 +172,8 @@ class Filter(NamedTuple):
 
 
 def fit_filter(classifier, held_out, reconstructed, threshold, temperature=None):
-    """A Filter.  Its temperature, unless given, is that of reconstructions, as blurred as generated
-    images are, of held-out images, a Labelled, from which nobody has learned."""
+    """A Filter.  Its temperature, unless given, is fitted on reconstructions of held-out images, a
+    Labelled: they are as blurred as generated images, and no network has learned from them."""
     fitted, real = (
         fit_temperature(training.predict(classifier, images), held_out.labels)
         for images in (reconstructed, held_out.images)

@@ -1,5 +1,5 @@
-"""How the networks are trained: data in memory, one cycle of learning rate, every GPU there is, and
-the same bits for the same seed."""
+"""How the networks are trained: data in memory, one cycle of the learning rate, on every GPU, with
+the same result for the same seed."""
 
 import contextlib
 import math
@@ -24,7 +24,7 @@ COLLAPSED_NATS = 0.5  # per image; a VAE of MNIST with a single latent keeps abo
 
 
 class TrainingError(UserError):
-    """Training went wrong in a way the user can do something about; the message says what."""
+    """Training failed in a way that the user can do something about; the message says what."""
 
 
 class StopOnBadNumbers(keras.callbacks.Callback):
@@ -127,7 +127,7 @@ def shuffled_batches(images, *others, batch_size, seed):
         pixels = as_pixels(tf.gather(images, rows))
         return (pixels, *(tf.gather(array, rows) for array in others)) if others else pixels
 
-    # To shuffle the row numbers and not the images moves a thousand times fewer bytes.
+    # Shuffling row numbers instead of images moves a thousand times fewer bytes.
     rows = tf.data.Dataset.range(len(images)).shuffle(len(images), seed=seed).repeat()
     batches = rows.batch(batch_size, drop_remainder=True).map(gather)
     return fast.without_autotune(batches.prefetch(4))

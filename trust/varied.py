@@ -1,4 +1,4 @@
-"""Question 3, are the images varied: Frechet distance, precision, recall, density, coverage."""
+"""Question 3, are the images varied? Frechet distance, precision, recall, density, coverage."""
 
 import math
 
@@ -26,7 +26,7 @@ def frechet_distance(features, reference):
 
 
 def variety(features, reference, k=NEIGHBOURS):
-    """How well two sets cover each other, by balls that reach to the k-th neighbour in a set.
+    """How well two sets cover each other.  Each point has a ball up to its k-th nearest neighbour.
 
     precision: share of the images in a ball of the reference; recall: share of the reference in a
     ball of the images (Kynkaanniemi et al. 2019).  density: balls of the reference about an image,
