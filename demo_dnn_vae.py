@@ -1,5 +1,5 @@
-"""Train a dense classifier and a VAE, generate images, keep those the classifier is sure of, and
-examine whether it is right to be.
+"""Train a dense classifier and a VAE, generate images, keep those that the classifier is sure of,
+and examine whether they are right, balanced, varied, new and useful.
 
 python demo_dnn_vae.py
 """
@@ -12,15 +12,16 @@ from trust import audit, cli, datasets, outputs, report, saving
 
 
 def parse_options(words=None):
-    """The flags: of the command line, or the list of words given."""
+    """The parsed flags.  words: a list of them, or None for those of the command line."""
     parser = cli.Parser(
         description="Generate images with a VAE, keep those that a classifier is sure of, and "
         "examine whether they are right, balanced, varied, new and useful."
     )
-    told = saving.DEFAULTS | {"out": "imgs, or imgs/NAME for other data than mnist"}
+    told = saving.DEFAULTS | {"out": "imgs for mnist, imgs/NAME for other data"}
     cli.add_shared_arguments(parser, told, dataset="mnist")
     add = parser.add_argument
-    halves = f"train VAE and classifier on one set, or halves (default: {saving.DEFAULTS['split']})"
+    halves = "train VAE and classifier on the same images, or on disjoint halves "
+    halves += f"(default: {saving.DEFAULTS['split']})"
     add("--split", choices=saving.SPLITS, help=halves)
     drawn = "draw latents from a mixture fitted to the codes, or from N(0, I)"
     add("--prior", choices=["mixture", "normal"], default="mixture", help=drawn)
@@ -30,12 +31,12 @@ def parse_options(words=None):
         metavar="X",
         type=cli.fraction,
         default=0.95,
-        help="keep images of confidence X and more",
+        help="keep images whose confidence is at least X",
     )
-    wrong = "or keep as many as this share of wrong ones allows; 0.01 is 1 %%"
+    wrong = "or keep as many as possible, with at most this share wrong; 0.01 is 1 %%"
     add("--max-error", metavar="X", type=cli.share, help=wrong)
     add = parser.add_argument
-    raw = "what logits are divided by; fitted if left out"
+    raw = "divide the logits by X; fitted if left out"
     add("--temperature", metavar="X", type=cli.positive_float, help=raw)
     add(
         "--per-class",
@@ -44,23 +45,24 @@ def parse_options(words=None):
         default=1000,
         help="images to accept of each class",
     )
-    most = "draw N at most; 50 for each image to accept if left out"
+    most = "draw at most N images; if left out, 50 for each image to accept"
     add("--max-draws", metavar="N", type=cli.positive_int, help=most)
-    softer = "train on probabilities, not labels, to ask whether images are useful"
+    softer = "for the question useful, train the classifier on probabilities, not labels"
     add("--soft-labels", action="store_true", help=softer)
-    add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")
-    add("--save-images", metavar="FILE", type=cli.path, help="the accepted images, as .npz")
+    add("--report", metavar="FILE", type=cli.path, help="write all printed numbers, as JSON")
+    add("--save-images", metavar="FILE", type=cli.path, help="write the accepted images, as .npz")
     eye = "write a sheet of N accepted images for a person to label"
     add("--audit", metavar="N", type=cli.sheet_size, help=eye)
     add = parser.add_mutually_exclusive_group().add_argument
-    add("--save", metavar="FILE", type=cli.path, help="keep the trained models, as .npz")
-    add("--load", metavar="FILE", type=cli.path, help="use models that --save kept; train none")
+    add("--save", metavar="FILE", type=cli.path, help="write the trained models, as .npz")
+    add("--load", metavar="FILE", type=cli.path, help="use models that --save wrote; train none")
     return parser.parse_args(words)
 
 
 def check_before_training(options, data, out):
-    """The settings of the models, and what --load names as a saving.Saved, or None.
+    """Returns the saving.Settings of the models, and the saving.Saved that --load names, or None.
 
+    data: a Dataset.  out: the folder of the figures.
     Raises UserError now rather than after minutes of training.
     """
     datasets.check_enough(data, minimum=1000)
@@ -77,7 +79,7 @@ def check_before_training(options, data, out):
 
 
 def main(words=None):
-    """The whole job, with the flags of the command line or the list of words given."""
+    """Runs the script.  words: the flags as a list, or None for those of the command line."""
     options = parse_options(words)
     data = datasets.load_dataset(options.dataset)
     out = options.out or ("imgs" if data.bundled and data.name == "mnist" else f"imgs/{data.name}")

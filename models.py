@@ -33,22 +33,26 @@ class Sampling(layers.Layer):
 
 
 def build_encoder(latent_dim, hidden=(512, 256), shape=IMAGE_SHAPE, mean=(0.0,)):
-    """Dense encoder: (batch, *shape) in [0, 1] -> z_mean, z_log_var: (batch, latent_dim)."""
+    """Dense encoder: images (batch, *shape) float32 in [0, 1] -> [z_mean, z_log_var], both
+    (batch, latent_dim) float32.
+
+    hidden: the units of each layer.  mean: of each channel, subtracted from the pixels.
+    """
     image = keras.Input(shape)
     x = layers.Normalization(mean=mean, variance=[1.0] * len(mean))(image)
-    # Half the resolution is enough to tell images apart, and costs a quarter of the arithmetic.
+    # Half the resolution still identifies the image, and needs a quarter of the arithmetic.
     x = layers.AveragePooling2D(2, padding="same")(x) if min(shape[:2]) >= 16 else x
     x = layers.Flatten()(x)
     for units in hidden:
         x = layers.Dense(units, activation="silu", kernel_initializer="he_normal")(x)
     z_mean = layers.Dense(latent_dim, name="z_mean")(x)
-    # Without bounds the variance overflows when one odd image meets a high learning rate.
+    # Without bounds, one unusual image at a high learning rate can make the variance overflow.
     z_log_var = keras.ops.clip(layers.Dense(latent_dim, name="z_log_var")(x), -10.0, 4.0)
     return keras.Model(image, [z_mean, z_log_var], name="encoder")
 
 
 def build_decoder(latent_dim, hidden=(512, 512), shape=IMAGE_SHAPE):
-    """Dense decoder: z (batch, latent_dim) -> Bernoulli logits (batch, *shape)."""
+    """Dense decoder: z (batch, latent_dim) -> Bernoulli logits (batch, *shape), all float32."""
     x = z = keras.Input((latent_dim,))
     for units in hidden:
         x = layers.Dense(units, activation="silu", kernel_initializer="he_normal")(x)
@@ -59,12 +63,13 @@ def build_decoder(latent_dim, hidden=(512, 512), shape=IMAGE_SHAPE):
 class VAE(keras.Model):
     """A variational autoencoder with the prior N(0, I).
 
-    Trained to minimise the objective, sharpness * reconstruction + KL.  The loss it reports is the
-    negative ELBO, where both have weight 1; all in nats per image.
+    Training minimises the objective, sharpness * reconstruction + KL.  The reported loss is the
+    negative ELBO, where both terms have weight 1.  All are in nats per image.
 
     encoder: images (batch, h, w, c) float32 in [0, 1] -> [z_mean, z_log_var].
     decoder: z (batch, latent_dim) -> Bernoulli logits (batch, h, w, c).
-    most_sharpness: a bound on the sharpness, which the data choose; 1 trains on the ELBO itself.
+    most_sharpness: the upper bound of the sharpness, which is estimated from the data; with 1 the
+    objective is the negative ELBO itself.
     """
 
     def __init__(self, encoder, decoder, most_sharpness=1.0, seed=None, **kwargs):
@@ -81,12 +86,12 @@ class VAE(keras.Model):
         return list(self.trackers.values())
 
     def call(self, images):
-        """Reconstructions in [0, 1] from z_mean, (batch, h, w, c): the same every time."""
+        """Reconstructions (batch, h, w, c) float32 in [0, 1], from z_mean: the same every time."""
         z_mean, _ = self.encoder(images)
         return self.decode(z_mean)
 
     def decode(self, z):
-        """Images in [0, 1] from latents (batch, latent_dim), (batch, h, w, c)."""
+        """Latents (batch, latent_dim) -> images (batch, h, w, c) float32 in [0, 1]."""
         return keras.ops.sigmoid(self.decoder(z))
 
     def forward(self, images):
@@ -102,11 +107,12 @@ class VAE(keras.Model):
         return logits, tf.reduce_sum(nats, axis=[1, 2, 3]), tf.reduce_sum(kl, axis=1)
 
     def sharpness(self, images, logits):
-        """How much less grey pixels scatter about their means p than coins would: a number.
+        """The weight of the reconstruction, a scalar from 1 to most_sharpness, without a gradient.
 
-        A Bernoulli variable has variance p (1 - p), a grey pixel less.  The quasi-likelihood with
-        that dispersion (Wedderburn 1974) is the Bernoulli's times the ratio of the two variances,
-        here Pearson's estimate of it from one batch.
+        A Bernoulli variable with mean p has the variance p (1 - p); a grey pixel has less.  The
+        quasi-likelihood (Wedderburn 1974) takes this into account: it multiplies the Bernoulli log
+        likelihood by the ratio of the two variances.  The ratio is Pearson's estimate from one
+        batch of images and logits (batch, h, w, c).
         """
         means = tf.sigmoid(logits)
         ratio = tf.reduce_mean(means * (1.0 - means)) / tf.reduce_mean((images - means) ** 2)
@@ -117,7 +123,7 @@ class VAE(keras.Model):
             logits, reconstruction, kl = self.forward(images)
             sharpness = self.sharpness(images, logits)
             objective = sharpness * reconstruction + kl
-            # With several devices their gradients are added up, so each takes its share.
+            # Several devices add up their gradients, so each divides its loss by their number.
             share = tf.reduce_mean(objective) / self.distribute_strategy.num_replicas_in_sync
         gradients = tape.gradient(share, self.trainable_weights)
         self.optimizer.apply(gradients, self.trainable_weights)
@@ -128,7 +134,10 @@ class VAE(keras.Model):
         return self.track(reconstruction, kl)
 
     def track(self, reconstruction, kl, **values):
-        """Adds a batch to the means that Keras shows, whose `loss` is the negative ELBO."""
+        """Adds a batch to the running means that Keras shows; `loss` is the negative ELBO.
+
+        reconstruction, kl: (batch,) in nats.  Returns {name: mean so far}.
+        """
         values |= {"reconstruction_loss": reconstruction, "kl_loss": kl}
         values["loss"] = reconstruction + kl
         for name, value in values.items():
@@ -137,13 +146,16 @@ class VAE(keras.Model):
 
 
 def build_vae(latent_dim, shape=IMAGE_SHAPE, mean=(0.0,), **settings):
-    """A VAE of the encoder and the decoder above, with other settings of VAE."""
+    """A VAE with the encoder and the decoder above; `settings` are passed to VAE."""
     encoder = build_encoder(latent_dim, shape=shape, mean=mean)
     return VAE(encoder, build_decoder(latent_dim, shape=shape), **settings)
 
 
 def build_classifier(classes, hidden=(384, 256), dropout=0.2, shape=IMAGE_SHAPE, mean=(0.0,)):
-    """Dense classifier (DNN): (batch, *shape) in [0, 1] -> logits (batch, classes)."""
+    """Dense classifier (DNN): images (batch, *shape) float32 in [0, 1] -> logits (batch, classes).
+
+    hidden, mean: as in build_encoder().  dropout: the rate before the last layer.
+    """
     image = keras.Input(shape)
     x = layers.Flatten()(layers.Normalization(mean=mean, variance=[1.0] * len(mean))(image))
     for units in hidden:

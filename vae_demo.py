@@ -10,20 +10,21 @@ import numpy as np
 
 from trust import cli, datasets, outputs, priors
 
-SIDE = 20  # of the manifold, in images
+SIDE = 20  # images on each side of the manifold
 SHOWN = 20  # two rows of a figure that is ten images wide
 
 
 def latent_grid(side):
-    """(side * side, 2) float32 latents through the inverse CDF of the Gaussian, so that every
-    cell of the grid holds the same share of the prior; the second latent grows upwards."""
+    """A grid of latents, (side * side, 2) float32, row by row from the top; the second latent grows
+    upwards.  The inverse CDF of the Gaussian spaces the grid, so that each cell holds the same
+    share of the prior."""
     quantiles = [NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)]
     first, second = np.meshgrid(quantiles, quantiles[::-1])
     return np.stack([first.ravel(), second.ravel()], axis=1).astype("float32")
 
 
 def main(words=None):
-    """The whole job, with the flags of the command line or the list of words given."""
+    """Runs the script.  words: the flags as a list, or None for those of the command line."""
     parser = cli.Parser(description="Train a VAE on each data set and draw what it learned.")
     cli.add_shared_arguments(parser, epochs=10, latent_dim=2, learning_rate=1.5e-2)
     arguments = parser.parse_args(words)
@@ -63,7 +64,8 @@ def main(words=None):
         print(f"{data.name}: negative ELBO of the test set {nats:.2f} nats per image")
         if nats > (mean := training.nats_of_the_mean(train, test.images)):
             print(
-                f"note: their mean picture does as well ({mean:.2f}): the VAE has learned nothing"
+                f"note: the mean of the training images does as well ({mean:.2f}): "
+                "the VAE has learned nothing"
             )
     print(f"peak memory {cli.peak_memory():.2f} GB")
     print(f"The figures are in {arguments.out}")

@@ -1,1 +1,1 @@
-"""What this project is measured against, each run as `python -m benchmarks.NAME` from the root."""
+"""Comparisons and measurements; run each as `python -m benchmarks.NAME` from the root."""

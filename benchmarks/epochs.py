@@ -2,8 +2,8 @@
 
 python -m benchmarks.epochs --dataset fashion_mnist
 
-Draws images from each VAE and compares those that pass the filter with the test images, beside as
-many real held-out ones of each class that pass it.
+Draws images from each VAE and compares those that pass the filter with the test images.  As many
+real held-out images of each class that pass the filter are compared in the same way.
 """
 
 import time
@@ -19,10 +19,11 @@ THRESHOLD = 0.95
 def parse_arguments():
     parser = cli.Parser(description="What do more epochs of the VAE buy?")
     add = parser.add_argument
-    add("--dataset", choices=list(datasets.BUNDLED), default="mnist", help="whose referee is there")
+    bundled = list(datasets.BUNDLED)
+    add("--dataset", choices=bundled, default="mnist", help="a data set with a bundled referee")
     add("--epochs", metavar="N", type=cli.positive_int, nargs="+", default=EPOCHS)
     add("--images", metavar="N", type=cli.positive_int, default=10_000, help="drawn from each VAE")
-    add("--train", metavar="N", type=cli.positive_int, help="only so many training images")
+    add("--train", metavar="N", type=cli.positive_int, help="use N training images only")
     add("--seed", type=int, default=0)
     add("--report", metavar="FILE", type=cli.path, help="the numbers as JSON")
     return parser.parse_args()

@@ -2,9 +2,9 @@
 
 python -m benchmarks.forgeries --dataset fashion_mnist --report forgeries.json
 
-Two sixths of the training images are held out.  From one the forgeries are made.  The other is the
-real images that each verdict compares with, and those that a generator has not seen.  The referee
-has learned from all of them, so it judges labels a little better here than it would elsewhere.
+Two sixths of the training images are held out.  The forgeries are made from one of them.  The other
+serves as the real images of each verdict, and as the images that a generator has not seen.  The
+referee has learned from all of them, so it judges labels a little better here than elsewhere.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from trust.new import DOSES
 from trust.verdicts import CAUGHT, LOST, QUESTIONS
 
 EPOCHS = 8  # of the VAE that draws reconstructions
-LEAST, MOST = 1000, 10_000  # training images, and images of a forged set
+LEAST, MOST = 1000, 10_000  # the fewest training images, the most images of a forged set
 EXPECTED = {  # which question has to catch it
     "honest": None,
     "noisy copies": "new",
@@ -44,7 +44,7 @@ class Forgery(NamedTuple):
 
 
 def replaced(labelled, forged, dose):
-    """The first so many percent of images are replaced by forged ones; the labels stay."""
+    """A Labelled whose first `dose` percent of images are replaced by forged ones; labels stay."""
     n = len(labelled.labels) * dose // 100
     images = np.concatenate([forged[:n], as_floats(labelled.images[n:])])
     return datasets.Labelled(images, labelled.labels)
@@ -55,7 +55,7 @@ def as_floats(images):
 
 
 def swapped(labelled, dose, classes, rng):
-    """So many percent of the labels are another class's."""
+    """A Labelled in which `dose` percent of the labels are changed to another class, at random."""
     labels, rows = labelled.labels.copy(), rng.permutation(len(labelled.labels))
     rows = rows[: len(rows) * dose // 100]
     labels[rows] = (labels[rows] + rng.integers(1, classes, len(rows))) % classes
@@ -63,13 +63,13 @@ def swapped(labelled, dose, classes, rng):
 
 
 def thinned(labelled, label, share):
-    """That share of the images of one class, all of the others."""
+    """A Labelled with this share of the images of one class, and all images of the others."""
     own = np.flatnonzero(labelled.labels == label)
     return labelled.take(np.delete(np.arange(len(labelled.labels)), own[int(share * len(own)) :]))
 
 
 def repeated(labelled, each):
-    """The first so many images of each class, again and again."""
+    """A Labelled in which each class repeats its first `each` images, as often as it has images."""
     rows = np.empty(len(labelled.labels), int)
     for label in np.unique(labelled.labels):
         own = np.flatnonzero(labelled.labels == label)
@@ -78,7 +78,7 @@ def repeated(labelled, each):
 
 
 def blurred(images, passes=2):
-    """Each pixel the mean of 3 x 3, so many times."""
+    """Each pixel of images (n, h, w) becomes the mean of 3 x 3 pixels, `passes` times: float32."""
     images = as_floats(images)
     for _ in range(passes):
         padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
@@ -90,14 +90,14 @@ def blurred(images, passes=2):
 
 
 def halves(images, rng):
-    """The upper half of each image above the lower half of another."""
+    """The upper half of each image (n, 28, 28) above the lower half of another."""
     images = images.copy()
     images[:, 14:] = images[rng.permutation(len(images)), 14:]
     return images
 
 
 def forgeries(honest, seen, vae, classes, rng):
-    """The list of Forgery.  honest, seen: Labelled, images that the generator would not know and
+    """The list of Forgery.  honest, seen: Labelled, images that the generator has not seen and
     images that it learned from.  vae: a models.VAE that learned from the latter."""
     from trust import new
     from trust.generator import Generator
@@ -134,8 +134,9 @@ def forgeries(honest, seen, vae, classes, rng):
 
 
 def summary(found):
-    """{forgery: {question: what is caught}}: a verdict, or the smallest dose from which on the
-    forgery is caught or cannot be judged; nothing where it is not.  found: the list of a report."""
+    """{forgery: {question: text}}: the verdict that catches the forgery, or the smallest dose from
+    which on it is caught or cannot be judged; an empty string if it is not caught.  found: the list
+    of a report."""
     forged = {}
     for each in sorted(found, key=lambda each: -(each["dose"] or 0)):
         forged.setdefault(each["forgery"], []).append(each)
@@ -155,8 +156,8 @@ def _caught(doses, question):
 
 
 def in_three(labelled, rng, most):
-    """What the generator saw, and two sixths that it did not: three Labelled.  most: use so many
-    images, None for all."""
+    """The images that the generator saw, and two sixths that it did not: three Labelled.  most: how
+    many images to use, None for all."""
     rows = rng.permutation(len(labelled.labels))[:most]
     cut = len(rows) // datasets.HELD_OUT
     return (labelled.take(part) for part in (rows[2 * cut :], rows[:cut], rows[cut : 2 * cut]))
@@ -166,7 +167,8 @@ def parse_arguments():
     parser = cli.Parser(description="Does the examination catch generators that cheat?")
     add = parser.add_argument
     add("--dataset", metavar="NAME", choices=list(datasets.BUNDLED), default="mnist")
-    add("--images", metavar="N", type=cli.positive_int, help="so many training images; all")
+    few = "use N training images; all if left out"
+    add("--images", metavar="N", type=cli.positive_int, help=few)
     add("--seed", metavar="N", type=cli.seed, default=0)
     add("--report", metavar="FILE", type=cli.path, help="the verdicts as JSON")
     return parser.parse_args()
@@ -206,7 +208,7 @@ def main():
             found.append({"forgery": forgery.name, "dose": forgery.dose, "verdicts": said})
             dose = f", {forgery.dose} %" if forgery.dose else ""
             print(f"  {forgery.name}{dose}: {', '.join(said.values())}", flush=True)
-    print(f"\n{data.name}, seed {seed}: what is caught, or from which share on")
+    print(f"\n{data.name}, seed {seed}: how a forgery is caught, or the smallest share that is")
     print(f"{'':36}" + "".join(f"{question:>12}" for question in QUESTIONS))
     for name, cells in summary(found).items():
         print(f"{name:36}" + "".join(f"{cell or '-':>12}" for cell in cells.values()))

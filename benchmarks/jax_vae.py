@@ -4,8 +4,8 @@
 pip install jax optax numpy
 python benchmarks/jax_vae.py data/mnist.npz
 
-Prints, an epoch a line: seconds of training so far, compilation included, and test negative ELBO in
-nats per image.
+Prints a line for each epoch: seconds of training so far, compilation included, and test negative
+ELBO in nats per image.
 """
 
 import argparse

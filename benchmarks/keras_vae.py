@@ -2,9 +2,9 @@
 
 python -m benchmarks.keras_vae data/mnist.npz
 
-Prints, an epoch a line: seconds of training so far; then the test negative ELBO in nats per image.
---arch default: the networks of this project instead, at weight 1 and with its schedule, timed as a
-whole, compilation included.
+Prints a line for each epoch, with the seconds of training so far; then the test negative ELBO in
+nats per image.  --arch default: the networks of this project instead, at weight 1 and with its
+schedule, timed as a whole, compilation included.
 """
 
 import argparse
@@ -23,7 +23,7 @@ with cli.quiet_tensorflow():
 
 
 def dense_networks(latent_dim):
-    """784-400-z-400-784, ReLU."""
+    """Encoder and decoder, 784-400-z-400-784, ReLU."""
     layers = keras.layers
     image, z = keras.Input(models.IMAGE_SHAPE), keras.Input((latent_dim,))
     x = layers.Dense(400, activation="relu")(layers.Flatten()(image))
@@ -46,12 +46,12 @@ class EpochSeconds(keras.callbacks.Callback):
 
 
 def train_dense(arguments, images):
-    """A trained models.VAE of the peers' network, at a constant learning rate as there."""
+    """A models.VAE with the peers' network, trained at a constant learning rate as theirs is."""
     vae = fast.VAE(*dense_networks(arguments.latent), seed=1)
     batches = training.shuffled_batches(images, batch_size=arguments.batch, seed=1)
     steps = len(images) // arguments.batch
     optimizer = fast.adam(arguments.learning_rate)
-    # Several steps before Keras is back in Python: 13 times 18 is an epoch of 60,000 images.
+    # Several steps in one call from Python: 13 calls of 18 steps are an epoch of 60,000 images.
     vae.compile(optimizer, steps_per_execution=18)
     settings = {"epochs": arguments.epochs, "steps_per_epoch": steps, "verbose": 0}
     vae.fit(batches, shuffle=False, callbacks=[EpochSeconds()], **settings)
@@ -61,7 +61,8 @@ def train_dense(arguments, images):
 def train_default(epochs, images):
     """The VAE of vae_demo.py with 20 latents: trained on the negative ELBO itself.
 
-    Batch and learning rate are those of the fewest seconds, two epochs, and not of most quality.
+    Batch size and learning rate were chosen for the fewest seconds with two epochs, not for the
+    best quality.
     """
     training.VAE_BATCH = 128
     start = time.perf_counter()

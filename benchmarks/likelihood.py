@@ -2,9 +2,10 @@
 
 python -m benchmarks.likelihood --dataset mnist --seed 0
 
-The network, latents, epochs and learning rate are those of demo_dnn_vae.py, the weight of the
-reconstruction is 1, and all training images are learned from: the number to hold beside published
-ones.  Prints nats per image, with N(0, I) as the prior and with a mixture fitted to the codes.
+The network, latents, epochs and learning rate are those of demo_dnn_vae.py.  The weight of the
+reconstruction is 1 and the VAE learns from all training images, so that the result can be compared
+with published ones.  Prints nats per image, with N(0, I) as the prior and with a mixture fitted to
+the codes.
 """
 
 import math
@@ -18,7 +19,8 @@ with cli.quiet_tensorflow():
 
 
 def negative_log_likelihood(vae, prior, images, samples, rng):
-    """-log p(x) in nats of images (n, 28, 28) uint8, (n,): too high by less, the more samples.
+    """An estimate of -log p(x) in nats, (n,) float, of images (n, 28, 28) uint8.  On average it is
+    too high, less so with more samples.
 
     Importance samples of z from q(z|x): Burda, Grosse & Salakhutdinov 2016, eq. 8.
     """
@@ -42,8 +44,8 @@ def main():
     add("--latent-dim", type=cli.positive_int, default=defaults["latent_dim"])
     add("--epochs", type=cli.positive_int, default=defaults["epochs"])
     add("--learning-rate", type=cli.positive_float, default=defaults["learning_rate"])
-    add("--samples", type=cli.positive_int, default=500, help="of z for each image")
-    add("--images", type=cli.positive_int, default=1000, help="test images with samples, at most")
+    add("--samples", type=cli.positive_int, default=500, help="samples of z per image")
+    add("--images", type=cli.positive_int, default=1000, help="use at most this many test images")
     add("--seed", type=cli.seed, default=0)
     given = parser.parse_args()
     data = datasets.load_dataset(given.dataset)

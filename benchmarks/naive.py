@@ -1,4 +1,4 @@
-"""The naive method: a typical tutorial VAE, with which this project is compared.
+"""The naive method, as such a demo is usually written, for comparison with this project.
 
 python -m benchmarks.naive --out naive.npz
 
@@ -73,8 +73,8 @@ class VAE(keras.Model):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", choices=["mnist", "fashion_mnist"], default="mnist")
-    parser.add_argument("--images", type=int, help="learn from the first so many only")
-    parser.add_argument("--epochs", type=int, default=10, help="of the VAE")
+    parser.add_argument("--images", type=int, help="use this many training images only")
+    parser.add_argument("--epochs", type=int, default=10, help="epochs of the VAE")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="naive.npz", help="the strong images, as .npz")
     arguments = parser.parse_args()

@@ -1,5 +1,5 @@
 """Promises of several sizes, and whether each held: on reconstructions of test images by their
-labels, on generated images by the estimate of their error.
+labels, on generated images by their estimated error.
 
 python -m benchmarks.promises --load models.npz     (which demo_dnn_vae.py --save wrote)
 """
@@ -13,11 +13,11 @@ PROMISES = 0.02, 0.01, 0.005
 
 
 def parse_arguments():
-    parser = cli.Parser(description="What comes of promises of several sizes?")
+    parser = cli.Parser(description="Do promises of several sizes hold?")
     add = parser.add_argument
     add("--dataset", metavar="NAME", type=cli.path, default="mnist")
-    add("--load", metavar="FILE", type=cli.path, required=True, help="what --save kept")
-    add("--images", metavar="N", type=cli.positive_int, default=10_000, help="generated ones")
+    add("--load", metavar="FILE", type=cli.path, required=True, help="what --save wrote")
+    add("--images", metavar="N", type=cli.positive_int, default=10_000, help="images to generate")
     add("--report", metavar="FILE", type=cli.path, help="the numbers as JSON")
     return parser.parse_args()
 
@@ -45,7 +45,7 @@ def main():
     for max_error in PROMISES:
         line = {"max_error": max_error, "kept": math.nan}
         try:
-            # The halves that --max-error takes, for each promise.
+            # A copy of the generator, so that each promise has the halves that --max-error takes.
             how = split.held_out, blurred, max_error, copy.deepcopy(streams.promise)
             accept, promised = promise.fit_promise(networks.classifier, *how)
         except promise.PromiseError as error:

@@ -2,8 +2,9 @@
 
 python -m benchmarks.race --peer-python ~/peers/bin/python
 
---peer-python: a Python with what torch_vae.py and jax_vae.py name. Run it on an idle machine.
-The competitors take turns, each in a process of its own, so that all meet the same load.
+--peer-python: a Python with the packages that torch_vae.py and jax_vae.py name. Run it on an idle
+machine. The programs take turns, each in a process of its own, so that the machine is equally fast
+for all.
 
 job: the seconds of the whole naive method (benchmarks.naive), and of the whole main script.
 dense: one dense VAE at batch 256, by PyTorch, torch.compile, JAX, and this project's VAE in Keras;
@@ -11,8 +12,8 @@ seconds per epoch are the median of all epochs but the first, in which each comp
 The matmul rate is what the machine can do: the best of 20 products of 2048 x 2048 float32 matrices
 in NumPy just before; the share is how much of it our dense training reaches.
 quality: seconds of training, compilation included, until our networks and schedule, at weight 1 and
-tuned for few seconds, have the test nats that the peer (dense, batch 128, 10 epochs, constant
-learning rate of 1e-3) ends with.
+tuned for speed, reach the test nats of the peer (dense, batch 128, constant learning rate of 1e-3)
+after its 10 epochs.
 """
 
 import argparse
@@ -35,8 +36,8 @@ PEERS = {
 OURS = ["-m", "benchmarks.keras_vae"]
 FIRST_LAYER = 784 * 400
 OTHER_LAYERS = 400 * 2 * LATENT_DIM + LATENT_DIM * 400 + 400 * 784
-# A product and a sum for each weight and image: forwards and for the gradients of weights and
-# of inputs. Nobody needs the gradient of the images.
+# A product and a sum for each weight and image, in the forward pass and for the gradients of
+# weights and of inputs; the gradient of the images is not needed.
 DENSE_FLOPS = 2 * (2 * FIRST_LAYER + 3 * OTHER_LAYERS) * (IMAGES // BATCH * BATCH)
 
 
@@ -44,7 +45,7 @@ def call(python, *words):
     """Runs Python in the root of the repository; returns what it printed."""
     process = subprocess.run([python, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if process.returncode:
-        sys.exit(f"{' '.join(words)} failed: does {python} have what it imports?")
+        sys.exit(f"{' '.join(words)} failed: does {python} have the packages that it imports?")
     return process.stdout
 
 
@@ -58,7 +59,7 @@ def train(python, *words, **options):
 
 
 def matmul_rate():
-    """Float32 operations a second in the best of 20 products of large matrices."""
+    """Float32 operations per second in the best of 20 products of large matrices."""
     n = 2048
     a, b = np.random.default_rng(0).random((2, n, n), dtype=np.float32)
     seconds = []
@@ -97,7 +98,7 @@ def race_job(arguments):
 
 
 def race_dense(arguments):
-    """The same dense VAE at the same batch, by each."""
+    """The same dense VAE at the same batch size, in each framework."""
     options = {"batch": BATCH, "latent": LATENT_DIM, "epochs": arguments.epochs}
     ratios, shares = {name: [] for name in PEERS}, []
     for _ in range(arguments.pairs):
@@ -116,7 +117,7 @@ def race_dense(arguments):
 
 
 def race_to_quality(arguments):
-    """Seconds until our VAE has the nats that the peer ends with."""
+    """Seconds until our VAE reaches the nats that the peer ends with."""
     ratios = {name: [] for name in PEERS}
     options = {"arch": "default", "epochs": arguments.quality_epochs}
     for _ in range(arguments.pairs):
@@ -138,8 +139,8 @@ def main():
     )
     parser.add_argument("--peer-python", required=True, help="a Python that has torch and jax")
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=4, help="two at least")
-    parser.add_argument("--quality-epochs", type=int, default=2, help="of ours")
+    parser.add_argument("--epochs", type=int, default=4, help="at least two")
+    parser.add_argument("--quality-epochs", type=int, default=2, help="epochs of our VAE")
     races = {"job": race_job, "dense": race_dense, "quality": race_to_quality}
     parser.add_argument("--races", nargs="+", choices=races, default=list(races))
     arguments = parser.parse_args()

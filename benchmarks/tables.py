@@ -28,8 +28,8 @@ CONTROLS = (
 
 
 def cell(values, form):
-    """Mean and standard deviation of the values as text: nothing where one is missing, which is an
-    empty string, and "none" where one has no value, which is None or NaN."""
+    """Mean and standard deviation of the values as text.  An empty string if one is missing, which
+    is an empty string itself; "none" if one is None or NaN."""
     if "" in values:
         return ""
     values = np.array(values, dtype=float) * (100 if form == PERCENT else 1)  # None is NaN
@@ -42,7 +42,7 @@ def cell(values, form):
 
 def read_reports(folder):
     """{(data set, kind): reports} of the files <data set>-<kind>-<seed>.json that `make table`
-    wrote.  Raises UserError where there is none, or a file is not the report that it is called."""
+    wrote.  Raises UserError where there is none, or a file is not the report that its name says."""
     found = {}
     for path in sorted(Path(folder).glob("*-*-*.json")):
         dataset, kind, seed = path.stem.rsplit("-", 2)
@@ -107,7 +107,7 @@ def answers_table(datasets):
 
 
 def worst_class_cells(datasets):
-    """Of each data set the least agreement of a class, generated and real; it has no verdict."""
+    """For each data set the agreement in the worst class, generated and real, and no verdict."""
     return [
         cell([number(report, name, WORST_CLASS) for report in reports], PERCENT) if name else ""
         for reports in datasets.values()
@@ -115,7 +115,7 @@ def worst_class_cells(datasets):
     ]
 
 
-# Of each question the rows of a short table, and the set that is its control.
+# For each question the title and the set of its control, and the rows of its short table.
 SHORT = {
     "right": (
         *("half-way between two classes", "halfway"),
@@ -153,22 +153,22 @@ def short_table(question, datasets):
 
 
 def tally(words):
-    """Words of several seeds as text, the commonest first: "worse", or "worse (2 seeds), as real (1
-    seed)" where they differ."""
+    """The words of several seeds as text, the most frequent first: "worse", or "worse (2 seeds), as
+    real (1 seed)" where they differ."""
     counts = Counter(words).most_common()
     texts = (f"{word} ({n} seed{'s' * (n > 1)})" for word, n in counts)
     return words[0] if len(counts) == 1 else ", ".join(texts)
 
 
 def soft_table(reports):
-    """A Markdown table of what is learned from soft labels."""
+    """A Markdown table of the accuracy with soft labels."""
     columns = [("generated", reports, "generated"), ("real, same filter", reports, "real")]
     return results_table(columns, [row for row in ROWS if row.key == "accuracy"])
 
 
 def forgeries_table(runs):
-    """What the examination made of forgeries: a Markdown table of lists that benchmarks.forgeries
-    wrote, one a seed."""
+    """How the examination judged forgeries: a Markdown table of lists that benchmarks.forgeries
+    wrote, one for each seed."""
     summaries = [summary(run) for run in runs]
     rows = []
     for name in summaries[0]:
@@ -180,8 +180,8 @@ def forgeries_table(runs):
 
 
 def short_forgeries_table(datasets):
-    """What the question that has to catch a forgery makes of it, in each data set: a Markdown table
-    of {name: runs}.  Of the honest set, what any question does."""
+    """How the question that has to catch a forgery judged it, in each data set: a Markdown table of
+    {name: runs}.  For the honest set, the questions that caught it by mistake."""
     summaries = {name: [summary(run) for run in runs] for name, runs in datasets.items()}
     rows = []
     for forgery, question in EXPECTED.items():
@@ -205,8 +205,8 @@ PROMISED = (
 
 
 def promises_table(datasets):
-    """What came of promises, a row each: a Markdown table of {data set: runs}, lists that
-    benchmarks.promises wrote, one a seed."""
+    """Whether promises held, a row for each: a Markdown table of {data set: runs}, lists that
+    benchmarks.promises wrote, one for each seed."""
     rows = []
     for name, runs in datasets.items():
         for same in zip(*runs, strict=True):
@@ -222,7 +222,7 @@ EPOCHS = (
     ("negative_elbo", "negative ELBO, nats ↓", "{:.1f}"),
     ("strong_rate", "pass the filter (strong)", PERCENT),
     ("agreement", "referee agrees ↑", PERCENT),
-    ("frechet", "Frechet distance ↓", PLAIN),
+    ("frechet", "Fréchet distance ↓", PLAIN),
     ("frechet_real", "... of real images", PLAIN),
     ("recall", "recall ↑", PLAIN),
     ("recall_real", "... of real images", PLAIN),
@@ -231,8 +231,8 @@ EPOCHS = (
 
 
 def epochs_table(datasets):
-    """What more epochs of the VAE bought, a row each: a Markdown table of {data set: runs}, lists
-    that benchmarks.epochs wrote, one a seed."""
+    """What more epochs of the VAE bought, a row for each number of epochs: a Markdown table of
+    {data set: runs}, lists that benchmarks.epochs wrote, one for each seed."""
     rows = []
     for name, runs in datasets.items():
         for same in zip(*runs, strict=True):
@@ -244,7 +244,7 @@ def epochs_table(datasets):
 
 
 def read_lists(folder, kind):
-    """{data set: runs} of the files <kind>/<data set>-<seed>.json, the data sets as elsewhere."""
+    """{data set: runs} of the files <kind>/<data set>-<seed>.json; data sets in the usual order."""
     found = {}
     for path in sorted(Path(folder).glob(f"{kind}/*-*.json")):
         found.setdefault(path.stem.rsplit("-", 1)[0], []).append(json.loads(path.read_text()))
@@ -333,14 +333,14 @@ deviations over the seeds whose reports are in this folder.
   drawn from its probabilities.
 - *Lean*: by how much images whose nearest real image was not seen fall short of what is expected of
   images that owe nothing to which real images were seen. z is the same in standard deviations.
-- *--soft-labels*: what learns from generated or real images that passed the filter is told the
-  classifier's calibrated probabilities; what learns from unfiltered ones, their labels as before.
+- *--soft-labels*: the classifier of the question *useful* learns from calibrated probabilities if
+  the images passed the filter, generated or real; from unfiltered real images it learns labels.
 - *Promises*: `--max-error`, as `python -m benchmarks.promises` prints it. The threshold is searched
   for on reconstructions of half of the held-out images. 0.5 is the loosest that is tried. "None":
   no threshold keeps the promise.
-- *Nearest neighbour is of the same set*: among as many images of two sets, in the referee's
-  features. Generated and test images are held against reconstructions of held-out images, and one
-  half of these against the other.
+- *Nearest neighbour is of the same set*: in two equally large sets, by the referee's features.
+  Generated and test images are compared with reconstructions of held-out images, and one half of
+  these with the other.
 - *What more epochs buy*: `--epochs`, as `python -m benchmarks.epochs` prints it. Of 10,000 images
   drawn, those that pass the filter, and as many real held-out ones of each class, are held against
   the test images. The seconds are the fewest of all seeds.

@@ -5,8 +5,8 @@ pip install torch==2.13.0 numpy
 python benchmarks/torch_vae.py data/mnist.npz
 
 784-400-z-400-784, ReLU, the size of the common PyTorch tutorial.
-Prints, an epoch a line: seconds of training so far, compilation included, and test negative ELBO in
-nats per image.
+Prints a line for each epoch: seconds of training so far, compilation included, and test negative
+ELBO in nats per image.
 """
 
 import argparse
@@ -23,7 +23,7 @@ parser.add_argument("--batch", type=int, default=256)
 parser.add_argument("--epochs", type=int, default=3)
 parser.add_argument("--latent", type=int, default=20)
 parser.add_argument("--learning-rate", type=float, default=1e-3)
-parser.add_argument("--compile", action="store_true", help="by torch.compile")
+parser.add_argument("--compile", action="store_true", help="use torch.compile")
 args = parser.parse_args()
 
 torch.manual_seed(1)

@@ -2,9 +2,9 @@
 
 python -m benchmarks.tricks
 
-Training is two epochs of the VAE, compilation included; prediction is the codes of the training
-images and what is decoded from them.  Each run has a process of its own, and those with all tricks
-and those that lack some take turns, so that all meet the same load.  Run it on an idle machine.
+Training is two epochs of the VAE, compilation included; prediction is to encode the training images
+and to decode their codes.  Each run has a process of its own.  Runs with all tricks and runs
+without some take turns, so that the machine is equally fast for both.  Run it on an idle machine.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import numpy as np
 from trust import cli, datasets
 
 ROOT = Path(__file__).parents[1]
-TRICKS = {  # what is left out: its names in trust/fast.py
+TRICKS = {  # {trick: its names in trust/fast.py}
     "several steps in a call": ["STEPS_TOGETHER"],
     "fused Adam": ["adam"],
     "halves of a batch side by side": ["VAE"],
@@ -33,7 +33,7 @@ EVERY = "all of them"
 
 
 def leave_out(names):
-    """Gives the names of trust/fast.py the plain ways, which a second copy of the module has."""
+    """Replaces these names in trust/fast.py by the plain ways, from a second copy of the module."""
     from trust import fast
 
     plain_ways = importlib.util.module_from_spec(fast.__spec__)
@@ -51,7 +51,7 @@ def measure(names, arguments):
         from trust import training
         from trust.generator import Generator
     leave_out(names)
-    training.LEAST_STEPS = 1  # an epoch is one pass, over a few images too
+    training.LEAST_STEPS = 1  # so that an epoch is one pass, even over few images
     training.make_reproducible(0)
     vae = training.new_vae(24, datasets.pixels_of(images), len(images), seed=0)
     start = time.perf_counter()
@@ -83,10 +83,10 @@ def main():
     )
     add, choices = parser.add_argument, [*TRICKS, EVERY]
     add("--pairs", type=cli.positive_int, default=3, help="rounds (default: 3)")
-    add("--epochs", type=cli.positive_int, default=2, help="of the VAE (default: 2)")
-    add("--images", type=cli.positive_int, default=60_000, help="of MNIST (default: all)")
-    add("--tricks", nargs="+", choices=choices, default=choices, help="those to leave out")
-    # What a process of run() is asked for.
+    add("--epochs", type=cli.positive_int, default=2, help="epochs of the VAE (default: 2)")
+    add("--images", type=cli.positive_int, default=60_000, help="images of MNIST (default: all)")
+    add("--tricks", nargs="+", choices=choices, default=choices, help="tricks to leave out")
+    # For the processes that run() starts.
     add("--measure-without", nargs="*", metavar="NAME", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure_without is not None:

@@ -1,9 +1,9 @@
-"""How the settings of demo_dnn_vae.py were chosen: on held-out training images, not test images.
+"""How the settings of demo_dnn_vae.py were chosen: on held-out training images, never test images.
 
 python -m benchmarks.tune --dataset fashion_mnist --latent-dim 24 48 64
 
-Trains a VAE with each of the settings, fits the mixture, and compares strong generated images, and
-as many strong held-out ones of each class ("real"), with held-out images that are in neither.
+Trains a VAE with each of the settings and fits the mixture.  Then it compares strong generated
+images, and as many strong held-out ones of each class ("real"), with other held-out images.
 """
 
 import time
@@ -47,12 +47,13 @@ def main():
     parser = cli.Parser(description="Compare settings of the VAE on held-out training images.")
     add = parser.add_argument
     bundled = list(datasets.BUNDLED)
-    add("--dataset", choices=bundled, default="mnist", help="those whose referee is there")
-    add("--images", type=cli.positive_int, help="only so many training images")
+    add("--dataset", choices=bundled, default="mnist", help="a data set with a bundled referee")
+    add("--images", type=cli.positive_int, help="use this many training images only")
     add("--latent-dim", type=int, nargs="+", default=[saving.DEFAULTS["latent_dim"]])
     add("--epochs", type=int, nargs="+", default=[saving.DEFAULTS["epochs"]])
     add("--learning-rate", type=float, nargs="+", default=[saving.DEFAULTS["learning_rate"]])
-    add("--most-sharpness", type=float, nargs="+", help="else what the number of images allows")
+    bound = "if left out, what the number of images allows"
+    add("--most-sharpness", type=float, nargs="+", help=bound)
     add("--components", type=int, nargs="+", default=[priors.COMPONENTS])
     add("--narrowing", type=float, nargs="+", default=[priors.NARROWING])
     add("--draws", type=cli.positive_int, default=20_000, help="images drawn from each mixture")
@@ -65,7 +66,7 @@ def main():
     training.make_reproducible(given.seed)
     classifier = training.new_classifier(data.classes, pixels)
     training.train_classifier(classifier, *sets.classifier, given.seed)
-    # Before any filter: no image is on both sides of a comparison.
+    # Divided before any filter, so that no image is on both sides of a comparison.
     compared, others = halves(sets.held_out, given.seed)
     features_of_others = judge(others.images).features
     bounds = given.most_sharpness or [training.sharpness_bound(len(sets.vae.images))]

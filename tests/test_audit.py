@@ -248,14 +248,14 @@ def set_cell(line, column, value):
 
 MISTAKES = {
     "unknown class": (set_cell(7, 1, "boot"), {}, "line 7: 'boot' is no class: write one of Ankle"),
-    "image twice": (set_cell(7, 0, "4"), {}, "line 7: image 4 has been in line 5"),
+    "image twice": (set_cell(7, 0, "4"), {}, "line 7: image 4 is in line 5 already"),
     "image not on the sheet": (set_cell(7, 0, "21"), {}, "line 7: '21' is not on the sheet"),
     "image 0": (set_cell(2, 0, "0"), {}, "line 2: '0' is not on the sheet"),
     "image without a number": (set_cell(7, 0, ""), {}, "line 7: '' is not on the sheet"),
     "another run": (set_cell(7, 2, "s-00000000"), {}, "line 7: is of sheet 's-00000000', but"),
     "no sheet": (set_cell(7, 2, ""), {}, "line 7: has no sheet, but"),
     "blank between": (set_cell(7, 1, ""), {}, "line 7: image 6 has no class, but image 20 has"),
-    "line gone": (lambda lines: lines[1:], {}, "has no line of image 1, but of 20"),
+    "line gone": (lambda lines: lines[1:], {}, "has no line for image 1, but one"),
     "not filled in": (lambda lines: [[a, "", c] for a, _, c in lines], {}, "is not filled in"),
     "no column": (list, {"head": ("image", "seen", "sheet")}, "line 1: has no column class"),
     "column twice": (list, {"head": ("image", "class", "Class")}, "line 1: has 2 columns class"),
@@ -376,8 +376,8 @@ def test_the_whole_way_of_somebody_who_sees_the_truth(tmp_path):
     assert done.stdout.splitlines()[4:] == [
         "Person and referee say the same of 80.00 %",
         "The referee disputes 1 of the 2 labels that the person disputes, and 1 of the 8 others",
-        f"That at most 5 % are wrong, as promised, is not shown: {bound} may be, with 95 % "
-        "confidence not more",
+        f"The promise, at most 5 % wrong, is not shown: up to {bound} may be wrong, with 95 % "
+        "confidence",
         "More images are not expected to show it: the share seen is not below 5 %",
     ]
 
@@ -496,15 +496,17 @@ def said(sheet, wrong, n):
     """The lines on the promise after n answers of which the first ones are wrong."""
     answers = sheet.labels[sheet.shown[:n]].copy()
     answers[:wrong] = UNCLEAR
-    return "\n".join(audit.describe(sheet, answers)).partition("as promised, is ")[2]
+    return "\n".join(audit.describe(sheet, answers)).partition("% wrong, is ")[2]
 
 
 def test_what_is_said_of_the_promise():
     sheet, _ = made(n=100, accepted=150)
     assert said(sheet, 0, 100).startswith("shown: at most 2.95 %")
-    assert said(sheet, 0, 30).endswith("a new sheet of 59 images, with another --seed, would")
+    assert said(sheet, 0, 30).endswith(
+        "a new sheet of 59 images, with another --seed, would show it"
+    )
     assert said(sheet, 2, 90).endswith(
-        "208 images, with another --seed, would; so many were not accepted"
+        "208 images, with another --seed, would show it, but fewer were accepted"
     )
     assert "not expected" in said(sheet, 5, 100)
     rare = sheet._replace(max_error=1e-7)

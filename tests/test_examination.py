@@ -379,7 +379,8 @@ def numbers_of(examined):
 
 def examined_alone(images, labels, stick, targets=None, alike=None):
     targets = labels if targets is None else targets
-    known = examination.of_real_images(stick)
+    truth = stick.test.labels
+    known = examination.Known(truth, stick.judged.labels, truth)
     return examination.examine(Labelled(images, labels), targets, known, stick, alike)
 
 

@@ -237,7 +237,7 @@ BAD_PLACES = {
     "report is the models": (nothing, "--report m --save m", "'m'"),
     "report is the loaded models": (models_of_good_data(), "--report models --load models", "over"),
     "save over a folder": (folder_with("taken", "x"), "--save taken", "is a folder"),
-    "save over other work": (text("taken"), "--save taken", "another's file"),
+    "save over other work": (text("taken"), "--save taken", "it did not write"),
     "save over the data": (data(), "--dataset bad.npz --save bad.npz", "over 'bad.npz'"),
     "load nothing": (nothing, "--load models", "holds no models"),
     "load another's file": (text("models"), "--load models", "none that --save wrote"),

@@ -130,7 +130,7 @@ def test_what_is_no_save_is_neither_read_nor_replaced(tmp_path, damage):
     before = contents(tmp_path)
     with pytest.raises(UserError, match=r"none that --save wrote"):
         saving.read_save(path)
-    with pytest.raises(UserError, match="another's file") as refusal:
+    with pytest.raises(UserError, match="a file that it did not write") as refusal:
         saving.check_save(path, SETTINGS)
     assert len(str(refusal.value).splitlines()) == 1 and contents(tmp_path) == before
 

@@ -1,1 +1,1 @@
-"""What the two scripts stand on, one room per idea; no room imports a script."""
+"""The modules that the two scripts use, one for each idea; no module imports a script."""

@@ -12,7 +12,7 @@ from trust import audit, cli, datasets, outputs, outside, report, saving
 
 
 def parse_options(words=None):
-    """The flags: of the command line, or the list of words given."""
+    """The parsed flags.  words: a list of them, or None for those of the command line."""
     parser = cli.Parser(
         prog="python -m trust",
         description="Examine the images that any generator made, beside real ones: are they right, "
@@ -24,15 +24,17 @@ def parse_options(words=None):
     like = "real images to compare with: mnist, fashion_mnist, or a file or folder"
     add("--dataset", metavar="NAME", type=cli.path, required=True, help=like)
     add = parser.add_mutually_exclusive_group().add_argument
-    sure = "examine images of confidence X and more; all if left out"
+    sure = "examine images whose confidence is at least X; all if left out"
     add("--threshold", metavar="X", type=cli.fraction, help=sure)
-    wrong = "or choose the threshold that this share of wrong real images allows; 0.01 is 1 %%"
+    wrong = "or choose the threshold so that at most this share of real images is wrong; "
+    wrong += "0.01 is 1 %%"
     add("--max-error", metavar="X", type=cli.share, help=wrong)
     add = parser.add_argument
     add("--seed", metavar="N", type=cli.seed, default=0, help="same seed, same result")
-    add("--out", metavar="DIR", type=cli.path, help="folder for the figures; none if left out")
-    add("--report", metavar="FILE", type=cli.path, help="all printed numbers as JSON")
-    add("--scores", metavar="FILE", type=cli.path, help="a line for each image, as CSV")
+    where = "folder for the figures; no figures if left out"
+    add("--out", metavar="DIR", type=cli.path, help=where)
+    add("--report", metavar="FILE", type=cli.path, help="write all printed numbers, as JSON")
+    add("--scores", metavar="FILE", type=cli.path, help="write a line for each image, as CSV")
     eye = "write a sheet of N images into --out, for a person to label"
     add("--audit", metavar="N", type=cli.sheet_size, help=eye)
     options = parser.parse_args(words)
@@ -42,7 +44,7 @@ def parse_options(words=None):
 
 
 def main(words=None):
-    """The whole job, with the flags of the command line or the list of words given."""
+    """Runs the script.  words: the flags as a list, or None for those of the command line."""
     options = parse_options(words)
     out = options.out
     inputs = [options.file, options.dataset if options.dataset not in datasets.BUNDLED else None]
@@ -74,7 +76,7 @@ def main(words=None):
         with clock("training the classifier"):
             classifier = training.new_classifier(data.classes, data.pixels)
             training.train_classifier(classifier, *split.classifier, settings.seed)
-            # No VAE's reconstructions can say how sure to be, so real held-out images do.
+            # Without a VAE there are no reconstructions to calibrate on: real images are used.
             labelled = classifier, split.held_out, split.held_out.images
             if options.max_error:
                 how = options.max_error, streams.promise
@@ -111,9 +113,9 @@ def main(words=None):
     counts = {"accepted": np.bincount(chosen.labels, minlength=data.classes)}
     agreed |= promised.by_class(data.classes) if promised else {}
     values = report.origin(settings, vars(options) | {"threshold": threshold}, devices)
-    notes = ["no image of yours passes the filter"] if not len(chosen.labels) else []
+    notes = ["none of your images passes the filter"] if not len(chosen.labels) else []
     if promised:
-        notes.append("the promise stands on real images: yours may be harder to tell apart")
+        notes.append("the promise stands on real images: yours may be harder to classify")
     values |= {"verdicts": answers.verdicts, "notes": notes, "sets": sets, "run": {}}
     values |= {"classes": report.by_class(names, counts | agreed), **clock.resources()}
     if options.scores:

@@ -1,5 +1,5 @@
-"""A person's eye: a numbered sheet of accepted images without labels, and what the answers of a
-person say about the labels.
+"""The audit by a person: a numbered sheet of accepted images without labels, and how far the
+classes that the person writes down agree with the labels.
 
 python -m trust.audit imgs/audit.csv
 """
@@ -20,11 +20,11 @@ import numpy as np
 
 from trust import cli, outputs, report, right
 
-UNCLEAR, MARK = -1, "?"  # the person cannot name the class of this image
+UNCLEAR, MARK = -1, "?"  # the class, and the answer, of an image that the person cannot name
 COLUMNS = ("image", "class", "sheet")
 TABLE, KEY = "audit.csv", "audit.json"
-UNTOUCHED = rb"image,class,sheet\r\n(\d+,,s-[0-9a-f]{8}\r\n)+"  # a table as it is written
-FARTHEST = 10**6  # images: nobody labels more than this to check a promise
+UNTOUCHED = rb"image,class,sheet\r\n(\d+,,s-[0-9a-f]{8}\r\n)+"  # a table as --audit writes it
+FARTHEST = 10**6  # images; images_needed() searches no further
 
 
 class AuditError(cli.UserError):
@@ -34,9 +34,9 @@ class AuditError(cli.UserError):
 class Sheet(NamedTuple):
     """What a person is asked, and what the answers are compared with.
 
-    identity: a word that differs where images, labels or referee differ.
-    shown: (n,) integer, which of the accepted images are on the sheet, in its order, which is
-    random.  labels, referee_labels: (m,) integer, of all accepted images.
+    identity: "s-" and eight digits of a hash of the images shown and of everything below.
+    shown: (n,) integer, the rows of the accepted images on the sheet, in its random order.
+    labels, referee_labels: (m,) integer, of all accepted images.
     max_error: the largest share of wrong labels that was promised, or None.
     """
 
@@ -53,22 +53,22 @@ class Sheet(NamedTuple):
 
 
 def make_sheet(images, labels, referee_labels, data, n: int, max_error: float | None, rng) -> Sheet:
-    """A Sheet of n accepted images at random, or of all where there are fewer.
+    """A Sheet of n random accepted images, or of all if there are fewer.
 
     images: (m, h, w[, 3]), all that were accepted; labels, referee_labels: (m,) integer.
-    data: has name and class_names.  max_error: see Sheet.  rng: a numpy.random.Generator; the same
-    one draws the same images in the same order, however many.
+    data: has name and class_names.  max_error: see Sheet.  rng: a numpy.random.Generator; with the
+    same one, a longer sheet begins with the images of a shorter one.
     """
     shown = rng.permutation(len(labels))[:n]
     words = [data.name, [*map(str, data.class_names)], shown, labels, referee_labels, max_error]
     content = json.dumps(words, default=np.ndarray.tolist).encode() + images[shown].tobytes()
-    # A word that no spreadsheet takes for a number, as it does 12e45678.
+    # Without the prefix a spreadsheet may read a hash, as 12e45678, as a number.
     return Sheet(f"s-{hashlib.sha256(content).hexdigest()[:8]}", *words)
 
 
 def claim(folder: str | Path) -> tuple[Path, ...]:
-    """The files in a folder that a sheet is kept in, besides its figure.  Raises AuditError where
-    there is a table that is not as --audit wrote it: a person has filled it in."""
+    """The paths of a sheet's table and key in a folder.  Raises AuditError where the table is there
+    and differs from what --audit writes, because a person may have filled it in."""
     path = Path(folder) / TABLE
     try:
         untouched = not os.path.isfile(path) or re.fullmatch(UNTOUCHED, path.read_bytes())
@@ -83,14 +83,15 @@ def claim(folder: str | Path) -> tuple[Path, ...]:
 def hand_out(folder: str | Path, sheet: Sheet, wanted: int, draw: Callable) -> str:
     """Writes a sheet's files, unless no image was accepted, and returns a line that says so.
 
-    wanted: how many images it should have.  draw: draws it, called without arguments.
+    wanted: how many images it should have.  draw: a function without arguments that draws it.
     Raises AuditError where a person has meanwhile filled in the table that is there.
     """
     n, accepted = len(sheet.shown), len(sheet.labels)
     if not n:
         return "audit: no image was accepted, so there is no sheet"
     table, key = claim(folder)
-    # The table is written last: if a run stops before, the reader refuses the older table.
+    # The table comes last: if the run stops before it, an older table does not fit the new key,
+    # and read_answers() refuses it.
     outputs.write_json(key, sheet._asdict())
     draw()
     outputs.write_table(table, [COLUMNS, *((i + 1, "", sheet.identity) for i in range(n))])
@@ -100,19 +101,19 @@ def hand_out(folder: str | Path, sheet: Sheet, wanted: int, draw: Callable) -> s
     return f"audit: {which} accepted images are on the sheet{few}; {then}"
 
 
-# From the file that somebody filled in to the answers
+# From the filled-in table to the answers
 
 
 class Line(NamedTuple):
-    """A line of a table: its number in the file, and {column: what it holds}."""
+    """A line of a table: its number in the file, and {column: text}."""
 
     number: int
     cells: dict
 
 
 def read_lines(path: str | Path) -> list[Line]:
-    """The lines of a table under its head, as people's spreadsheets save it: with commas,
-    semicolons or tabs.  Raises AuditError."""
+    """The lines of a CSV table below its header.  Spreadsheets separate the columns by commas,
+    semicolons or tabs; all three are read.  Raises AuditError where it is no such table."""
     try:
         content = Path(path).read_bytes()
         text = content.decode("utf-8-sig")
@@ -149,7 +150,8 @@ def read_lines(path: str | Path) -> list[Line]:
 
 
 def read_sheet(path: str | Path) -> Sheet:
-    """The Sheet that was kept as JSON.  Raises AuditError."""
+    """Reads the Sheet that hand_out() wrote as JSON.  Raises AuditError where it is missing or
+    damaged."""
     try:
         values = json.loads(Path(path).read_bytes())
         sheet = Sheet(**values)
@@ -168,8 +170,8 @@ def read_sheet(path: str | Path) -> Sheet:
 
 
 def class_of(answer: str, class_names) -> int | None:
-    """Which class an answer names, whatever its case where only one class fits; UNCLEAR for a
-    question mark; None where it names no class."""
+    """The number of the class that an answer names; upper and lower case differ only where several
+    classes would fit.  UNCLEAR for a question mark, None where the answer names no class."""
     names = [name.strip() for name in class_names]
     if answer in names:
         return names.index(answer)
@@ -180,8 +182,8 @@ def class_of(answer: str, class_names) -> int | None:
 
 
 def read_answers(path: str | Path, sheet: Sheet) -> np.ndarray:
-    """What the person sees on the first k images of the sheet, up to the last that has an answer:
-    (k,) integer, a class or UNCLEAR.  Raises AuditError with the line where something is wrong."""
+    """The person's answers to the first k images of the sheet, where the k-th is the last with an
+    answer: (k,) integer, a class or UNCLEAR.  Raises AuditError, which names the line at fault."""
     n, found = len(sheet.shown), {}
     numbers = {str(i + 1): i for i in range(n)}
 
@@ -196,7 +198,7 @@ def read_answers(path: str | Path, sheet: Sheet) -> np.ndarray:
         if image not in numbers:
             refuse(line, f"{image!r} is not on the sheet, which has images 1 to {n}")
         if numbers[image] in found:
-            refuse(line, f"image {image} has been in line {found[numbers[image]][0]} already")
+            refuse(line, f"image {image} is in line {found[numbers[image]][0]} already")
         seen = class_of(answer, sheet.class_names) if answer else None
         if answer and seen is None:
             names = ", ".join(sheet.class_names[:12]) + ", ..." * (len(sheet.class_names) > 12)
@@ -211,25 +213,28 @@ def read_answers(path: str | Path, sheet: Sheet) -> np.ndarray:
         if seen is None:
             said = f"has no class, but image {last + 1} has: write {MARK} if you cannot say"
             if line is None:
-                raise AuditError(f"{str(path)!r} has no line of image {i + 1}, but of {last + 1}")
+                said = f"has no line for image {i + 1}, but one for image {last + 1}"
+                raise AuditError(f"{str(path)!r} {said}")
             refuse(line, f"image {i + 1} {said}")
     return np.array([found[i][1] for i in range(last + 1)])
 
 
-# From the answers to what they show
+# From the answers to the estimates
 
 
 def measure(sheet: Sheet, answers: np.ndarray) -> dict:
-    """What the answers (k,) integer to the first images of a sheet say of all accepted images.
+    """What the answers (k,) integer to the first images of a sheet say about all accepted images.
 
-    Returns counts: audited images, others, disputed, unclear (of those), seen_by_referee (of those)
-    and false_alarms (of which the referee alone disputes the label).  And shares: disputed_share
-    with low and high (Clopper & Pearson 1934), bound, which it does not pass with 95 % confidence,
-    and agreement of person and referee.
-    error_estimate, error_low and error_high add the referee's word on all others, corrected by how
-    far it is off on the audited ones: prediction-powered inference (Angelopoulos et al. 2023), but
-    with the interval of right.corrected_error(), which also holds where errors are rare.  NaN where
-    there are no others.
+    Returns a dict of counts and shares.  audited: images with an answer; others: without one.
+    disputed: labels with which the person disagrees; unclear: those of them answered by MARK;
+    seen_by_referee: those of them with which the referee disagrees too; false_alarms: labels with
+    which the referee alone disagrees.  disputed_share: of the audited labels, with its interval
+    from low to high (Clopper & Pearson 1934); bound: its upper bound with 95 % confidence;
+    agreement: of person and referee.
+    error_estimate, error_low and error_high also use the referee's labels of the others, corrected
+    by the referee's errors on the audited images: prediction-powered inference (Angelopoulos et
+    al. 2023), but with the interval of right.corrected_error(), which also holds where errors are
+    rare.  NaN where there are no others.
     """
     audited = sheet.shown[: len(answers)]
     labels, words = sheet.labels[audited], sheet.referee_labels[audited]
@@ -255,9 +260,9 @@ def measure(sheet: Sheet, answers: np.ndarray) -> dict:
 
 
 def images_needed(k: int, n: int, x: float) -> float:
-    """How many images, n or more, would show with 95 % confidence that at most a share x is wrong,
-    if as many were disputed as k of n: a whole number, or infinity where none or more than FARTHEST
-    would."""
+    """How many audited images, at least n, would show with 95 % confidence that at most a share x
+    is wrong, if the disputed share stayed k / n.  A whole number, or infinity where no number would
+    or more than FARTHEST are needed."""
 
     def shows(count):
         return right.binomial_tail(math.ceil(k * count / n), count, x) <= 0.05
@@ -279,7 +284,7 @@ def _percent(share):
 
 
 def describe(sheet: Sheet, answers: np.ndarray) -> list[str]:
-    """The lines that say what the answers (k,) integer show."""
+    """What the answers (k,) integer show, as lines of text."""
     found = measure(sheet, answers)
     n, k, others = found["audited"], found["disputed"], found["others"]
     lines = [
@@ -307,28 +312,30 @@ def describe(sheet: Sheet, answers: np.ndarray) -> list[str]:
 
 
 def describe_promise(sheet: Sheet, found: dict) -> list[str]:
-    """The lines on the promise, none where there is none.  found: of measure()."""
+    """What the answers show about the promise, as lines of text; no lines without a promise.
+    found: the result of measure()."""
     if (most := sheet.max_error) is None:
         return []
     n, k, bound = found["audited"], found["disputed"], _percent(found["bound"])
     limit = f"{100 * most:.4g} %"
-    first = f"That at most {limit} are wrong, as promised, is"
+    first = f"The promise, at most {limit} wrong, is"
     if found["bound"] <= most:
-        return [f"{first} shown: at most {bound} are, with 95 % confidence"]
+        return [f"{first} shown: at most {bound} are wrong, with 95 % confidence"]
     needed = images_needed(k, n, most)
     if k >= n * most:
         said = f"More images are not expected to show it: the share seen is not below {limit}"
     elif math.isinf(needed):
-        said = f"At the share seen more than {FARTHEST:,} images would be needed"
+        said = f"At the share seen, more than {FARTHEST:,} images would be needed"
     else:
-        # A sheet that is continued until the promise is shown would show any promise in the end.
-        said = f"At the share seen a new sheet of {needed:,} images, with another --seed, would"
-        said += "; so many were not accepted" if needed > len(sheet.labels) else ""
-    return [f"{first} not shown: {bound} may be, with 95 % confidence not more", said]
+        # Adding images to this sheet until the promise is shown would invalidate the confidence.
+        said = f"At the share seen, a new sheet of {needed:,} images, with another --seed, would"
+        said += " show it"
+        said += ", but fewer were accepted" if needed > len(sheet.labels) else ""
+    return [f"{first} not shown: up to {bound} may be wrong, with 95 % confidence", said]
 
 
 def main(words=None):
-    """The whole reader, with the flags of the command line or the list of words given."""
+    """Runs the script.  words: the flags as a list, or None for those of the command line."""
     parser = cli.Parser(
         prog="python -m trust.audit",
         description="Read what a person wrote into the audit.csv of a run with --audit, and say "

@@ -13,7 +13,7 @@ PLAIN = os.environ.get("TRUST_PLAIN", "0") not in ("", "0")  # turns off what tr
 
 
 class UserError(Exception):
-    """A mistake that only the user can correct; the message says in one sentence what it is."""
+    """An error that only the user can correct; the message is one sentence for the user."""
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -22,7 +22,7 @@ class Help(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Accepts no abbreviations, shows defaults, and reports a mistake in one line."""
+    """Accepts no abbreviated flags, shows defaults in the help, reports an error in one line."""
 
     def __init__(self, **settings):
         super().__init__(allow_abbrev=False, formatter_class=Help, **settings)
@@ -32,7 +32,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def checked(kind: type, fits: Callable, wanted: str) -> Callable[[str], object]:
-    """An argument type: a `kind` that `fits`; `wanted` says what that is."""
+    """A type for argparse: turns text into a `kind`, and refuses values for which `fits` is false.
+    `wanted`: what the error says that the text is not."""
 
     def parse(text):
         with contextlib.suppress(ValueError):
@@ -54,7 +55,8 @@ share = checked(float, lambda x: 0 < x < 1, "a number above 0 and below 1")
 
 
 def add_shared_arguments(parser: Parser, told: dict | None = None, **defaults) -> None:
-    """The flags of both scripts; the defaults in `told` are only in the help, and settled later."""
+    """Adds the flags of both scripts.  Defaults in `told` only appear in the help: these flags are
+    None if left out, and settled later."""
 
     def add(flag, kind, metavar, text, **settings):
         if (name := flag[2:].replace("-", "_")) in (told or {}):
@@ -64,27 +66,27 @@ def add_shared_arguments(parser: Parser, told: dict | None = None, **defaults) -
     add("--dataset", path, "NAME", "mnist, fashion_mnist, or a file or folder: see the README")
     add("--epochs", positive_int, "N", "the VAE's passes over its images")
     add("--latent-dim", latent_dim, "N", "size of the VAE's code, up to 256")
-    add("--learning-rate", positive_float, "X", "the VAE's highest rate; it rises, then falls")
+    add("--learning-rate", positive_float, "X", "the VAE's peak rate; it rises, then falls")
     add("--seed", seed, "N", "same seed, same machine, same result", default=0)
     add("--out", path, "DIR", "folder for the figures", default="imgs")
     parser.set_defaults(**defaults)
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """The number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 @contextlib.contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Import TensorFlow in this block: each operation gets half of the cores, and its log is only
-    shown where there is a GPU."""
+    """Import TensorFlow in this block: each operation then uses half of the cores, and TensorFlow's
+    log messages are hidden where there is no GPU."""
     if not PLAIN:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(cores() // 2, 1)))
     kept = os.dup(2)
     if not os.path.exists("/dev/nvidiactl"):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # some notes come before that is read
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # some messages come before it is read
     try:
         yield
     finally:
@@ -93,7 +95,8 @@ def quiet_tensorflow() -> Iterator[None]:
 
 
 class Clock:
-    """`with clock(stage):` says what begins and how long it took; seconds: {stage: seconds}."""
+    """`with clock(stage):` prints the stage when it begins and its seconds when it ends.
+    seconds: {stage: seconds}."""
 
     def __init__(self):
         self.seconds, self._start = {}, time.perf_counter()
@@ -107,7 +110,7 @@ class Clock:
         print(f"{stage}: {self.seconds[stage]:.1f} s", flush=True)
 
     def resources(self) -> dict:
-        """Seconds of every stage and of all, and the most memory so far, for a report."""
+        """Seconds of each stage and in total, and peak memory in GB so far, for a report."""
         seconds = self.seconds | {"total": time.perf_counter() - self._start}
         return {"seconds": seconds, "peak_memory_gb": peak_memory()}
 
@@ -123,12 +126,13 @@ def peak_memory() -> float:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Calls main() and ends with status 2, 130, 141 or 143 and one line, or a bug's traceback."""
+    """Calls main() and exits with status 0, or with 2, 130, 141 or 143 and at most one line.  An
+    unexpected exception, a bug, keeps its traceback."""
     for number, name in ((1, "stdout"), (2, "stderr")):
-        if getattr(sys, name) is None:  # closed: else the next file takes its number
+        if getattr(sys, name) is None:  # closed: else the next opened file gets its number
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
             setattr(sys, name, open(number, "w", closefd=False))
-    sys.stdout.reconfigure(errors="replace")  # what the terminal cannot show
+    sys.stdout.reconfigure(errors="replace")  # characters that the terminal cannot show
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     status, sentence = 2, ""
     try:
@@ -136,7 +140,7 @@ def run(main: Callable[[], None]) -> None:
         sys.stdout.flush()
         status = 0
     except (KeyboardInterrupt, SystemExit) as stop:
-        status = getattr(stop, "code", 130)  # argparse has said what it had to
+        status = getattr(stop, "code", 130)  # argparse has printed its own message
         sentence = "stopped; files written earlier are whole" if status > 2 else ""
     except BrokenPipeError:
         status = 141
@@ -149,7 +153,7 @@ def run(main: Callable[[], None]) -> None:
             sentence = "error: there is not enough memory: try a smaller data set or fewer images"
         else:
             raise
-    for number in (signal.SIGINT, signal.SIGTERM):  # would only interrupt Python's clearing up
+    for number in (signal.SIGINT, signal.SIGTERM):  # would only interrupt Python's cleanup
         signal.signal(number, signal.SIG_IGN)
     line = f"{os.path.basename(sys.argv[0])}: {' '.join(sentence.splitlines())}\n"
     for number, stream, text in ((1, sys.stdout, ""), (2, sys.stderr, line if sentence else "")):

@@ -1,4 +1,4 @@
-"""What one run asks about its accepted images, and about controls that passed the same filter."""
+"""The questions of one run, asked of its accepted images and of controls behind the same filter."""
 
 import math
 from typing import NamedTuple
@@ -36,8 +36,8 @@ COPIES = ("noisy_copies", "moved_copies", "reconstructed_copies")
 
 
 def plant(real: Neighbours, copies: Neighbours, dose: int) -> Neighbours:
-    """The neighbours of n real images, of which so many percent are replaced by copies.  copies:
-    the neighbours of copies in the rows new.planted_rows(n)."""
+    """The Neighbours `real` of n images, after `dose` percent of the images are replaced by copies.
+    copies: the Neighbours of copies for all rows in new.planted_rows(n)."""
     n = len(real.labels)
     rows = new.planted_rows(n)
     some = np.isin(rows, new.planted_rows(n, dose))
@@ -45,8 +45,9 @@ def plant(real: Neighbours, copies: Neighbours, dose: int) -> Neighbours:
 
 
 def smallest_found(real: Neighbours, copies: Neighbours, reference: Reference) -> float:
-    """The smallest share of copies among real images, one of new.DOSES, that the test seen or
-    unseen finds; NaN if it does not find the largest, or finds copies where there are none."""
+    """The smallest share of copies among real images, of new.DOSES, that the test of question 4
+    finds, as it does all larger ones.  NaN where it does not find the largest share, or where it
+    finds copies although there are none."""
     found = math.nan
     if verdicts.new(examine_newness(real, reference)) in verdicts.CAUGHT:
         return found
@@ -59,10 +60,13 @@ def smallest_found(real: Neighbours, copies: Neighbours, reference: Reference) -
 
 
 class Controls(NamedTuple):
-    """What went through the same filter as the generated images: held-out images and their
-    reconstructions (blurred), test images and theirs (reconstructed), images decoded half-way
-    between two classes, and draws from the prior that is not in use.  copies: {name of COPIES:
-    images (k, h, w[, c])}, to be planted among the strong test images."""
+    """Images that went through the same filter as the generated ones.
+
+    held_out and blurred: held-out images and their reconstructions.  test and reconstructed: test
+    images and their reconstructions.  halfway: images decoded half-way between two classes.
+    other_prior: draws from the prior that is not in use.  copies: {name of COPIES: images
+    (k, h, w[, c])}, to be planted among the strong test images.
+    """
 
     held_out: Classified
     blurred: Classified
@@ -74,7 +78,8 @@ class Controls(NamedTuple):
 
 
 def draw_controls(generator, other, accept: Filter, split: Split, test: Labelled, rng) -> Controls:
-    """The Controls of a Generator, and of the one with the other prior."""
+    """The Controls of a Generator and of `other`, the Generator with the prior that is not in use.
+    rng: a numpy.random.Generator."""
     held_out, real = split.held_out, accept.classify(test.images)
     labels = real.strong(accept.threshold).labels
     twins = new.twins(labels[new.planted_rows(len(labels))], split.vae.labels, rng)
@@ -93,8 +98,8 @@ def draw_controls(generator, other, accept: Filter, split: Split, test: Labelled
 
 
 def examine_known(classified: Classified, truth, judged, rows, accept: Filter, rng) -> dict:
-    """Question 1 about images whose true labels, truth (n,), are known: the error of some rows, and
-    the calibration of all.  judged: what the referee says of them."""
+    """Question 1 of images whose true labels, truth (n,), are known: the labels of some rows, and
+    the calibration of all.  judged: what the referee says of all."""
     known = Known(classified.labels, judged.labels, truth)
     correct = classified.labels == known.truth
     return {
@@ -106,8 +111,8 @@ def examine_known(classified: Classified, truth, judged, rows, accept: Filter, r
 
 
 def examine_calibration(classified: Classified, words, accept: Filter, rng) -> dict:
-    """The calibration error by the referee's labels (n,), what chance gives, the signed gap, and
-    the error with the temperature of real images."""
+    """The calibration error by the referee's labels, words (n,); what chance alone would give; mean
+    confidence minus accuracy; and the error with the temperature fitted on real images."""
     confidence, correct = classified.confidence, classified.labels == words
     floor, floor_95 = right.calibration_floor(confidence, rng)
     probabilities = softmax(classified.logits, accept.temperature_real_images)
@@ -121,9 +126,11 @@ def examine_calibration(classified: Classified, words, accept: Filter, rng) -> d
 
 
 def examine_selection(selection, rows, accepted_words, words, accept: Filter, rng) -> dict:
-    """Question 1 about generated images, as far as examine() does not answer it.  rows: of the
-    accepted images that are compared with real ones.  accepted_words, words: the referee's labels
-    of the accepted images and of the sample."""
+    """Question 1 of generated images, in addition to examine().
+
+    selection: a Selection.  rows: of the accepted images, those that are compared with real ones.
+    accepted_words, words: the referee's labels of the accepted images and of the sample.
+    """
     accepted, sample = selection.accepted, selection.sample
     weak = sample.confidence < WEAK
     return {
@@ -136,7 +143,7 @@ def examine_selection(selection, rows, accepted_words, words, accept: Filter, rn
 
 
 def examine_halfway(halfway: Classified, threshold, reference: Reference) -> dict:
-    """Question 1 about images half-way between two classes; the filter should reject most."""
+    """Question 1 of images half-way between two classes, most of which the filter should reject."""
     passing = halfway.strong(threshold)
     words = judge(reference.referee, passing.images).labels
     rate = halfway.rates(threshold)["right"]["strong_rate"]
@@ -144,8 +151,9 @@ def examine_halfway(halfway: Classified, threshold, reference: Reference) -> dic
 
 
 class AboutControls(NamedTuple):
-    """{set: {question: {key: number}}}, {set: Neighbours}, what is Known of the reconstructions of
-    all test images, and the referee's features (m, d) of those of held-out images that pass."""
+    """sets: {set: {question: {key: number}}}.  neighbours: {set: Neighbours}.  reconstructed: what
+    is Known of the reconstructions of all test images.  features: the referee's, (m, d), of the
+    reconstructions of held-out images that pass."""
 
     sets: dict
     neighbours: dict
@@ -156,14 +164,14 @@ class AboutControls(NamedTuple):
 def examine_controls(
     controls: Controls, accept: Filter, counts, most: int, reference: Reference, rng
 ):
-    """Right, varied and new of all that was not generated, counts[k] images of each class where
-    numbers must be equal.  most: among so many real images copies are planted, as many as were
-    accepted.
+    """The questions right, balanced, varied and new of the controls.  Returns AboutControls.
 
-    Returns AboutControls.
+    counts: (classes,) integer; where all sets must be equally large, counts[k] images of class k
+    are taken.  most: the number of accepted images; copies are planted among at most as many real
+    images.
     """
     threshold, sets, neighbours = accept.threshold, {}, {}
-    # The referee has learned from the held-out images: only on test images is it independent.
+    # The referee has learned from the held-out images, so only its labels of test images count.
     truth, blurred = reference.test.labels, judge(reference.referee, controls.reconstructed.images)
     for name, images, judged in (
         ("real", controls.test, reference.judged),
@@ -182,7 +190,7 @@ def examine_controls(
         sets[name]["varied"] = examine_variety(features[name], reference)
     halves = [features["reconstructed"][half::2] for half in (0, 1)]
     sets["reconstructed"]["right"] |= examine_likeness(*halves, reference)
-    # Of a reconstruction the nearest held-out image would be its original: so test images.
+    # Not held-out images: the nearest neighbour of each would be its own reconstruction.
     passing = controls.test.rows(threshold)
     passing = passing[first_of_each_class(controls.test.labels[passing], counts)]
     both = reference.judged.features[passing], features["reconstructed"]
@@ -220,9 +228,10 @@ def agreement_by_class(accepted: Classified, examined: Examined, classes: int) -
 
 
 class Answers(NamedTuple):
-    """What was found: {set: {question: {key: number}}}, {question: verdict}, what is known of each
-    accepted image, {set: Neighbours}, the referee's labels of the sample (n,), and what is Known of
-    the reconstructions of all test images; None where there are none."""
+    """sets: {set: {question: {key: number}}}.  verdicts: {question: verdict}.  examined: what was
+    found for each accepted image.  neighbours: {set: Neighbours}.  sample_labels: the referee's
+    labels of the sample, (n,), or None without one.  reconstructed: what is Known of the
+    reconstructions of all test images, or None without any."""
 
     sets: dict
     verdicts: dict
@@ -236,7 +245,7 @@ def examine_all(selection, controls: Controls, held_out, reference, accept, soft
     """All questions about the accepted images, about real ones, and about the controls: Answers.
 
     selection: a Selection.  held_out: Labelled.  accept: the Filter.
-    soft: whether the classifier of question 5 learns from probabilities instead of labels.
+    soft: for question 5, train on probabilities instead of labels where images passed the filter.
     rng: a numpy.random.Generator.  say: called with a line for each set that is to be examined.
     """
     accepted, classes = selection.accepted, reference.classes
@@ -281,37 +290,37 @@ def examine_all(selection, controls: Controls, held_out, reference, accept, soft
 def examine_promise(promised: Promise, classified: Classified, known: Known, labels, words) -> dict:
     """Whether the promise held, as a set of the report.
 
-    classified, known: test images of the kind that the promise was made on.
-    labels, words: (n,) integer, of the examined images that pass, theirs and the referee's.
+    classified, known: all test images, of the same kind as those that the promise was found on.
+    labels, words: (n,) integer, of the examined images that pass: their own and the referee's.
     """
     known = known.take(classified.rows(promised.threshold))
     return {"promise": {"right": did_it_hold(promised, known, labels, words)}}
 
 
 def warn_unlike(numbers: dict) -> list[str]:
-    """A sentence where the generated images are not like the reconstructions, or none.  numbers:
-    question 1 of the generated images."""
+    """A list with one sentence if the generated images differ from the reconstructions, else empty.
+    numbers: question 1 of the generated images."""
     if not numbers["own_neighbours_z"] > verdicts.CHANCE:
         return []
     share = numbers["own_neighbours"]
     return [
-        f"accepted images differ from reconstructions ({share:.1%} have their nearest neighbour "
-        "among themselves, where 50% would be no difference): for them the temperature, and a "
-        "promise, are not certain"
+        f"accepted images differ from reconstructions: {share:.1%} have their nearest neighbour in "
+        "their own set, 50% would mean no difference; the temperature and a promise may not hold "
+        "for accepted images"
     ]
 
 
 def examine_given(yours, real, tested, split: Split, reference: Reference, rng, say):
-    """All questions about images that another generator made, and about real ones: Answers, and the
-    Reference with the measure of real images.
+    """Every question of images that another generator made, and of real ones.  Returns Answers, and
+    the Reference with like_seen measured on real images.
 
-    yours, real, tested: outside.Chosen, of these images, of held-out and of test images, all by the
+    yours, real, tested: outside.Chosen of these images, of held-out and of test images, all by the
     same filter.  reference: its unseen images are the test images.  rng, say: see examine_all().
     """
     classes, truth = reference.classes, reference.test.labels[tested.rows]
     say(f"  {len(real.labels):,} real images: right, varied, new?")
     neighbours = {"real": find_neighbours(real.images, real.labels, reference)}
-    # One half measures what to expect of real images, the other half is compared with it.
+    # One half measures what to expect of real images, the other is compared with it.
     halves = np.array_split(rng.permutation(len(real.labels)), 2)
     measure, held = (neighbours["real"].take(np.sort(rows)) for rows in halves)
     reference, neighbours["real"] = reference._replace(like_seen=measure), held

@@ -13,12 +13,12 @@ from trust.files import DataError, Raw, read_raw, shrink
 DATA = Path(__file__).parents[1] / "data"
 GARMENTS = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(",")
 BUNDLED = {"mnist": tuple("0123456789"), "fashion_mnist": tuple(GARMENTS)}  # name: class names
-FINGERPRINTS = {  # Dataset.fingerprint of the bundled sets: name
+FINGERPRINTS = {  # {Dataset.fingerprint: name} of the bundled sets
     "53b4de002add035efcc1bfa27d6d7517ef6c2afced7b7012fd6913d0c3f8e78b": "mnist",
     "5b22a816b4ddd488c1631120e5c483e19c2f39a8cbba56e040bbbaa38522c3e3": "fashion_mnist",
 }
-HELD_OUT = 6  # one training image in so many
-SMALLEST, LARGEST = 8, 64  # pixels a side
+HELD_OUT = 6  # one training image in this many is held out
+SMALLEST, LARGEST = 8, 64  # pixels on each side of an image
 
 
 class Labelled(NamedTuple):
@@ -33,8 +33,8 @@ class Labelled(NamedTuple):
 
 
 class Pixels(NamedTuple):
-    """What a network has to know about images: their shape (h, w, c), and the mean of each of the c
-    channels in [0, 1]."""
+    """What a network must know about its images: their shape (h, w, c), and the mean of each of the
+    c channels in [0, 1]."""
 
     shape: tuple
     mean: tuple
@@ -49,8 +49,9 @@ def pixels_of(images: np.ndarray) -> Pixels:
 
 
 class Split(NamedTuple):
-    """The training images: those of the VAE, those of the classifier, and a sixth of all that
-    neither learns from.  vae_rows, held_out_rows: which of the training images these are."""
+    """The training images: those that the VAE learns from, those that the classifier learns from,
+    and the held-out sixth, from which neither learns.
+    vae_rows, held_out_rows: (k,) integer, the rows of these among the training images."""
 
     vae: Labelled
     classifier: Labelled
@@ -60,9 +61,9 @@ class Split(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """A checked set; labels are from 0 to classes - 1.  fingerprint: the SHA-256 of the four
-    arrays, however they were stored.  bundled: whether they are those that came with the code.
-    understood: what was read, in a line."""
+    """A checked data set; labels are from 0 to classes - 1.  fingerprint: the SHA-256 of the four
+    arrays, however they were stored.  bundled: whether they came with the code.
+    understood: a line for the user that says what was read."""
 
     name: str
     path: str
@@ -83,9 +84,9 @@ class Dataset(NamedTuple):
 
 
 def load_dataset(name_or_path):
-    """A checked Dataset from "mnist", "fashion_mnist" or the path of an .npz file, of a folder of
-    pictures, or of a folder of IDX files: see the README.  Raises DataError and nothing else,
-    whatever the file holds."""
+    """A checked Dataset from "mnist", "fashion_mnist", or the path of an .npz file, of a folder of
+    pictures or of a folder of IDX files: see the README.  Whatever the path holds, the only error
+    raised is DataError."""
     by_name = name_or_path in BUNDLED
     path = os.fspath(DATA / f"{name_or_path}.npz" if by_name else name_or_path)
     cure = ": git checkout brings it back" if by_name else ""
@@ -109,7 +110,7 @@ def load_dataset(name_or_path):
     fingerprint = digest.hexdigest()
     bundled = FINGERPRINTS.get(fingerprint)
     if by_name and bundled != name_or_path:
-        raise DataError(f"{path!r} is not the file that came with it{cure}")
+        raise DataError(f"{path!r} is not the file that came with the code{cure}")
     name = bundled or Path(path).resolve().stem
     names = BUNDLED.get(bundled, names)
     understood = describe(name, train, test, names, notes)
@@ -117,7 +118,7 @@ def load_dataset(name_or_path):
 
 
 def describe(name, train, test, class_names, notes) -> str:
-    """What was understood, in a line."""
+    """A line for the user that says what was read."""
     height, width = train.images.shape[1:3]
     kind = "grey" if train.images.ndim == 3 else "RGB"
     first = f"{name}: {len(train.labels):,} training and {len(test.labels):,} test images, "
@@ -127,18 +128,18 @@ def describe(name, train, test, class_names, notes) -> str:
 
 
 def check_parts(parts: dict, class_names, notes: list):
-    """Training and test images as Labelled, and the names of the classes, of {part: Raw}.  Adds to
-    the notes what was changed; raises DataError."""
+    """{part: Raw} -> training images, test images, both Labelled, and the names of the classes.
+    Adds to the notes what was changed; raises DataError where the parts do not fit together."""
     labels = {part: check_labels(raw) for part, raw in parts.items()}
     images = check_images(parts, notes)
     if "val" in parts:
         for each in (images, labels):
             each["train"] = np.concatenate([each["train"], each.pop("val")])
-        notes.append("the validation images are among the training images")
+        notes.append("the validation images were added to the training images")
     if "test" not in parts:
         held = one_in_six(images["train"], labels["train"], 0)
         if not held.any():
-            raise DataError("there is no test set, and too few images to make one of a sixth")
+            raise DataError("there is no test set, and there are too few images to take a sixth")
         for each in (images, labels):
             each["test"], each["train"] = each["train"][held], each["train"][~held]
         notes.append("no test set: a sixth of each class becomes one")
@@ -163,7 +164,8 @@ def check_parts(parts: dict, class_names, notes: list):
 
 
 def name_classes(values, class_names):
-    """The names of the classes, a tuple: those given, or the labels themselves."""
+    """The names of the classes, a tuple: those given, or the labels themselves.  Raises DataError
+    where the number of names is wrong."""
     if class_names is None:
         return tuple(map(str, values.tolist()))
     names = np.ravel(class_names)
@@ -175,7 +177,7 @@ def name_classes(values, class_names):
 
 
 def check_labels(raw: Raw) -> np.ndarray:
-    """Labels as stored -> (n,), whole numbers or strings."""
+    """Labels as stored, also one-hot -> (n,), whole numbers or strings.  Raises DataError."""
     labels, name = raw.labels, raw.names[1]
     if len(raw.images) != len(labels):
         counts = f"{len(raw.images)} images, but {name} has {len(labels)} labels"
@@ -196,8 +198,8 @@ def check_labels(raw: Raw) -> np.ndarray:
 
 
 def check_images(parts: dict, notes: list) -> dict:
-    """{part: images (n, h, w) or (n, h, w, 3) uint8} of {part: Raw}, all on one scale and of one
-    size, at most LARGEST pixels a side."""
+    """{part: Raw} -> {part: images (n, h, w) or (n, h, w, 3) uint8}, all on one scale and of one
+    size, with at most LARGEST pixels on each side.  Adds to the notes; raises DataError."""
     images = {part: arrange(raw.images, raw.names[0]) for part, raw in parts.items()}
     names = {part: raw.names[0] for part, raw in parts.items()}
     shapes = {part: array.shape[1:] for part, array in images.items()}
@@ -211,7 +213,7 @@ def check_images(parts: dict, notes: list) -> dict:
         notes.append("values from 0 to 16 become 0 to 255")
     for part, array in images.items():
         if part != "train" and top != 16 and is_unit(array) != (top == 1):
-            # Black images do not show their scale.
+            # If all images are black, their scale cannot be told.
             if top == 1 or not np.array_equal(array, array.astype(np.uint8)):
                 said = f"{names[part]} and {names['train']} are on different scales"
                 raise DataError(f"{said}: both must be 0 to 255, or both fractions from 0 to 1")
@@ -227,12 +229,13 @@ def check_images(parts: dict, notes: list) -> dict:
 
 
 def is_unit(images) -> bool:
-    """Whether the values are from 0 to 1, as floats or as booleans."""
+    """Whether the images are booleans, or floats none of which is above 1."""
     return images.dtype.kind == "b" or (images.dtype.kind == "f" and images.max() <= 1)
 
 
 def arrange(images, name):
-    """Images as stored -> (n, h, w), or (n, h, w, 3)."""
+    """Images as stored, also flat or with channels first -> (n, h, w) or (n, h, w, 3).  Raises
+    DataError."""
     shape = images.shape
     wanted = f"{name} has shape {shape}, but must be (n, h, w) or (n, h, w, 3)"
     if images.ndim == 2:
@@ -255,7 +258,8 @@ def to_bytes(images):
 
 
 def as_bytes(images, top, name, is_train):
-    """Images with values from 0 to `top` -> uint8, 0 to 255."""
+    """Images with values from 0 to `top` -> uint8, 0 to 255.  Raises DataError, which uses `name`
+    for the array; is_train: whether to refuse images without a value above 1."""
     if images.dtype.kind == "b":
         return np.uint8(255) * images
     wanted = "but must be 0 to 255, or fractions from 0 to 1"
@@ -282,7 +286,7 @@ def check_enough(dataset, minimum):
 
 
 def check_classes(dataset):
-    """Raises DataError if there are fewer than two classes."""
+    """Raises DataError where there are fewer than two classes."""
     if dataset.classes < 2:
         raise DataError(f"{dataset.path!r}: there is one class only, a classifier needs two")
 
@@ -312,16 +316,16 @@ def one_in_six(images, labels, seed):
 
 
 def distinct(images):
-    """Rows, in rising order, of the first of all images that are equal, and for each image (n,) its
-    place among these."""
+    """Groups equal images.  Returns the row of the first image of each group, in rising order, and
+    for each image the number of its group, (n,) integer."""
     places = {}
     which = np.array([places.setdefault(image.tobytes(), len(places)) for image in images], int)
     return np.unique(which, return_index=True)[1], which
 
 
 def disjoint_halves(labels, seed):
-    """Rows, in rising order, of two halves of the labels (n,) that share none.  They differ by one
-    at most in the number of each class, and in that of all.
+    """Rows, in rising order, of two halves of the labels (n,) that share none.  The halves differ
+    by one at most in the count of each class and in total.
     Raises DataError where a class has a single image."""
     names, counts = np.unique(labels, return_counts=True)
     if counts.min() < 2:

@@ -11,7 +11,8 @@ from trust import figures
 
 
 def draw_diagram(file):
-    """The way from training images to trusted ones, and what is asked of these."""
+    """Draws the way from training images to strong ones, and the questions that are asked of these.
+    file: a path or a binary file object."""
     nodes = {
         "training\nimages": (58, 130, "black"),
         "encoder": (178, 130, figures.GENERATED),

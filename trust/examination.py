@@ -14,13 +14,13 @@ from trust.verdicts import QUESTIONS
 
 
 class Reference(NamedTuple):
-    """What every set of images is compared with; knows no generator.
+    """What every set of images is compared with; it holds nothing of a generator.
 
     real: images that the generator learned from, and images that it did not; unseen: (n,) bool,
     which are the latter.  centred_real: real, each with its centre of mass in the middle.
-    like_seen: neighbours of more images of the kind of the seen ones, where the unseen are of
-    another kind; else None.
-    test: images that no network has learned from; judged: what the referee says of them.
+    like_seen: Neighbours of further images of the same kind as the seen ones, where the unseen are
+    of another kind; else None.
+    test: images that no network learned from, not even the referee; judged: what it says of them.
     """
 
     real: Labelled
@@ -35,7 +35,7 @@ class Reference(NamedTuple):
 
 
 def build_reference(seen: Labelled, unseen: Labelled, test: Labelled, referee, seed) -> Reference:
-    """The Reference of three sets that share no image.  referee: of referee.build_referee."""
+    """The Reference of seen, unseen and test images.  referee: a network of build_referee()."""
     real = Labelled(*map(np.concatenate, zip(seen, unseen, strict=True)))
     marks = np.arange(len(real.labels)) >= len(seen.labels)
     centred = Labelled(new.centred(real.images), real.labels)
@@ -57,15 +57,9 @@ class Known(NamedTuple):
         return Known(*(array[rows] for array in self))
 
 
-def of_real_images(reference: Reference) -> Known:
-    """The test images with their true labels: every disagreement is a mistake of the referee."""
-    truth = reference.test.labels
-    return Known(truth, reference.judged.labels, truth)
-
-
 class Examined(NamedTuple):
-    """A flat dict of numbers for each question, NaN where the set is too small, and what is known
-    of each image: the referee's word and the nearest real image."""
+    """A flat dict of numbers for each question, NaN where the set is too small, and for each image
+    what the referee says (judged) and its nearest real image (neighbours)."""
 
     right: dict
     balanced: dict
@@ -80,8 +74,8 @@ class Examined(NamedTuple):
         return {question: getattr(self, question) for question in QUESTIONS}
 
     def of_each_image(self, rows, unseen) -> dict:
-        """{name: (n,)}: what a file of the images keeps.  rows (m,): where the real images stand in
-        the user's data.  unseen (m,) bool."""
+        """{name: (n,) array}: what is written to a file for each image.  rows: (m,) integer, the
+        rows of the real images in the user's data.  unseen: (m,) bool."""
         nearest = self.neighbours.nearest
         return {
             "referee_labels": self.judged.labels,
@@ -93,7 +87,7 @@ class Examined(NamedTuple):
 
 
 def find_neighbours(images, labels, reference: Reference) -> Neighbours:
-    """Of images (n, h, w[, c]) and their labels (n,), among the real images of the class."""
+    """The Neighbours of images (n, h, w[, c]) with labels (n,) among real images of their class."""
     nearest = new.nearest_of_class(images, labels, *reference.real)
     moved = new.nearest_of_class(new.centred(images), labels, *reference.centred_real)
     nearer = moved.distance < nearest.distance
@@ -115,15 +109,16 @@ def examine_variety(features, reference: Reference) -> dict:
 
 
 def examine_likeness(features: np.ndarray, others: np.ndarray, reference: Reference) -> dict:
-    """How alike two sets are, by the referee's features (n, d) and (m, d).  A temperature or an
-    error of one set holds for the other as far as they are alike."""
+    """How similar two sets are in the referee's features, (n, d) and (m, d).  A temperature or a
+    share of wrong labels that was found on one set holds for the other as far as both are alike."""
     rng = np.random.default_rng(reference.seed)
     share, z = varied.own_neighbours(*map(varied.spread_rows, (features, others)), rng)
     return {"own_neighbours": share, "own_neighbours_z": z}
 
 
 def examine_rightness(labels, judged: Judged, known: Known) -> dict:
-    """Question 1 about images without true labels.  known: other images, as blurred as these."""
+    """Question 1 of images whose true labels are not known.  labels: (n,) integer.  judged: what
+    the referee says of them.  known: Known of other images, which are as blurred."""
     return {
         "images": len(labels),
         "agreement": right.agreement(labels, judged.labels),
@@ -143,10 +138,10 @@ def examine(labelled, targets, known: Known, reference: Reference, alike=None) -
     """All questions about one set of labelled images.
 
     labelled: has images (n, h, w[, c]), uint8 or float32 in [0, 1], and labels (n,) integer.
-    targets: what a classifier that learns from them is told, the labels or probabilities
-    (n, classes) float32.  known: see examine_rightness.
-    alike: the rows that are compared with real images in right and varied, where both need as many
-    images; all if left out.
+    targets: what a classifier is trained to predict, the labels (n,) or probabilities (n, classes)
+    float32.  known: see examine_rightness().
+    alike: the rows to use in right and varied, where all sets must be equally large; all rows if
+    left out.
     """
     images, labels = labelled.images, labelled.labels
     rows = np.arange(len(labels)) if alike is None else alike

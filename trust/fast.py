@@ -1,8 +1,9 @@
-"""What is done for speed alone, with the plain way of each trick.
+"""Tricks for speed alone, and the plain way that each replaces.
 
-TRUST_PLAIN=1 in the environment takes all the plain ways; results differ only by rounding and the
-order in which noise is drawn.  The last trick is in cli.quiet_tensorflow, as it has to come before
-TensorFlow: one operation gets half of the cores, which suits two halves or two batches at a time.
+TRUST_PLAIN=1 in the environment takes all the plain ways: the same results but for rounding and the
+order in which noise is drawn.  The last trick is in cli.quiet_tensorflow, because it must come
+before TensorFlow is imported: one operation gets half of the cores, since two halves of a batch, or
+two batches, are computed at a time.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,14 +20,14 @@ STEPS_TOGETHER = 1 if PLAIN else 10
 
 
 class FusedAdam(keras.optimizers.Optimizer):
-    """Adam in TensorFlow's own kernel, which goes over memory once.  Kingma & Ba 2015.  The
+    """Adam (Kingma & Ba 2015) in TensorFlow's fused kernel, which passes over memory once.  The
     plain way: keras.optimizers.Adam."""
 
     beta_1, beta_2, epsilon = 0.9, 0.999, 1e-7
 
     def build(self, variables):
         super().build(variables)
-        # Of a variable on several devices, Keras hands update_step the part on one.
+        # If a variable is on several devices, Keras passes update_step the part on one device.
         parts_of = tf.distribute.get_strategy().experimental_local_results
         moments = {}
         for variable in variables:
@@ -34,7 +35,7 @@ class FusedAdam(keras.optimizers.Optimizer):
             both = [self.add_variable_from_reference(variable, kind) for kind in kinds]
             parts = [parts_of(each.value) for each in (variable, *both)]
             moments |= {part.ref(): both for part, *both in zip(*parts, strict=True)}
-        self.moments = moments.__getitem__  # Keras wants to track a dictionary, keys and all
+        self.moments = moments.__getitem__  # Keras would track a dictionary and its keys
 
     def update_step(self, gradient, variable, learning_rate):
         """One variable's step.  gradient, variable: of the same shape, float32."""
@@ -54,18 +55,18 @@ class FusedAdam(keras.optimizers.Optimizer):
         )
 
     def save_own_variables(self, store):
-        """Nothing: Keras would keep them with a network's weights, three times as many bytes."""
+        """Saves nothing: with the moments, Keras would save three times the bytes of a network."""
 
 
 adam = keras.optimizers.Adam if PLAIN else FusedAdam  # takes a learning rate, or its schedule
 
 
 class SideBySideVAE(models.VAE):
-    """A VAE that is trained on two halves of a batch that do not wait for each other.  The plain
-    way: models.VAE, where all cores of a CPU wait for each other after every operation."""
+    """A VAE that is trained on the two halves of a batch in parallel.  The plain way: models.VAE,
+    where all cores of a CPU wait for each other after every operation."""
 
     def forward(self, images):
-        """As of models.VAE, for images (n, h, w, c) float32."""
+        """The same as models.VAE.forward(), for images (n, h, w, c) float32."""
         half, forward = tf.shape(images)[0] // 2, super().forward
         parts = forward(images[:half]), forward(images[half:])
         return tuple(tf.concat(halves, axis=0) for halves in zip(*parts, strict=True))
@@ -86,8 +87,8 @@ def map_two(function: Callable, batches: Iterable) -> list:
 
 
 def without_autotune(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """The same batches, their buffers as they were set.  The plain way: as TensorFlow tunes them.
-    That can take long to end after a fit, and gains nothing: the data are in memory."""
+    """The same batches, with buffers of fixed size.  The plain way: TensorFlow tunes the sizes,
+    which can take long to end after a fit, and gains nothing for data in memory."""
     options = tf.data.Options()
     options.autotune.enabled = PLAIN
     return batches.with_options(options)

@@ -15,12 +15,12 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Patch
 from matplotlib.textpath import text_to_path
 
-DPI = 144  # two pixels a point
-WIDTH, MARGIN, COLUMN = 930, 16, 435  # of a page, beside it, of one of two columns
-MOST_CLASSES = 64  # with a place of their own: a page has to end somewhere
+DPI = 144  # two pixels per point
+WIDTH, MARGIN, COLUMN = 930, 16, 435  # of a page, of its margins, of one of two columns
+MOST_CLASSES = 64  # classes that a figure shows; more would make the page too long
 
 INK, MUTED, FAINT = "#222222", "#6b6b6b", "#e4e4e4"
-# Okabe and Ito 2008: told apart by colour-blind readers too.
+# Okabe and Ito 2008: colour-blind readers can distinguish these.
 GENERATED, REAL = "#0072b2", "#333333"
 STRONG, BETWEEN, WEAK = "#009e73", "#9a9a9a", "#d55e00"
 # Tol 2021, "muted", with a grey as the tenth.
@@ -42,7 +42,8 @@ STYLE = {
 
 @contextmanager
 def open_page(file, title="", dataset="", note="", height=58):
-    """Axes as large as the page, which grids of images may lengthen; saved as PNG when left."""
+    """Yields axes as large as the page, in points; grids of images may lengthen the page.  Saves it
+    as PNG at the end of the block."""
     if dataset:
         title = f"{_fitting_names([dataset], 140)[0]}: {title}"
     with rc_context(STYLE):
@@ -57,7 +58,8 @@ def open_page(file, title="", dataset="", note="", height=58):
 
 
 def _charts(page, top, bottom, rows=1, columns=1, left=MARGIN, **settings):
-    """Axes (rows, columns) between two heights of a page that has its length: once a page."""
+    """Axes (rows, columns) between the heights `top` and `bottom`.  To be called once per page,
+    after the page has its final length."""
     height = page.get_ylim()[0]
     box = left / WIDTH, 1 - bottom / height, 1 - (left + MARGIN) / WIDTH, (bottom - top) / height
     page.figure.set_layout_engine("constrained", rect=box)
@@ -83,13 +85,13 @@ def _finite(values):
 
 
 def unknown_to_the_font(texts) -> list:
-    """Those of the texts of which the figures cannot show a character."""
+    """The texts with a character that the figures cannot show."""
     font = get_font(findfont(FontProperties(family=STYLE["font.family"])))
     return [text for text in texts if any(not font.get_char_index(ord(sign)) for sign in text)]
 
 
 def _text_width(text):
-    """In points, in the largest type of a class name."""
+    """The width in points, in the largest font of class names."""
     font = FontProperties(family=STYLE["font.family"], size=13, weight="bold")
     return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
 
@@ -106,7 +108,7 @@ def _fitting_names(class_names, width):
 
 
 def _first_classes(page, class_names):
-    """The class names that have a place; the page says so when others have none."""
+    """The first MOST_CLASSES class names; a note on the page says so when there are more."""
     if len(class_names) > MOST_CLASSES:
         note = f"the first {MOST_CLASSES} of {len(class_names):,} classes"
         page.text(WIDTH - MARGIN, 30, note, color=MUTED, ha="right")
@@ -114,19 +116,21 @@ def _first_classes(page, class_names):
 
 
 def _as_bytes(images):
-    """Images (n, h, w[, c]) to (n, s, s, 3) uint8, square on white; bytes keep their values."""
+    """Images (n, h, w[, c]) -> (n, s, s, 3) uint8, padded with white to squares; uint8 values are
+    kept."""
     images = np.asarray(images)
     if images.dtype != np.uint8:
         images = np.rint(255 * np.clip(np.nan_to_num(images), 0, 1)).astype(np.uint8)
     images = images[..., None] if images.ndim == 3 else images
-    images = np.broadcast_to(images, (*images.shape[:3], 3))  # grey as it is: a colour map rounds
+    images = np.broadcast_to(images, (*images.shape[:3], 3))  # a colour map would round grey values
     missing = [max(images.shape[1:3]) - side for side in images.shape[1:3]]
     margins = [(each // 2, each - each // 2) for each in missing]
     return np.pad(images, ((0, 0), *margins, (0, 0)), constant_values=255)
 
 
 def _joined(images, others, axis):
-    """Images (n, s, s, 3) uint8 with the others below (axis 1) or beside (axis 2), a line apart."""
+    """Images (n, s, s, 3) uint8 with the others below (axis 1) or at the right (axis 2), and a line
+    of white pixels between."""
     line = np.full_like(images.take([0], axis), 255)
     return np.concatenate([images, line, others], axis)
 
@@ -134,8 +138,8 @@ def _joined(images, others, axis):
 def _draw_grid(page, images, left, top, columns, scale, gap, captions=(), heading=""):
     """Draw images (n, h, w, 3) uint8 row by row under a heading, and return the bottom.
 
-    An image is as large as one of 28 x 28 pixels of `scale` points each, so is the gap: (above each
-    image, right of it); the captions stand in the first.
+    Every image is drawn as large as one of 28 x 28 pixels of `scale` points each.  gap: (above each
+    image, right of it), in such pixels; the captions stand above the images.
     """
     side = min(images.shape[1:3]) / 28
     scale, gap = scale / side, [round(each * side) for each in gap]
@@ -237,7 +241,7 @@ def draw_strong(file, images, labels, confidence, class_names, threshold, *, dat
 
 
 def draw_doubtful(file, images, labels, words, confidence, class_names, *, dataset: str):
-    """The first ten images of each class in a row, above each the referee's word.
+    """The first ten images of each class in a row, with what the referee says above each.
 
     images: (n, h, w[, c]), the most doubtful first.  labels, words: (n,) integer, their own and the
     referee's.  confidence: (n,) float, the referee's.
@@ -247,7 +251,11 @@ def draw_doubtful(file, images, labels, words, confidence, class_names, *, datas
         _percent(sure) if word == label else f"{names[word]} {_percent(sure, 0)}"
         for label, word, sure in zip(labels, words, confidence, strict=True)
     ]
-    note = "Above each how sure it is, and of which class if of another" if len(images) else "None"
+    note = (
+        "Above each the referee's confidence, and its class where it differs"
+        if len(images)
+        else "None"
+    )
     _draw_classes(file, title, dataset, note, images, labels, captions, class_names)
 
 
@@ -267,13 +275,13 @@ def _draw_classes(file, title, dataset, note, images, labels, captions, class_na
 
 
 def draw_audit(file, images, class_names, identity, *, dataset: str):
-    """Numbered images without labels, for a person to name, under the names that there are.
+    """Numbered images without labels, for a person to name, below the list of class names.
 
-    images: (n, h, w[, c]).  identity: a word for these very images.
+    images: (n, h, w[, c]).  identity: of the audit.Sheet.
     """
     note = "Write the class of each image into audit.csv, or ? where you cannot say. The classes:"
     images = _as_bytes(images)
-    finer = -(-28 // images.shape[1])  # the gaps of a grid are whole pixels
+    finer = -(-28 // images.shape[1])  # gaps are whole pixels, which are large in small images
     images = images.repeat(finer, axis=1).repeat(finer, axis=2)
     with open_page(file, "what do you see?", dataset, note) as page:
         page.text(WIDTH - MARGIN, 30, f"sheet {identity}", color=MUTED, ha="right")
@@ -302,9 +310,10 @@ def draw_weak(
 ):
     """Weak images with the two likeliest classes of each, and images half-way between two.
 
-    images: (n, h, w[, c]), all of confidence < `limit`, the least sure first.  halfway: others,
-    halfway_labels: of each of these the class as which it passes the filter, or -1.
+    images: (n, h, w[, c]), all of confidence < `limit`, the least sure first.
     top_two: (n, 2) integer, the likeliest classes.  top_two_confidence: (n, 2) float in [0, 1].
+    halfway: (m, h, w[, c]), images half-way between two classes.  halfway_labels: (m,) integer, the
+    class of each that passes the filter, -1 for the others.
     halfway_strong_rate, strong_rate: shares of `halfway` and of all images that pass the filter.
     """
     names, limit, grid = _fitting_names(class_names, 88), f"{100 * limit:g} %", (8, 3, (12, 10))
@@ -343,7 +352,7 @@ FILLED = {"histtype": "stepfilled", "linewidth": 0, "color": GENERATED, "alpha":
 def draw_confidence(file, generated, real, threshold, weak, *, dataset: str):
     """How sure the classifier is of generated and of real held-out images, on the same axes.
 
-    generated: (n,), real: (m,) float.  Strong is `threshold` and more, weak is below `weak`.
+    generated: (n,), real: (m,) float.  Strong is at least `threshold`, weak is below `weak`.
     """
     zones = ("weak", 0, weak), ("in between", weak, threshold), ("strong", threshold, np.inf)
     first, others = f"the first {len(generated):,} generated", f"{len(real):,} real held-out"
@@ -368,7 +377,7 @@ def draw_confidence(file, generated, real, threshold, weak, *, dataset: str):
             axes.text(end, 1.7, name, color=colour, weight="bold", ha="right", va="bottom")
 
 
-FEW = 30  # images, of which a share means little
+FEW = 30  # a share of fewer images means little
 
 
 def draw_calibration(file, panels, *, dataset: str):
@@ -428,7 +437,8 @@ def draw_risk_coverage(file, curves, classes, max_error=None, *, dataset: str):
             axes.plot(*at, "o", color=colour, markersize=8)
         thin = "... each of its classes; the worst is named"
         keys[1:1] = axes.plot([], [], color=GENERATED, linewidth=0.8, label=thin)
-        # Without a threshold: the surest image alone may be wrong.
+        # The scale follows the shares without a threshold, since at a strict threshold the only
+        # image that is kept may be wrong.
         most = max([wrong[-1] for _, wrong, _ in curves.values() if len(wrong)], default=0.0)
         top = 1.5 * max(most, max_error or 0.0, 0.001)
         drawn = {name: curve for name, curve in classes.items() if len(curve[1])}
@@ -445,7 +455,7 @@ def draw_risk_coverage(file, curves, classes, max_error=None, *, dataset: str):
             place = {"transform": axes.get_yaxis_transform(), "va": "bottom"}
             axes.text(0, max_error, promised, color=WEAK, weight="bold", **place)
         _draw_legend(page, 66, keys, 1)
-        # Further left all curves lie on the axis.
+        # Further to the left all curves are near zero.
         rising = [kept[wrong > top / 20] for kept, wrong, _ in curves.values()]
         left = min((each[0] for each in rising if len(each)), default=0.0)
         axes.set(xlabel="share that passes", xlim=(math.floor(10 * min(left, 0.9)) / 10, 1))
@@ -456,7 +466,7 @@ def draw_risk_coverage(file, curves, classes, max_error=None, *, dataset: str):
 
 
 def _draw_bars(axes, names, values, texts, colours):
-    """Horizontal bars, the first at the top, the text behind each."""
+    """Horizontal bars, the first at the top, each followed by its text."""
     bars = axes.barh(range(len(values)), np.nan_to_num(values), height=0.7, color=colours)
     axes.bar_label(bars, texts, padding=4)
     axes.set_yticks(range(len(names)), names)
@@ -483,9 +493,9 @@ def draw_class_balance(file, generated, strong, accepted, class_names, *, datase
 def draw_copies(file, shares, pairs, class_names, *, dataset: str):
     """How often the nearest real image is one that was seen, and the closest images with theirs.
 
-    shares: {name: [(percent, found, expected, deviation)]}, of up to seven sets: of the closest so
-    many percent of the images the share whose nearest was seen, what is expected, and the standard
-    deviation by chance.
+    shares: {name: [(percent, found, expected, deviation)]}, of up to seven sets: among the closest
+    `percent` percent of the images, the share whose nearest real image was seen, the expected
+    share, and its standard deviation by chance.
     pairs: {class: (image, its nearest real image, whether that was seen)}.
     """
     names, shown = _fitting_names(class_names, 100), list(pairs.items())[:MOST_CLASSES]
@@ -494,7 +504,7 @@ def draw_copies(file, shares, pairs, class_names, *, dataset: str):
     images = _joined(*map(_as_bytes, both), 2) if shown else np.zeros((0, 28, 57, 3), np.uint8)
     heading = "The closest generated image of each class, its nearest real image at the right"
     heading = heading if shown else "No generated images"
-    note = "Bars: expected of images that owe nothing to which images were seen, +- 3 standard "
+    note = "Bars: expected of images that are independent of which ones were seen, ± 3 standard "
     note += "deviations"
     with open_page(file, "is the nearest real image one that was seen?", dataset, note) as page:
         _draw_grid(page, images, MARGIN, 446, 5, 2.5, (8, 18), marks, heading)
@@ -517,7 +527,7 @@ def draw_copies(file, shares, pairs, class_names, *, dataset: str):
 
 
 def draw_prior(file, draws, strong_rates, clouds, *, dataset: str):
-    """Images from two densities of the latents, unfiltered, and how well these meet the codes.
+    """Unfiltered images from two densities of the latents, and how well these fit the codes.
 
     draws: {name: (n, h, w[, c])}, two sets.  strong_rates: {name: share that passes the filter}.
     clouds: {name: (n, 2) float}, three sets of points on two axes.

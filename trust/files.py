@@ -1,5 +1,5 @@
-"""Files and folders of images as people have them -> arrays as they are stored.  The only checks
-here are against harm: nothing pickled is loaded, and nothing larger than MAX_BYTES."""
+"""Reads the usual files and folders of images into arrays, as they are stored.  It only checks what
+could do harm: it loads no pickled objects, and no array larger than MAX_BYTES."""
 
 import gzip
 import math
@@ -23,7 +23,7 @@ LAYOUTS = [
     {"train": ("images", "labels")},
 ]
 FOLDERS = {"training": "train", "testing": "test", "valid": "val", "validation": "val"}
-FOLDERS |= {part: part for part in ("train", "test", "val")}  # the name of a folder: its part
+FOLDERS |= {part: part for part in ("train", "test", "val")}  # {name of a folder: part}
 IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 MAX_BYTES = 2_000_000_000  # of one array: two and a half million images of 28 x 28 as uint8
 
@@ -33,7 +33,7 @@ class DataError(UserError):
 
 
 class Raw(NamedTuple):
-    """Images and labels as stored, and what either is called in a message."""
+    """Images and labels as stored, and the names of both in messages."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -41,7 +41,8 @@ class Raw(NamedTuple):
 
 
 def read_raw(path):
-    """What a file or folder holds: {part: Raw}, class names or None, and a list of notes."""
+    """What a file or folder holds: {part: Raw}, class names or None, and a list of notes.  Raises
+    DataError."""
     if os.path.isfile(path):
         with open(path, "rb") as file:
             return read_npz(file)
@@ -52,13 +53,13 @@ def read_raw(path):
 
 
 def read_npz(file):
-    """read_raw() of an .npz.  Each array is judged by its header first, so that a small file that
-    declares a vast array costs nothing."""
+    """read_raw() of an .npz.  The header of each array is checked before the array is read, so that
+    a small file that declares a vast array costs nothing."""
     if file.read(4) != b"PK\x03\x04":
         raise DataError("is not an .npz file, which numpy.savez_compressed writes")
     arrays, part = {}, "the list of arrays"
     try:
-        # NumPy warns about a damaged header before it raises.
+        # NumPy and the parser it calls warn about damaged headers before they raise.
         with warnings.catch_warnings(), zipfile.ZipFile(file) as archive:
             warnings.simplefilter("ignore")
             there = {name.removesuffix(".npy") for name in archive.namelist()}
@@ -164,7 +165,8 @@ def read_array(file):
 
 
 def read_pictures(folders):
-    """read_raw() of folders of pictures: one for each class, or train, test and val with those."""
+    """read_raw() of folders of pictures: one for each class, or train, test and val, each with one
+    for each class."""
     parts = {FOLDERS[each.name.lower()]: each for each in folders if each.name.lower() in FOLDERS}
     if parts and len(parts) < len(folders):
         both = min(each.name for each in parts.values()), min(each.name for each in folders)
@@ -188,15 +190,15 @@ def read_pictures(folders):
 
 
 def visible(folder) -> list:
-    """The files and folders in it, but for those that systems put there."""
+    """The files and folders in a folder, without hidden ones and those of the operating system."""
     return [
         each for each in sorted(Path(folder).iterdir()) if not each.name.startswith((".", "__"))
     ]
 
 
 def stack(found: dict, skipped: list):
-    """{part: Raw} of {part: (pictures, labels)}, all of one size and with as many channels, and a
-    list of notes."""
+    """{part: (pictures, labels)} -> {part: Raw}, with all pictures scaled to one size and the same
+    number of channels, and a list of notes."""
     notes = []
     if skipped:
         more = ", ..." if len(skipped) > 5 else ""
@@ -214,7 +216,8 @@ def stack(found: dict, skipped: list):
 
 
 def decode(files, skipped):
-    """Pictures (h, w, c) uint8 and labels of (file, label) pairs; others are added to skipped."""
+    """(file, label) pairs -> pictures (h, w, c) uint8, and labels.  Files that are no pictures are
+    added to `skipped`."""
     with quiet_tensorflow():
         import tensorflow as tf
 
@@ -226,21 +229,22 @@ def decode(files, skipped):
                 skipped.append(os.path.join(label, file.name))
                 continue
             picture = data.numpy()
-            # With two or four channels the last one is the opacity.
+            # With four or two channels the last one is opacity (alpha).
             pictures.append(picture[..., : 3 if picture.shape[2] > 2 else 1])
             labels.append(label)
     return pictures, labels
 
 
 def fit_picture(picture, size, channels):
-    """A picture (h, w, c) with these numbers of rows, columns and channels."""
+    """A picture (h, w, c), scaled to size (height, width) and with that many channels."""
     if picture.shape[:2] != size:
         picture = shrink(picture[None], size)[0]
     return np.broadcast_to(picture, (*picture.shape[:2], channels))
 
 
 def shrink(images, size):
-    """Images (n, h, w[, 3]) uint8 scaled to size (height, width), each pixel a mean."""
+    """Images (n, h, w[, 3]) uint8 scaled to size (height, width); each pixel is the mean of an
+    area."""
     with quiet_tensorflow():
         import tensorflow as tf
     channels = images if images.ndim == 4 else images[..., None]

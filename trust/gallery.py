@@ -1,4 +1,4 @@
-"""Which figure shows what: from the values of a run to the functions of figures.py."""
+"""Chooses what each figure shows: passes the values of a run to the functions of figures.py."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +13,7 @@ PRIORS = {"mixture": "Gaussian mixture", "normal": "N(0, I)"}  # what the figure
 
 
 def draw_filter(draw: Callable, names, threshold, chosen, controls, sets) -> None:
-    """What the filter lets through and what it keeps out.  draw: takes a name, a function of
+    """The images that pass the filter and those that do not.  draw: takes a name, a function of
     figures.py and its arguments.  chosen: a Selection.  sets: the report's."""
     limit, quota = selection.WEAK, chosen.quota
     draw("dnn-vae-strong", figures.draw_strong, *chosen.accepted[:3], names, threshold)
@@ -31,8 +31,8 @@ def draw_filter(draw: Callable, names, threshold, chosen, controls, sets) -> Non
 
 
 def draw_calibration(draw: Callable, sample, referee_labels, controls, truth, accept) -> None:
-    """Reliability diagrams of real, reconstructed and generated images, and of the latter with the
-    temperature that real images would have given.
+    """Reliability diagrams of real, reconstructed and generated images, and of generated ones with
+    the temperature fitted on real images.
 
     referee_labels: (n,) integer, of the sample.  truth: (m,) integer, of the test images.
     """
@@ -52,8 +52,8 @@ def draw_calibration(draw: Callable, sample, referee_labels, controls, truth, ac
 
 def draw_new(draw: Callable, names, images, neighbours: dict, reference, other="") -> None:
     """How many images have a nearest real image that was seen, and the closest pairs.
-    neighbours: {set: new.Neighbours}, those of these images under "generated".  other: what the
-    prior that is not in use is called."""
+    images: (n, h, w[, c]).  neighbours: {set: new.Neighbours}, those of `images` under "generated".
+    other: the name of the prior that is not in use."""
     titles = {
         "generated": "generated",
         "real": "real",
@@ -94,9 +94,10 @@ def draw_audit(draw: Callable, images, sheet) -> None:
 
 
 def hand_out_sheet(draw: Callable, folder, accepted, words, data, n: int, max_error, rng) -> str:
-    """A sheet of n accepted images for a person, figure and files in the folder that draw writes
-    to; returns a line that says so.  accepted: has images (m, h, w[, c]) and labels (m,).  words:
-    (m,) integer, the referee's.  data, max_error, rng: see audit.make_sheet()."""
+    """Writes a sheet of n accepted images for a person, its figure and its files, into the folder
+    that draw writes to; returns a line that says so.  accepted: has images (m, h, w[, c]) and
+    labels (m,).  words: (m,) integer, the referee's labels.  data, max_error, rng: see
+    audit.make_sheet()."""
     sheet = audit.make_sheet(accepted.images, accepted.labels, words, data, n, max_error, rng)
     return audit.hand_out(folder, sheet, n, partial(draw_audit, draw, accepted.images, sheet))
 
@@ -122,8 +123,9 @@ def draw_risk(draw: Callable, names, sample, words, controls, truth, threshold, 
 
 
 def draw_priors(draw: Callable, vae, mixture, seen: Labelled, images, run, rng) -> None:
-    """Unfiltered images {"mixture", "normal": (n, h, w[, c])} of either prior, and where either
-    puts its latents.  run: the report's, with the share of each that passes."""
+    """Unfiltered images from both priors, and latents from both beside the codes of images.  seen:
+    the images that the VAE has learned from.  images: {"mixture" and "normal": (n, h, w[, c])}.
+    run: the report's, with the share of each that passes."""
     codes, labels = training.sample_codes(*training.encode(vae, seen.images), rng), seen.labels
     centres = np.stack([codes[labels == label].mean(axis=0) for label in np.unique(labels)])
     normal = priors.StandardNormal(mixture.latent_dim)

@@ -16,7 +16,8 @@ class Generator(NamedTuple):
     prior: priors.GaussianMixture | priors.StandardNormal
 
     def sample(self, n: int, rng: np.random.Generator, label: int | None = None) -> np.ndarray:
-        """n new images (n, h, w[, c]) float32 in [0, 1]; a mixture can draw those of one class."""
+        """n new images (n, h, w[, c]) float32 in [0, 1].  label: draw images of this class only,
+        which needs a mixture; ValueError where it has no component of that class."""
         prior = self.prior if label is None else self.prior.of_class(label)
         return training.decode(self.vae, prior.sample(n, rng))
 
@@ -26,8 +27,8 @@ class Generator(NamedTuple):
         return training.decode(self.vae, training.sample_codes(*codes, rng))
 
     def halfway(self, labelled: Labelled, rng: np.random.Generator) -> np.ndarray:
-        """Images (m, h, w[, c]) float32 in [0, 1] decoded half-way between the codes of each image
-        and of another at random, where their labels differ."""
+        """Pairs each image with another at random, and decodes the point half-way between their
+        codes if their labels differ: (m, h, w[, c]) float32 in [0, 1]."""
         z_mean, _ = training.encode(self.vae, labelled.images)
         partner = rng.permutation(len(z_mean))
         differ = labelled.labels != labelled.labels[partner]
@@ -35,7 +36,7 @@ class Generator(NamedTuple):
 
 
 def load_generator(path) -> Generator:
-    """The Generator of a save.  Raises UserError where the file is none."""
+    """The Generator in a file that --save wrote.  Raises UserError where the file is not one."""
     saved = saving.read_save(path)
     vae = models.build_vae(saved.settings.latent_dim, **saved.settings.pixels._asdict())
     saving.fill(vae, saved.weights["vae"])
@@ -43,6 +44,7 @@ def load_generator(path) -> Generator:
 
 
 def fit_prior(vae: models.VAE, labelled: Labelled, rng) -> priors.GaussianMixture:
-    """The mixture of the codes of the images that the VAE has learned from, narrowed."""
+    """The mixture fitted to the codes of images, those that the VAE has learned from, and then
+    narrowed.  rng: a numpy.random.Generator."""
     codes = training.encode(vae, labelled.images)
     return priors.fit_mixture(*codes, labelled.labels, rng).narrowed(priors.NARROWING)

@@ -6,13 +6,13 @@ from typing import NamedTuple
 import numpy as np
 
 BLOCK = 1000  # images at a time
-DEPTHS = (100, 5, 1)  # percent of the images, those that lie closest for their surroundings
+DEPTHS = (100, 5, 1)  # percent of the images, the closest in the order of Nearest.closest()
 DOSES = (1, 2, 5, 10)  # percent of copies that are planted among real images
 
 
 class Nearest(NamedTuple):
-    """Of each image the real image that is nearest, index (n,), how far it is, distance (n,), and
-    how far the second nearest is, second (n,): infinite where there is no other."""
+    """For each image: index (n,) of the nearest real image, distance (n,) to it, and second (n,),
+    the distance to the second nearest one, infinite where there is none."""
 
     index: np.ndarray
     distance: np.ndarray
@@ -23,10 +23,10 @@ class Nearest(NamedTuple):
         return Nearest(*(array[rows] for array in self))
 
     def closest(self, percent):
-        """The rows of so many percent of the images, those that lie closest for their surroundings:
-        by the ratio of the distances to the nearest and to the second nearest."""
-        # Without a second one nothing can be said of the surroundings; a copy of a real image that
-        # is there twice is a copy.
+        """The rows of the closest `percent` percent of the images, in order of the ratio of the
+        distances to the nearest and to the second nearest real image."""
+        # Without a second real image there is no ratio, and the image comes last.  A copy of a real
+        # image that is there twice has distance 0 to both; its ratio counts as 0.
         ratio = np.where(np.isinf(self.second), np.inf, 0.0)
         some = (self.distance > 0) & np.isfinite(self.second)
         ratio[some] = self.distance[some] / self.second[some]
@@ -34,7 +34,7 @@ class Nearest(NamedTuple):
         return order[: math.ceil(len(order) * percent / 100)]
 
     def put(self, rows, others):
-        """The same with other values in some rows: (k,) integer, and their Nearest."""
+        """A copy with other values in some rows (k,) integer: those of `others`, a Nearest."""
         mixed = Nearest(*(array.copy() for array in self))
         for array, values in zip(mixed, others, strict=True):
             array[rows] = values
@@ -44,24 +44,24 @@ class Nearest(NamedTuple):
 def nearest_of_class(images, labels, real_images, real_labels):
     """The nearest real image of each image's class, by exhaustive search.
 
-    A copy of a real image is looked for where it would be: among the images of its label.
+    A copy of a real image has the label of that image, so only that class is searched.
     images (n, h, w[, c]), real_images (m, h, w[, c]): uint8, or float32 in [0, 1].
-    labels (n,), real_labels (m,): integer; each label has a real image.
+    labels (n,), real_labels (m,): integer; each of the labels must have a real image.
     Returns Nearest: index into the real images, and distances, float64, Euclidean over pixels in
-    [0, 1].  Of two that are equally near but for rounding to float32 it is either.
+    [0, 1].  If two are equally near, up to rounding to float32, either may be returned.
     """
     index, distance = np.empty(len(images), int), np.empty(len(images))
     second = np.full(len(images), np.inf)
     for label in np.unique(labels):
         rows, others = np.flatnonzero(labels == label), np.flatnonzero(real_labels == label)
         candidates = _pixels(real_images[others])
-        # Without the mean: between images that are all alike, small differences survive in float32.
+        # Without the mean, small differences between similar images survive rounding to float32.
         centre = candidates.mean(axis=0)
         centred = candidates - centre
         half_norms = np.einsum("ij,ij->i", centred, centred) / 2
         for block in np.split(rows, range(BLOCK, len(rows), BLOCK)):
             pixels = _pixels(images[block])
-            # Minus half of the squared distance, but for the norm of the image itself.
+            # Minus half of the squared distance, up to a constant for each image.
             scores = (pixels - centre) @ centred.T
             scores -= half_norms
             best = scores.argmax(axis=1)
@@ -76,15 +76,13 @@ def nearest_of_class(images, labels, real_images, real_labels):
 
 def centred(images: np.ndarray) -> np.ndarray:
     """Images (n, h, w[, c]) each rolled by whole pixels until its centre of mass is in the middle.
-    Mass is what differs from the median of the edge, whether lighter or darker."""
+    Pixels that differ from the median of the edge have mass, whether they are lighter or darker."""
     n, height, width = images.shape[:3]
     pixels = _pixels(images).reshape(*images.shape[:3], math.prod(images.shape[3:])).mean(axis=3)
     rows, columns = pixels[:, [0, -1]], pixels[:, :, [0, -1]]
     edges = np.concatenate([rows.reshape(n, 2 * width), columns.reshape(n, 2 * height)], axis=1)
     background = np.median(edges, axis=1)
-    weights = (
-        pixels - background[:, None, None]
-    ) ** 2  # squared, so that faint noise weighs nothing
+    weights = (pixels - background[:, None, None]) ** 2  # squared: faint noise hardly counts
     mass = weights.sum(axis=(1, 2)) + 1e-9
     rows, columns = (
         (np.rint(weights.sum(axis=axis) @ (place - place.mean()) / mass)[:, None] + place)
@@ -102,8 +100,8 @@ def _pixels(images):
 
 
 class Neighbours(NamedTuple):
-    """The labels of images (n,), and the nearest real image of each of that label: as the images
-    lie, and also if they were moved."""
+    """labels: (n,) integer, of images.  nearest: the nearest real image of the same label.  moved:
+    the nearest if all images may also be centred."""
 
     labels: np.ndarray
     nearest: Nearest
@@ -114,12 +112,14 @@ class Neighbours(NamedTuple):
         return Neighbours(self.labels[rows], self.nearest.take(rows), self.moved.take(rows))
 
     def put(self, rows, others):
-        """The same with other values in some rows (k,) integer: Neighbours of the same labels."""
+        """A copy with other values in some rows (k,) integer: those of `others`, Neighbours of
+        images with the same labels."""
         nearest = self.nearest.put(rows, others.nearest)
         return Neighbours(self.labels, nearest, self.moved.put(rows, others.moved))
 
     def closest(self, percent, moved=False):
-        """Labels and indices of those that lie closest, (k,) each."""
+        """The labels of the closest `percent` percent of the images, and the indices of their
+        nearest real images, (k,) each.  moved: use `moved` instead of `nearest`."""
         nearest = self.moved if moved else self.nearest
         rows = nearest.closest(percent)
         return self.labels[rows], nearest.index[rows]
@@ -129,22 +129,23 @@ def seen_or_unseen(neighbours: Neighbours, real_labels, unseen, others=None) -> 
     """Whether images lie nearer to the real images that were seen than to those that were not.
 
     If the images owe nothing to which real images were seen, the marks seen and unseen are a random
-    permutation over the real images of a class.  Let c_h be the number of images whose nearest is
-    h, N the real images of the class, s their share that is unseen, n the images: then the count of
-    unseen neighbours has mean s n and variance s (1 - s) N / (N - 1) (sum c_h^2 - n^2 / N).  This
-    holds for any subset that is chosen without the marks, so also for the closest images, by the
-    ratio of the distances to the nearest and to the second nearest real image.
+    permutation over the real images of a class.  Let n images have N real images of their class, of
+    which a share s is unseen, and let c_h of the n images have their nearest neighbour in h.  Then
+    the count of unseen neighbours has mean s n and variance s (1 - s) N / (N - 1) (sum c_h^2 -
+    n^2 / N).  This holds for any subset that is chosen without using the marks, such as the closest
+    images, by the ratio of the distances to the nearest and to the second nearest real image.
 
-    If the unseen images are of another kind than the seen ones (other writers, for instance), the
-    marks are no random permutation.  Then m other real images, of the kind of the seen ones, show
-    what to expect: with d_h of them nearest to h, the mean is n / m times their count, and the
-    variance has c_h - d_h n / m in the place of c_h.
+    Where the unseen images are of another kind than the seen ones, for example by other writers,
+    the marks are not exchangeable.  Then m other real images, of the kind of the seen ones, measure
+    what to expect.  If d_h of them have their nearest neighbour in h, the mean is n / m times their
+    count of unseen neighbours, and the variance has c_h - d_h n / m in the place of c_h.
 
-    real_labels: (m,) integer.  unseen: (m,) bool.  others: Neighbours of real images that nobody
-    has seen, or None.  Returns floats, NaN where nothing can be said: the shares of nearest images
-    that were seen, as found and as expected; lean, by how much the unseen ones fall short of what
-    is expected; and z, the same in standard deviations, negative for a lean, of all images and of
-    the closest hundredth and twentieth, also if they may have been moved.
+    real_labels: (m,) integer.  unseen: (m,) bool.  others: Neighbours of real images that no
+    network has seen, or None.  Returns a dict of floats, NaN where nothing can be said: the median
+    distance; the share of nearest real images that were seen, as found and as expected; lean, how
+    far the count of unseen ones falls short of the expected count, as a share of it; and z, the
+    same in standard deviations, negative for a lean: of all images, of the closest 1 % and 5 %, and
+    of these if images may also be centred.
     """
     found, expected, _ = _unseen_neighbours(neighbours, real_labels, unseen, others, 100)
     n = len(neighbours.labels) or math.nan
@@ -180,12 +181,12 @@ def shares_by_depth(neighbours: Neighbours, real_labels, unseen, others=None, mo
 
 
 def _unseen_neighbours(neighbours, real_labels, unseen, others, percent, moved=False):
-    """The count of unseen neighbours of the closest so many percent, and what is expected of it:
-    mean and variance."""
+    """The count of unseen neighbours among the closest `percent` percent of the images, and its
+    expected mean and variance."""
     labels, index = neighbours.closest(percent, moved)
     found, expected, variance = int(np.count_nonzero(unseen[index])), 0.0, 0.0
     if others is not None:
-        # Twice as many and a tenth at least: fewer would be too few to measure by.
+        # Twice that percentage of the others, at least 10: fewer would measure too little.
         other_labels, other_index = others.closest(min(max(2 * percent, 10), 100), moved)
     for label in np.unique(labels):
         pool = np.flatnonzero(real_labels == label)
@@ -209,20 +210,21 @@ def _median(distance):
 
 
 def twins(labels: np.ndarray, seen_labels: np.ndarray, rng) -> np.ndarray:
-    """For each label (k,) the row of a random image among those seen that has it: (k,) integer."""
+    """For each label (k,) the row of a random seen image with that label: (k,) integer.  rng: a
+    numpy.random.Generator."""
     return np.array([rng.choice(np.flatnonzero(seen_labels == label)) for label in labels], int)
 
 
 def noisy_copies(images, rng, noise=0.05):
-    """Images (n, h, w[, c]) uint8 with normal noise of that standard deviation on each pixel:
-    (n, h, w[, c]) float32 in [0, 1].  What a generator that copies would draw."""
+    """Images (n, h, w[, c]) uint8 with normal noise on each pixel, whose standard deviation is
+    `noise`: (n, h, w[, c]) float32 in [0, 1].  A generator that copies would draw such images."""
     noisy = images / 255 + noise * rng.standard_normal(images.shape)
     return np.clip(noisy, 0, 1).astype(np.float32)
 
 
 def moved_by_two(images, rng):
-    """Images (n, h, w[, c]) each moved by up to two pixels down or up and to a side, but not by
-    none: what falls out at one edge comes in at the other."""
+    """Images (n, h, w[, c]) each moved at random by up to two pixels vertically and horizontally,
+    never by zero in both; pixels that leave at one edge come in at the opposite one."""
     steps = np.array([(y, x) for y in range(-2, 3) for x in range(-2, 3) if y or x])
     shifts = rng.choice(steps, len(images))
     moved = [np.roll(image, by, (0, 1)) for image, by in zip(images, shifts, strict=True)]
@@ -230,12 +232,12 @@ def moved_by_two(images, rng):
 
 
 def planted_rows(n: int, dose: int = DOSES[-1]) -> np.ndarray:
-    """The rows of n images that give way to copies, so many percent: (k,) integer."""
+    """The rows of n images that copies replace, `dose` percent of them: (k,) integer."""
     return np.arange(0, n, 100 // dose)
 
 
 def closest_of_each_class(labels, nearest: Nearest) -> dict:
-    """{label: row of its image that lies closest for its surroundings}; labels (n,) integer."""
+    """{label: row of its closest image, in the order of Nearest.closest()}; labels (n,) integer."""
     order = nearest.closest(100)
     names, first = np.unique(labels[order], return_index=True)
     return dict(zip(names.tolist(), order[first].tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: if a run stops, the earlier file is still there."""
+"""Writes all output files.  Whatever stops a run, the earlier file of that name stays complete."""
 
 import contextlib
 import csv
@@ -17,8 +17,9 @@ from trust.cli import UserError
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator:
-    """Yield a binary file that replaces `path` in one step if the block ends well, or vanishes."""
-    path = Path(path).resolve()  # so that a link stays one
+    """Yields a binary file.  If the block ends without an error, it replaces `path` in one step,
+    else it is deleted.  Raises UserError where it cannot be written."""
+    path = Path(path).resolve()  # so that a symbolic link stays one
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:

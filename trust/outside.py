@@ -1,4 +1,4 @@
-"""Images that another generator made; no VAE of ours has a part in it."""
+"""Reads and selects images that another generator made, without a VAE of this project."""
 
 import os
 from typing import NamedTuple
@@ -84,8 +84,8 @@ def _fit(images, data: Dataset):
 
 
 def match_labels(labels, class_names) -> np.ndarray:
-    """Labels as stored (n,) -> (n,) integer, by the names of the classes where these are the labels
-    themselves, else by their order.  Raises DataError."""
+    """Labels as stored (n,) -> (n,) integer.  Labels that are all names of classes are matched by
+    name, others are numbers of classes.  Raises DataError."""
     places = {name: place for place, name in enumerate(class_names)}
     words = labels.astype(str)
     if set(words) <= set(places):
@@ -99,7 +99,7 @@ def match_labels(labels, class_names) -> np.ndarray:
 
 
 class Chosen(NamedTuple):
-    """Images, their labels (n,), and which of those that were given they are, rows (n,)."""
+    """Images, their labels (n,), and their rows (n,) among the images that were given."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -108,8 +108,8 @@ class Chosen(NamedTuple):
 
 def choose(images, labels, classified, threshold) -> Chosen:
     """The images that are examined.  labels: (n,), or None where the classifier names them.
-    classified: what it says of them, or None.  threshold: the least confidence in the label, or
-    None."""
+    classified: what the classifier says of them, or None.  threshold: the least confidence that the
+    classifier must have in the label, or None to keep all."""
     keep = np.ones(len(images), bool)
     if labels is None:
         labels = classified.labels
@@ -119,7 +119,7 @@ def choose(images, labels, classified, threshold) -> Chosen:
 
 
 def describe(given: Given) -> str:
-    """What was understood, in a line."""
+    """A line for the user that says what was read."""
     named = "no labels: the classifier names them"
     return (
         f"{len(given.images):,} images of yours, {named if given.labels is None else 'with labels'}"
@@ -127,15 +127,19 @@ def describe(given: Given) -> str:
 
 
 def by_doubt(labels, words, confidence) -> np.ndarray:
-    """The order of images (n,) integer, the most doubtful first: those of which the referee says
-    another label, the surest ahead, then those of which it is not sure."""
+    """The rows of images, (n,) integer, the most doubtful first: images to which the referee gives
+    another label, by falling confidence, then the others, by rising confidence.
+
+    labels, words: (n,) integer, the images' own and the referee's.  confidence: (n,), the referee's
+    in its labels.
+    """
     agrees = labels == words
     return np.lexsort((np.where(agrees, confidence, -confidence), agrees))
 
 
 def scores(chosen: Chosen, classified, known: dict, class_names) -> list:
-    """The lines of a table, its head first, with one for each image, the most doubtful first.
-    known: Examined.of_each_image()."""
+    """The lines of a table: its header, then a line for each image, the most doubtful first.
+    classified: what the classifier says of all images given.  known: Examined.of_each_image()."""
     names, classified = np.array(class_names), classified.take(chosen.rows)
     order = by_doubt(chosen.labels, known["referee_labels"], known["referee_confidence"])
     columns = {

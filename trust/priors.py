@@ -13,9 +13,9 @@ COMPONENTS = 300
 CODES_PER_COMPONENT = 10  # at least, so that small data get fewer components
 ROUNDS = 10
 PARAMETERS = ("weights", "means", "covariances", "labels")  # of a GaussianMixture, in order
-NARROWING = 0.94  # by measurement: most of a point more strong images, hardly less variety
-CODES_TOGETHER = 20_000  # whose log densities under each component are held at a time
-BLOCK = 6_000_000  # products of codes at a time, 25 MB
+NARROWING = 0.94  # measured: nearly a percentage point more strong images, hardly less variety
+CODES_TOGETHER = 20_000  # codes whose log densities are in memory at a time
+BLOCK = 6_000_000  # products of codes in memory at a time, 25 MB
 
 
 class StandardNormal:
@@ -50,7 +50,7 @@ class GaussianMixture:
 
     @cached_property
     def factors(self):
-        """The lower triangular roots of the covariances, (k, d, d)."""
+        """The Cholesky factors of the covariances, lower triangular, (k, d, d)."""
         return np.linalg.cholesky(self.covariances)
 
     def sample(self, n, rng):
@@ -95,16 +95,17 @@ class GaussianMixture:
 def fit_mixture(z_mean, z_log_var, labels, seed, components=None, rounds=ROUNDS, shrinkage=None):
     """A GaussianMixture fitted by EM to the posteriors N(z_mean, exp(z_log_var)) of all images.
 
-    A Gaussian's log density is linear in z and z z^T, so EM needs of each posterior only their
-    expectations, z_mean and z_mean z_mean^T + diag(exp(z_log_var)): one matrix product is the
-    E step and another the M step (Dempster, Laird & Rubin 1977).  It climbs a lower bound of the
-    mean over images of E_q[log p(z)].  Only codes of its own class are a component's: between two
-    classes, it would give images that are neither.
+    A Gaussian's log density is linear in z and z z^T.  So EM only needs their expectations under
+    each posterior, z_mean and z_mean z_mean^T + diag(exp(z_log_var)): the E step is one matrix
+    product and the M step another (Dempster, Laird & Rubin 1977).  EM increases a lower bound of
+    the mean over images of E_q[log p(z)].  A component is fitted to codes of one class only:
+    between two classes, it would give images that are neither.
 
-    z_mean, z_log_var: (n, d).  labels: (n,) integer.  seed: or a numpy.random.Generator.
-    components: COMPONENTS, or what the number of images allows.
-    shrinkage: how many codes' worth of its class's covariance is mixed into that of a component,
-    and of all classes' into that of a class, by default d: one with few codes stays sound.
+    z_mean, z_log_var: (n, d).  labels: (n,) integer.  seed: a number or a numpy.random.Generator.
+    components: by default COMPONENTS, or fewer if there are few images.
+    shrinkage: the covariance of a component is averaged with that of its class, which has the
+    weight of this many codes, and that of a class likewise with that of all; by default d.  So the
+    covariance of a component with few codes stays well conditioned.
     """
     z_mean, variance = np.asarray(z_mean, np.float32), np.exp(z_log_var, dtype=np.float32)
     n, d = z_mean.shape
@@ -131,8 +132,9 @@ def fit_mixture(z_mean, z_log_var, labels, seed, components=None, rounds=ROUNDS,
 
 
 def _start(z_mean, variance, labels, k, shrinkage, rng):
-    """The first mixture, and the classes of its components, about k: each at a random code and as
-    wide as all codes of its class, which has its share of them and one at least."""
+    """The first mixture, and the classes of its components.  There are about k components: each
+    class has a share in proportion to its images, at least one.  The mean of each is a random code,
+    the covariance is that of its class."""
     classes, counts = np.unique(labels, return_counts=True)
     widths, start = [], []
     for label in classes:
@@ -155,7 +157,8 @@ def _statistics(z_mean, variance):
 
 
 def _natural_parameters(weights, means, covariances):
-    """Of each component, what multiplies the statistics in log(weight N(z)): (k, ...) float32."""
+    """The coefficients of the statistics in log(weight N(z)), for each component: (k, 1 + d +
+    d (d + 1) / 2) float32."""
     rows, columns = np.tril_indices(means.shape[1])
     precisions = np.linalg.inv(covariances)
     linear = np.einsum("kij,kj->ki", precisions, means)
@@ -166,7 +169,8 @@ def _natural_parameters(weights, means, covariances):
 
 
 def _maximise(sums, owners, d, shrinkage):
-    """The weights, means and covariances that the responsibilities' sums of statistics give."""
+    """The M step: weights, means and covariances from the sums of statistics, (k, ...), weighted by
+    responsibilities."""
     # A component that has lost all its codes falls back on the mean and covariance of all.
     sums = sums + 1e-3 * sums.sum(axis=0) / sums[:, 0].sum()
     counts = sums[:, 0]
@@ -178,8 +182,8 @@ def _maximise(sums, owners, d, shrinkage):
 
 
 def _shrink(covariances, counts, owners, shrinkage):
-    """Each covariance (k, d, d) towards the pooled one of its class, and that towards the pooled
-    one of all; counts: (k,), the codes behind each.  owners: (k,), the classes."""
+    """Shrinks each covariance (k, d, d) towards the pooled one of its class, and that towards the
+    pooled one of all.  counts: (k,), the codes of each component.  owners: (k,), their classes."""
     everywhere = np.average(covariances, axis=0, weights=counts)
     shrunk = np.empty_like(covariances)
     for owner in np.unique(owners):
@@ -194,7 +198,7 @@ def _shrink(covariances, counts, owners, shrinkage):
 
 def principal_axes(points, *others):
     """The points (n, d), and others (m, d), on the two axes along which the points vary most:
-    (n, 2) and (m, 2) each.  With d < 2 the missing axis is 0."""
+    a list of (n, 2) and (m, 2) arrays.  With d < 2 the missing axis is 0."""
     padding = [(0, 0), (0, max(0, 2 - points.shape[1]))]
     centre = points.mean(axis=0)
     points, *others = (np.pad(each - centre, padding) for each in (points, *others))

@@ -1,4 +1,4 @@
-"""The promise: the loosest threshold at which at most a given share of images is wrong."""
+"""The promise: the loosest threshold that, with 95 % confidence, lets few enough errors pass."""
 
 import math
 from typing import NamedTuple
@@ -20,12 +20,12 @@ GRID = GRID[GRID >= WEAK]
 
 
 class PromiseError(UserError):
-    """No threshold keeps the promise; the message says which error so many images can show."""
+    """No threshold keeps the promise; the message says the least that so many images can show."""
 
 
 class Promise(NamedTuple):
-    """What was promised, and what it stands on: the labels (n,) that the classifier gave to the
-    labelled images that pass, and the true ones."""
+    """What was promised, and the evidence: the labelled images that pass the threshold, with the
+    labels (n,) that the classifier gave to them and their true ones, truth (n,)."""
 
     max_error: float
     threshold: float
@@ -48,16 +48,16 @@ class Promise(NamedTuple):
 
 
 def loosest_threshold(confidence: np.ndarray, wrong: np.ndarray, max_error: float) -> float | None:
-    """The last threshold of GRID, from strict to loose, before the first at which the upper bound
-    (95 % confidence) on the share of wrong ones among the images that pass is above max_error;
-    None where it is the first.
+    """The loosest threshold of GRID before the first that fails.  GRID is searched from strict to
+    loose; a threshold fails if the upper bound (95 % confidence) on the share of wrong images among
+    those that pass it is above max_error.  None if the first threshold fails.
 
-    Each threshold is a hypothesis, tested in a fixed order until one fails, so the share is at most
-    max_error with a probability of 95 % at the threshold that is found, though many were tried
-    (Angelopoulos et al. 2021, fixed sequence testing; the bound of Geifman & El-Yaniv 2017).  The
-    first is the strictest at which so many images pass that one of them may be wrong.  It depends
-    on the confidence, not on what is wrong, which is safe as long as surer images are not more
-    often wrong.  The loosest is WEAK, whatever the promise.
+    Each threshold is a hypothesis, and they are tested in a fixed order until one fails.  So the
+    share is at most max_error with a probability of 95 % at the threshold that is found, though
+    many were tried (Angelopoulos et al. 2021, fixed sequence testing; the bound of Geifman &
+    El-Yaniv 2017).  The first is the strictest that lets enough images pass for one of them to be
+    wrong.  This start depends on the confidence, not on which images are wrong; that is safe as
+    long as surer images are no more often wrong.  The loosest is WEAK, whatever the promise.
 
     confidence: (n,) float.  wrong: (n,) bool.  max_error: above 0, below 1.
     """
@@ -67,7 +67,7 @@ def loosest_threshold(confidence: np.ndarray, wrong: np.ndarray, max_error: floa
         n = np.count_nonzero(passing)
         if right.binomial_tail(1, n, max_error) > 0.05:
             continue
-        # The bound is at most max_error where so few errors would have been as unlikely as this.
+        # The bound is above max_error if, at that share, so few wrong images are not unlikely.
         if right.binomial_tail(np.count_nonzero(wrong & passing), n, max_error) > 0.05:
             break
         found = float(threshold)
@@ -76,7 +76,7 @@ def loosest_threshold(confidence: np.ndarray, wrong: np.ndarray, max_error: floa
 
 def halves(held_out: Labelled, rng: np.random.Generator) -> list[np.ndarray]:
     """Rows of two halves of the held-out images, one for the temperature, one for the threshold.
-    Of images that are equal only the first counts: the bound is of independent ones."""
+    Of equal images only the first is used, because the bound assumes independent images."""
     first, _ = distinct(held_out.images)
     return np.array_split(rng.permutation(first), 2)
 
@@ -93,8 +93,8 @@ def check_possible(max_error: float, n: int) -> None:
     """Raises PromiseError where n labelled images could not show so small an error."""
     if right.binomial_tail(1, n, max_error) > 0.05:
         raise PromiseError(
-            f"--max-error {max_error:g} is too small: half of the held-out images are {n:,}, and "
-            f"so few can show {least_error(n):.2g} at least"
+            f"--max-error {max_error:g} is too small: half of the held-out images, {n:,}, can show "
+            f"no less than {least_error(n):.2g}"
         )
 
 
@@ -108,9 +108,9 @@ def fit_promise(
 ) -> tuple[Filter, Promise]:
     """A Filter that keeps the promise, and the Promise.
 
-    images (n, h, w[, c]): the held-out images, or what a generator makes of each, to which the
-    promise extends as far as generated images are as hard as these.  temperature: fitted if left
-    out, on the other half.  Raises PromiseError where no threshold keeps it.
+    images (n, h, w[, c]): the held-out images themselves, or their reconstructions; the promise
+    then holds for generated images as far as these are no harder.  temperature: fitted on the other
+    half if left out.  Raises PromiseError where no threshold keeps the promise.
     """
     first, second = halves(held_out, rng)
     check_possible(max_error, len(second))
@@ -121,9 +121,9 @@ def fit_promise(
     threshold = loosest_threshold(classified.confidence, wrong, max_error)
     if threshold is None:
         raise PromiseError(
-            f"no threshold keeps --max-error {max_error:g} with 95 % confidence: without one "
-            f"{np.mean(wrong):.2%} of {len(second):,} held-out images are wrong; the least that so "
-            f"many can show is {least_error(len(second)):.2g}"
+            f"no threshold keeps --max-error {max_error:g} with 95 % confidence: without a "
+            f"threshold {np.mean(wrong):.2%} of {len(second):,} held-out images are wrong; the "
+            f"least that so many can show is {least_error(len(second)):.2g}"
         )
     rows = classified.rows(threshold)
     promised = Promise(max_error, threshold, classified.labels[rows], truth[rows])
@@ -131,12 +131,12 @@ def fit_promise(
 
 
 def did_it_hold(promised: Promise, known: Known, labels: np.ndarray, words: np.ndarray) -> dict:
-    """What the promise was made on and whether it held, a dict of numbers: the threshold, its upper
-    bound as if it had been fixed beforehand, and two shares of wrong images with 95 % intervals: of
-    test images by their labels, and of the examined images by right.error_estimate().
+    """The evidence for the promise and whether it held, as a dict of numbers: the threshold, its
+    upper bound as if it had been fixed beforehand, and two shares of wrong images with 95 %
+    intervals: of test images by their labels, of the examined images by right.error_estimate().
 
-    known: the test images that pass, of the kind that the promise was made on.  labels, words:
-    (n,) integer, of the examined images that pass, their own labels and the referee's.
+    known: the test images that pass, of the same kind as those that the promise was found on.
+    labels, words: (n,) integer, of the examined images that pass: their own and the referee's.
     """
     errors = {
         "test": right.known_error(known.labels, known.truth),

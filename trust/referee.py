@@ -1,7 +1,7 @@
 """The referee: a residual convolutional network that judges generated images and never selects.
 
-It stands in for a human eye.  It is of another kind than the classifier, far more accurate, and
-trained on distorted and blurred images, because generated images are so.
+It stands in for a human eye.  It is of another kind than the dense classifier that selects, far
+more accurate, and trained on distorted and blurred images, because generated ones are like these.
 
 python -m trust.referee --dataset fashion_mnist --epochs 50     (makes a bundled one again)
 python -m trust.referee --dataset fashion_mnist --epochs 8 --more     (goes on with it)
@@ -19,14 +19,14 @@ from trust import cli, datasets, fast, outputs, saving, training
 from trust.selection import softmax
 
 MIRRORED = {"fashion_mnist"}  # bundled sets whose images mean the same in a mirror
-BATCH, SMALL_SET = 128, 10_000  # a quarter of a batch for fewer images: else too few steps
-PEAK_RATE = 0.1  # of Nesterov's momentum, He et al. 2016
-RATE_OF_MORE = 0.02  # of a network that has learned already
+BATCH, SMALL_SET = 128, 10_000  # for fewer images a quarter of BATCH: else too few steps
+PEAK_RATE = 0.1  # of SGD with Nesterov momentum, He et al. 2016
+RATE_OF_MORE = 0.02  # peak rate for a network that is trained further
 WEIGHT_DECAY = 5e-4
 LINEAR = 0.15  # how far each entry of the random 2 x 2 map may be from the identity's
 SHIFT = 1 / 14  # of the width and height
-NOISE = 0.3  # the most, as a standard deviation of each pixel
-NOISY, NOISY_MIRRORED = 0.5, 0.2  # the share of images that get some
+NOISE = 0.3  # the largest standard deviation of the noise on each pixel
+NOISY, NOISY_MIRRORED = 0.5, 0.2  # the share of images that get noise
 
 
 def build_referee(classes, shape=(28, 28, 1)):
@@ -53,8 +53,8 @@ def distort(images, linear, shift, blur):
     """Images (n, h, w, c) float32, each mapped affinely about its centre, then softened.
     linear: (n, 2, 2), rows and columns ordered x, y.  shift: (n, 2) pixels to the right and down.
     blur: (n,) in [0, 1], the share of the 3 x 3 mean."""
-    # An output pixel p takes the value at linear (p - shift - centre) + centre, outside that of the
-    # nearest pixel: a background may be dark or light.
+    # An output pixel p takes the value at linear (p - shift - centre) + centre, or of the nearest
+    # pixel if that is outside the image: a background may be dark or light.
     height, width = images.shape[1:3]
     centre = tf.constant([[(width - 1) / 2], [(height - 1) / 2]], tf.float32)
     offset = centre - linear @ (shift[:, :, None] + centre)
@@ -69,8 +69,8 @@ def augment(images, seed, mirror=False):
     """Images (n, h, w, c) float32, each with its own random turn, stretch, shift, blur and, some of
     them, noise on each pixel.
 
-    seed: (2,) integer.  mirror: half of the images are mirrored, which would spoil digits and
-    letters, and each is distorted by a random share only: garments bear less than strokes do.
+    seed: (2,) integer.  mirror: mirror half of the images, which would spoil digits and letters,
+    and distort each by a random fraction only, because garments bear less than strokes do.
     """
     noise = tf.random.stateless_uniform((tf.shape(images)[0], 10), seed, -1.0, 1.0)
     strength = tf.abs(noise[:, :1]) if mirror else 1.0
@@ -88,7 +88,8 @@ def augment(images, seed, mirror=False):
 
 def train_referee(network, images, labels, epochs, seed, mirror=False, peak_rate=PEAK_RATE):
     """Trains a network of build_referee on augmented images (n, h, w[, c]) uint8 and labels (n,)
-    integer.  mirror: as in augment().  Several devices share each batch; the steps are the same."""
+    integer.  mirror: as in augment().  Several devices share each batch, so the number of epochs
+    does not depend on them."""
     size = BATCH if len(images) >= SMALL_SET else BATCH // 4
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images), seed)
     batches = batches.batch(size, drop_remainder=True)
@@ -101,7 +102,8 @@ def train_referee(network, images, labels, epochs, seed, mirror=False, peak_rate
 
     augmented = tf.data.Dataset.zip(batches, seeds).map(prepare, num_parallel_calls=2)
     peak, steps = peak_rate * (size / BATCH) ** 0.5, epochs * len(batches)
-    # A twin on every device learns: a model spread over devices would judge each image twice.
+    # A copy of the network is trained on every device, and the network itself stays on one: spread
+    # over devices it would judge each image twice.
     with training.every_device():
         twin = keras.models.clone_model(network)
         twin.set_weights(network.get_weights())
@@ -116,7 +118,8 @@ def train_referee(network, images, labels, epochs, seed, mirror=False, peak_rate
 
 
 def epochs_for(count):
-    """Epochs for `count` images of the user's own: until 40,000 have passed, and 6 at least."""
+    """Epochs for `count` images of the user's own: so many that about 40,000 images pass, at least
+    6."""
     return max(6, 40_000 // count)
 
 
@@ -149,9 +152,9 @@ class Judged(NamedTuple):
 
 
 def judge(network: keras.Model, images: np.ndarray) -> Judged:
-    """The referee's answer for images (n, h, w[, c]), uint8 or float32 in [0, 1]."""
-    # Compiled convolutions take a third less time.  This first call compiles them, before the two
-    # threads of in_batches would both do it.
+    """What the referee says of images (n, h, w[, c]), uint8 or float32 in [0, 1]."""
+    # Compiled, the convolutions take a third less time than one by one.  They are compiled here,
+    # before in_batches starts two threads, so that both run the same code.
     network.predict_on_batch(np.zeros((1, *network.input_shape[1:]), np.float32))
     logits, features = training.in_batches(
         lambda batch: network.predict_on_batch(training.as_pixels(batch)), images, 500
@@ -164,7 +167,7 @@ def main():
     parser.add_argument("--dataset", choices=list(datasets.BUNDLED), default="mnist")
     parser.add_argument("--epochs", type=cli.positive_int, default=20, help="passes over the data")
     parser.add_argument("--seed", type=cli.seed, default=0, help="same seed, same result")
-    parser.add_argument("--more", action="store_true", help="go on with the one that is there")
+    parser.add_argument("--more", action="store_true", help="train the one that is there further")
     arguments = parser.parse_args()
     epochs, seed, more = arguments.epochs, arguments.seed, arguments.more
     data = datasets.load_dataset(arguments.dataset)

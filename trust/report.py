@@ -1,7 +1,7 @@
-"""One list of rows for the terminal, the report and the tables of results.
+"""One list of rows for the table in the terminal, the report and the tables of the results.
 
-A report holds {"sets": {set: {question: {key: number}}}, "classes": {name: counts}, "run": {key:
-number}} and where it comes from; what was not measured is not there.
+A report is a dict {"sets": {set: {question: {key: number}}}, "classes": {name: counts}, "run":
+{key: number}} and says where it comes from; a number that was not measured is left out.
 """
 
 import importlib.metadata
@@ -14,7 +14,7 @@ import numpy as np
 PERCENT, PLAIN, TWO_DIGITS, COUNT = "{:.2f} %", "{:.4f}", "{:.2f}", "{:,.0f}"
 EXACT = "{:.9g}"
 COLUMNS = ("generated", "real", "reconstructed", "other_prior")  # sets with a column
-YOURS = ("yours", "real")  # those of images that another generator made
+YOURS = ("yours", "real")  # the same for images that another generator made
 REAL = {  # which images these are
     COLUMNS: "real: test images in new and right (but for what passes), held-out images elsewhere",
     YOURS: "real: test images in right, held-out images elsewhere",
@@ -22,8 +22,8 @@ REAL = {  # which images these are
 
 
 class Row(NamedTuple):
-    """What a number is called, the question it answers, its key there, and its format.  An arrow
-    says which direction is good."""
+    """The title of a number, the question it answers, its key there, and its format.  An arrow in
+    the title says which direction is good."""
 
     title: str
     question: str
@@ -31,11 +31,11 @@ class Row(NamedTuple):
     form: str
 
 
-# Of each set; a set that was not asked a question has no number there.
+# Of each set; a set that was not examined for a question has no number there.
 ROWS = [
     Row("pass the filter (strong)", "right", "strong_rate", PERCENT),
     Row("below 50 % (weak)", "right", "weak_rate", PERCENT),
-    Row("strong images held against real ones", "right", "images", COUNT),
+    Row("strong images compared with real ones", "right", "images", COUNT),
     Row("referee agrees with strong images ↑", "right", "agreement", PERCENT),
     Row("... in the worst class ↑", "right", "worst_class_agreement", PERCENT),
     Row("referee's own confidence in them ↑", "right", "referee_confidence", PERCENT),
@@ -56,7 +56,7 @@ ROWS = [
     Row("... with the temperature of real images ↓", "right", "ece_real_temperature", PLAIN),
     Row("confidence minus accuracy, all images", "right", "confidence_gap", PLAIN),
     Row("smallest class / largest class, strong ↑", "balanced", "class_balance", TWO_DIGITS),
-    Row("examined for variety: as many of each class", "balanced", "images", COUNT),
+    Row("images examined for variety", "balanced", "images", COUNT),
     Row("Fréchet distance to test images ↓", "varied", "frechet", PLAIN),
     Row("precision ↑", "varied", "precision", PLAIN),
     Row("recall ↑", "varied", "recall", PLAIN),
@@ -68,13 +68,13 @@ ROWS = [
     Row("lean to seen images ↓", "new", "lean", PERCENT),
     Row("... z (below -3: more than chance)", "new", "lean_z", TWO_DIGITS),
     Row("... z of the closest 5 %", "new", "closest_5_lean_z", TWO_DIGITS),
-    Row("... z of the closest 5 %, even if moved", "new", "closest_5_moved_lean_z", TWO_DIGITS),
+    Row("... z of the closest 5 %, also centred", "new", "closest_5_moved_lean_z", TWO_DIGITS),
     Row("... z of the closest 1 % (below -3: copies)", "new", "closest_1_lean_z", TWO_DIGITS),
-    Row("... z of the closest 1 %, even if moved", "new", "closest_1_moved_lean_z", TWO_DIGITS),
+    Row("... z of the closest 1 %, also centred", "new", "closest_1_moved_lean_z", TWO_DIGITS),
     Row("a classifier trained on them: accuracy ↑", "useful", "accuracy", PERCENT),
-    Row("... of those images repeated ↓", "useful", "repeated", PERCENT),
+    Row("... share of images used twice ↓", "useful", "repeated", PERCENT),
 ]
-# Of sets without a column, whose name comes first.
+# Of sets without a column: {set: rows}.
 CONTROL_ROWS = {
     "planted": [
         Row("noisy copies are found from", "new", "noisy_copies", PERCENT),
@@ -82,25 +82,25 @@ CONTROL_ROWS = {
         Row("reconstructed copies are found from", "new", "reconstructed_copies", PERCENT),
     ],
     "unfiltered": [
-        Row("one trained on unfiltered real images", "useful", "accuracy", PERCENT),
-        Row("... of those images repeated", "useful", "repeated", PERCENT),
+        Row("one trained on unfiltered real images ↑", "useful", "accuracy", PERCENT),
+        Row("... share of images used twice", "useful", "repeated", PERCENT),
     ],
     "halfway": [
-        Row("half-way between two classes: pass ↓", "right", "strong_rate", PERCENT),
+        Row("half-way between two classes: pass filter ↓", "right", "strong_rate", PERCENT),
         Row("... and the referee agrees with those", "right", "agreement", PERCENT),
     ],
 }
 # Of a run with --max-error.
 PROMISE_ROWS = [
-    Row("promised: at most so many wrong", "right", "max_error", PERCENT),
-    Row("... from this threshold on", "right", "threshold", EXACT),
+    Row("promised: at most this share wrong", "right", "max_error", PERCENT),
+    Row("... at this threshold", "right", "threshold", EXACT),
     Row("held-out images that pass it", "right", "images", COUNT),
     Row("... of those wrong", "right", "wrong", PERCENT),
     Row("... upper bound for this threshold alone", "right", "bound", PERCENT),
     Row("of test images that pass: wrong", "right", "test_error_estimate", PERCENT),
     Row("... 95 % interval, from", "right", "test_error_low", PERCENT),
     Row("... to", "right", "test_error_high", PERCENT),
-    Row("of the examined that pass: estimated error", "right", "estimated_error_estimate", PERCENT),
+    Row("examined images that pass: estimated error", "right", "estimated_error_estimate", PERCENT),
     Row("... 95 % interval, from", "right", "estimated_error_low", PERCENT),
     Row("... to", "right", "estimated_error_high", PERCENT),
 ]
@@ -121,7 +121,7 @@ TEMPERATURES = ("temperature", "temperature_reconstructions", "temperature_real_
 
 
 def check(sets: dict, run: dict) -> None:
-    """Raises ValueError where a number has no row or a row no number, a mistake in the code."""
+    """Raises ValueError where a number has no row or a row has no number: a mistake in the code."""
     rows = {"columns": ROWS, "run": RUN_ROWS, **CONTROL_ROWS}
     if "promise" in sets:
         rows["promise"] = PROMISE_ROWS
@@ -158,7 +158,7 @@ def by_class(class_names, counts: dict) -> dict:
 
 
 def show(value, form: str) -> str:
-    """A number as text; nothing where there is no number, "none" where it has no value."""
+    """A number as text: an empty string for None, "none" for NaN."""
     if value is None:
         return ""
     return "none" if math.isnan(value) else form.format(value * (100 if form == PERCENT else 1))
@@ -168,7 +168,7 @@ def _row(question, key):
     return next(row for row in ROWS if (row.question, row.key) == (question, key))
 
 
-# The five answers: of each question the row that answers it.
+# The five answers: the row that answers each question.
 ANSWERS = [
     _row("right", "error_estimate"),
     _row("balanced", "class_balance"),
@@ -179,7 +179,7 @@ ANSWERS = [
 
 
 def answers(report: dict) -> list[str]:
-    """The five answers, a line each: question, verdict, the number, and its counterpart."""
+    """The five answers, a line for each: question, verdict, the number, and that of real images."""
     sets, lines = report["sets"], []
     subject = sets["yours" if "yours" in sets else "generated"]
     for row in ANSWERS:
@@ -204,7 +204,7 @@ def answers(report: dict) -> list[str]:
 
 
 def promised(report: dict) -> list[str]:
-    """What was promised and what came of it, two lines or none."""
+    """What was promised and whether it held: two lines, or none without a promise."""
     if "promise" not in report["sets"]:
         return []
     right = report["sets"]["promise"]["right"]
@@ -216,7 +216,7 @@ def promised(report: dict) -> list[str]:
     interval = f"{texts['estimated_error_low']} to {texts['estimated_error_high']}"
     return [
         f"promise   with 95 % confidence at most {texts['max_error']} of all that passes is wrong, "
-        f"from {show(right['threshold'], EXACT)} on; found on {kinds[0]}held-out images",
+        f"at the threshold {show(right['threshold'], EXACT)}; found on {kinds[0]}held-out images",
         f"          wrong: {texts['wrong']} of {right['images']:,} of these (class {most}: at most "
         f"{show(bounds[most], PERCENT)}), {texts['test_error_estimate']} of {kinds[0]}test images, "
         f"an estimated {texts['estimated_error_estimate']} of {kinds[1]} ({interval})",
@@ -224,13 +224,14 @@ def promised(report: dict) -> list[str]:
 
 
 def _title(row: Row, report: dict) -> str:
-    """What a row is called: without a threshold there are no strong images."""
+    """The title of a row, without the word strong if there is no threshold."""
     strong = report["settings"]["threshold"] is not None
     return row.title if strong else row.title.replace(", strong", "").replace("strong ", "")
 
 
 def print_report(report: dict) -> None:
-    """The five answers; a table with a row a number and a column a set; images of each class."""
+    """Prints the five answers, a table with a row for each number and a column for each set, and
+    the numbers of each class."""
     sets, settings = report["sets"], report["settings"]
     threshold = settings["threshold"]
     passing = f"threshold {threshold:g}" if threshold is not None else "no filter"

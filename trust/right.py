@@ -1,11 +1,10 @@
-"""Question 1, is the label right? Calibration, agreement with the referee, and the error that the
-agreement means."""
+"""Question 1, are the labels right? Calibration, agreement with the referee, estimated error."""
 
 import math
 
 import numpy as np
 
-Z95 = 1.959964  # standard deviations on either side that hold 95 %
+Z95 = 1.959964  # 95 % of a normal distribution lie within this many standard deviations
 ERROR = ("error_estimate", "error_low", "error_high")
 
 
@@ -37,9 +36,7 @@ def risk_coverage(confidence: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray
     """
     order = np.argsort(-confidence, kind="stable")
     kept = np.arange(1, len(order) + 1)
-    last = (
-        np.diff(-confidence[order], append=np.inf) > 0
-    )  # a threshold keeps all images of equal confidence
+    last = np.diff(-confidence[order], append=np.inf) > 0  # equal confidences pass together
     errors = np.cumsum(wrong[order])
     return kept[last] / max(len(order), 1), errors[last] / kept[last]
 
@@ -56,10 +53,10 @@ def expected_calibration_error(probabilities, labels, bins=15):
 
 def calibration_floor(confidence: np.ndarray, rng, draws: int = 200) -> tuple[float, float]:
     """The calibration error that a perfectly calibrated classifier would show by chance alone: its
-    mean and its 95 % point, two floats.
+    mean and its 95 % quantile, two floats.
 
-    Labels are drawn from the probabilities: an image is right with its confidence (n,) float.
-    NaN for n = 0.
+    Labels are drawn at random: an image is right with a probability of its confidence, (n,) float.
+    rng: a numpy.random.Generator.  NaN for n = 0.
     """
     if not len(confidence):
         return math.nan, math.nan
@@ -128,8 +125,8 @@ def _share_with_tail(k, n, tail):
 
 def clopper_pearson(k: int, n: int) -> tuple[float, float]:
     """An interval for the share that gave k hits in n independent images: two floats in [0, 1].  It
-    holds the share with a probability of at least 95 %, however rare hits are and however few the
-    images; NaN for n = 0.  Clopper & Pearson 1934."""
+    contains the share with a probability of at least 95 %, however rare hits are and however few
+    the images; NaN for n = 0.  Clopper & Pearson 1934."""
     if not n:
         return math.nan, math.nan
     low = _share_with_tail(k - 1, n, 0.975) if k else 0.0
@@ -158,10 +155,11 @@ def corrected_error(labels, referee_labels, known, known_referee_labels, truth) 
     floats.
 
     The referee makes mistakes, and shares some with the classifier.  Images of the same kind whose
-    truth is known show how far its disagreement is from the error: it sees too little where a label
-    is wrong and it agrees, and too much where a label is right and it disagrees.
-    error_estimate = disagreement + too little - too much; error_low and error_high are a 95 %
-    interval from those of the three shares (Zou & Donner 2008).  NaN where a set is empty.
+    truth is known show how far its disagreement is from the error: it misses an error where the
+    label is wrong and it agrees, and it raises a false alarm where the label is right and it
+    disagrees.  error_estimate = disagreement + missed errors - false alarms, each a share.
+    error_low and error_high are a 95 % interval, combined from the intervals of the three shares
+    (Zou & Donner 2008).  NaN where a set is empty.
 
     labels, referee_labels: (n,) integer, of the images in question.
     known, known_referee_labels, truth: (m,) integer, of the others.
@@ -184,9 +182,9 @@ def corrected_error(labels, referee_labels, known, known_referee_labels, truth) 
 
 
 def error_estimate(labels, referee_labels, known, known_referee_labels, truth) -> dict:
-    """corrected_error() of images that may be easier for the referee than the known ones.  Then the
-    correction is too large, so error_high is at least the upper end of the interval of the
-    disagreement itself.  Takes and returns the same."""
+    """corrected_error() of images that may be easier for the referee than the known ones.  It then
+    raises fewer false alarms than there, so error_high is at least the upper end of the interval
+    for the disagreement itself.  Takes and returns the same."""
     found = corrected_error(labels, referee_labels, known, known_referee_labels, truth)
     wrong = labels != referee_labels
     uncorrected = wilson_interval(np.count_nonzero(wrong), len(wrong))[1]

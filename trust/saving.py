@@ -1,4 +1,4 @@
-"""Trained models on disk: one .npz of weights, the mixture and the settings; nothing in it runs."""
+"""Trained models on disk: one .npz of weights, mixture and settings; loading it runs no code."""
 
 import json
 import warnings
@@ -18,7 +18,7 @@ SPLITS = ("shared", "disjoint")
 
 @dataclass(frozen=True)
 class Settings:
-    """What is settled when the models are trained."""
+    """The settings that are fixed when the models are trained."""
 
     dataset: str  # The name of the data set they were trained on.
     fingerprint: str  # Its SHA-256, by which other data under the same name are noticed.
@@ -43,7 +43,8 @@ class Saved(NamedTuple):
 
 
 def settle(options: dict, data, saved: Settings | None = None, path: str = "") -> Settings:
-    """Settings of the options that are not None, or `saved`; UserError if they contradict."""
+    """Settings from the options that are not None, or `saved` if there is one.  Raises UserError
+    where options or data contradict `saved`, the settings of the file `path`.  data: a Dataset."""
     given = {name: options[name] for name in DEFAULTS if options.get(name) is not None}
     if saved is None:
         origin = data.name, data.fingerprint, tuple(data.class_names)
@@ -58,12 +59,12 @@ def settle(options: dict, data, saved: Settings | None = None, path: str = "") -
 
 
 def check_save(path: str | Path, settings: Settings) -> str | None:
-    """A sentence if a save would replace other models; raises UserError if it would replace
-    another kind of file."""
+    """A sentence if --save would replace other models, else None.  Raises UserError where it would
+    replace a file that is no save."""
     try:
         old = read_save(path).settings if Path(path).exists() else settings
     except UserError as error:
-        raise UserError(f"--save would replace another's file: {error}") from error
+        raise UserError(f"--save would replace a file that it did not write: {error}") from error
     replaced = f"{path} replaces other models of {old.dataset}, seed {old.seed}"
     return replaced if old != settings else None
 
@@ -77,7 +78,7 @@ def save_models(path: str | Path, settings: Settings, networks: dict, mixture) -
 
 
 def read_save(path: str | Path) -> Saved:
-    """What save_models kept; raises UserError if the file is missing or damaged."""
+    """What save_models() wrote.  Raises UserError where the file is missing, damaged or no save."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays, weights = dict(file), {}
@@ -87,24 +88,25 @@ def read_save(path: str | Path) -> Saved:
         for name, array in arrays.items():
             weights.setdefault(name.split("/")[0], []).append(array)
         mixture = GaussianMixture(*weights.pop("mixture"))
-        mixture.sample(1, np.random.default_rng(0)).reshape(settings.latent_dim)  # or it is none
+        mixture.sample(1, np.random.default_rng(0)).reshape(settings.latent_dim)  # else it is none
         return Saved(settings, weights, mixture)
     except Exception as error:  # a damaged file can make the reader raise almost anything
-        raise UserError(f"{path} holds no models or none that --save wrote whole") from error
+        raise UserError(f"{path} holds no models, or none that --save wrote completely") from error
 
 
 def fill(network, arrays: list[np.ndarray]) -> None:
-    """Gives the keras.Model these weights; raises UserError if they are of another network."""
+    """Sets the weights of a keras.Model.  Raises UserError where they are of another network."""
     if [array.shape for array in arrays] != [own.shape for own in network.get_weights()]:
         raise UserError(f"the saved weights do not fit the network {network.name!r}")
     network.set_weights(arrays)
 
 
 def load_weights(network, file: str | Path) -> None:
-    """Fills the network with the weights in a Keras .weights.h5 file; raises UserError."""
+    """Fills the network with the weights in a Keras .weights.h5 file.  Raises UserError where the
+    file is missing, damaged or of another network."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras remarks on what it then refuses
+            warnings.simplefilter("ignore")  # Keras warns before it raises
             network.load_weights(file)
     except Exception as error:  # a damaged file can make the loader raise almost anything
         raise UserError(f"{str(file)!r} is missing, damaged or another network's") from error

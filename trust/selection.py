@@ -29,7 +29,7 @@ def fit_temperature(logits, labels):
 
     Guo et al. 2017, sec. 4.2, with a normal prior on 1 / temperature about 1: thousands of images
     outweigh it, but a few, or a set without an error, leave the temperature near 1.  The negative
-    log posterior is convex in 1 / temperature, so its slope is bisected.
+    log posterior is convex in 1 / temperature, so bisection of its slope finds the minimum.
     logits: (n, classes) float.  labels: (n,) integer.  Returns a float from 0.01 to 100.
     """
     logits = np.asarray(logits, dtype=float)
@@ -107,9 +107,9 @@ class ClassQuota:
         return f"{self.generated.sum():,} drawn{missing}"
 
     def rates(self):
-        """What became of all images so far, {question: {key: float}}: the shares of strong and of
-        weak ones, and how many strong images the rarest class has for each of the commonest."""
-        total = self.generated.sum() or np.nan  # of no images the shares are NaN
+        """Shares of all images so far, {question: {key: float}}: the strong ones, the weak ones,
+        and, of the strong ones, smallest class / largest class."""
+        total = self.generated.sum() or np.nan  # without images the shares are NaN
         return {
             "right": {"strong_rate": self.strong.sum() / total, "weak_rate": self.weak / total},
             "balanced": {"class_balance": self.strong.min() / max(self.strong.max(), 1)},
@@ -135,7 +135,7 @@ class Classified(NamedTuple):
 
     @property
     def soft_labels(self):
-        """The probabilities, (n, classes) float32, to be learned from."""
+        """The probabilities, (n, classes) float32, as targets to learn from."""
         return self.probabilities.astype(np.float32)
 
     def rows(self, threshold):
@@ -154,8 +154,8 @@ class Classified(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """A classifier, its temperature, the threshold of strong images, and the temperatures that were
-    fitted on reconstructions of held-out images and on the held-out images themselves."""
+    """A classifier, the temperature that calibrates it, the least confidence of a strong image, and
+    the temperatures fitted on reconstructions of held-out images and on these images themselves."""
 
     classifier: keras.Model
     temperature: float
@@ -172,8 +172,12 @@ class Filter(NamedTuple):
 
 
 def fit_filter(classifier, held_out, reconstructed, threshold, temperature=None):
-    """A Filter.  Its temperature, unless given, is fitted on reconstructions of held-out images, a
-    Labelled: they are as blurred as generated images, and no network has learned from them."""
+    """A Filter.  Its temperature, unless given, is fitted on reconstructions of held-out images,
+    because they are as blurred as generated images.
+
+    held_out: Labelled, images that neither VAE nor classifier has learned from.  reconstructed:
+    their reconstructions (n, h, w[, c]).  threshold: the least confidence of a strong image.
+    """
     fitted, real = (
         fit_temperature(training.predict(classifier, images), held_out.labels)
         for images in (reconstructed, held_out.images)
@@ -182,7 +186,8 @@ def fit_filter(classifier, held_out, reconstructed, threshold, temperature=None)
 
 
 class Selection(NamedTuple):
-    """The balanced strong images, the first that were drawn, and the quota that counted all."""
+    """The strong images that fill the quota, the first chunk that was drawn, and the quota, which
+    counted all that was drawn."""
 
     accepted: Classified
     sample: Classified
@@ -214,8 +219,8 @@ def cut_alike(*sets):
 
 
 def as_many_of_each_class(labels: np.ndarray, counts, rng) -> tuple[np.ndarray, float]:
-    """Rows of counts[k] images of every class k, the first ones; where a class has too few, all of
-    them and others a second time, at random.
+    """Rows of the first counts[k] images of every class k.  Where a class has too few, all of them,
+    and some of them again, at random.
 
     labels: (n,) integer.  Returns (m,) integer, and the share of the rows that repeat another.
     """

@@ -1,4 +1,4 @@
-"""All that learns, loaded from a save or trained: VAE, mixture, classifier and referee."""
+"""The VAE, the mixture, the classifier and the referee: loaded from a save, or trained."""
 
 import math
 from typing import NamedTuple
@@ -22,8 +22,8 @@ class Trained(NamedTuple):
 
 
 def load(saved: saving.Saved, data: Dataset, split: Split, clock: Clock) -> Trained:
-    """What a save holds; a referee that it does not hold is trained.  Raises UserError where the
-    weights are of other networks."""
+    """The models of a save.  A referee that is neither in it nor bundled is trained.  Raises
+    UserError where the weights are of other networks."""
     settings = saved.settings
     vae, classifier = new_networks(data, split, settings)
     judge = new_referee(data)
@@ -40,8 +40,9 @@ def load(saved: saving.Saved, data: Dataset, split: Split, clock: Clock) -> Trai
 def train(
     data: Dataset, split: Split, settings: saving.Settings, save, clock: Clock, rng
 ) -> Trained:
-    """Trains all of them.  save: a path, or None; what there is goes there before a referee of the
-    user's own data is trained, and once more with it.  rng: what the mixture starts from."""
+    """Trains all of them.  save: a path, or None.  With the user's own data, the models are saved
+    before the referee is trained, and again with it.  rng: a numpy.random.Generator, for the start
+    of the mixture."""
     seed = settings.seed
     vae, classifier = new_networks(data, split, settings)
     judge = new_referee(data)
@@ -69,7 +70,7 @@ def new_networks(data: Dataset, split: Split, settings: saving.Settings):
 
 
 def new_referee(data: Dataset) -> keras.Model:
-    """The bundled referee of a bundled data set, else one that has learned nothing yet."""
+    """The bundled referee of a bundled data set, else an untrained one."""
     if data.bundled:
         return referee.bundled_referee(data.name)
     return referee.build_referee(data.classes, data.pixels.shape)
@@ -83,20 +84,22 @@ def train_referee(network: keras.Model, data: Dataset, seed: int, clock: Clock) 
 
 
 def warn(vae: models.VAE, run: dict, data: Dataset, temperature: float, accepted: int) -> list[str]:
-    """What the user has to know before he believes a number: sentences.  run: the report's."""
+    """Sentences on what makes the numbers doubtful.  run: the report's.  temperature: in use.
+    accepted: the number of accepted images."""
     test, said = data.test, []
-    # By its own objective, with the reconstruction's weight: sharp codes cost more at weight 1.
+    # The VAE's own objective, over the weight: at weight 1 the codes of a sharp VAE cost too much.
     weight, kl = run["sharpness"], training.mean_kl(vae, test.images)
     found = run["negative_elbo_normal"] - kl + kl / weight
     nats = training.nats_of_the_mean(data.train.images, test.images)
     if found > nats:
-        worse = f"explains test images no better than their mean picture ({found:.0f} nats, "
-        worse += f"{nats:.0f})"
+        worse = "explains test images no better than the mean of the training images "
+        worse += f"({found:.0f} nats, {nats:.0f})"
         said.append(f"the VAE {worse}: it has learned nothing; try a smaller --learning-rate")
     chance, n = np.bincount(test.labels).max() / len(test.labels), len(test.labels)
     right_share = run["classifier_test_accuracy"]
     if right_share <= chance + 3 * math.sqrt(chance * (1 - chance) / n):
-        said.append(f"the classifier is right on {right_share:.1%} of the test images: by chance")
+        share = f"{right_share:.1%} of the test images"
+        said.append(f"the classifier is right on {share}, no better than chance")
     if not 0.011 < temperature < 99:
         said.append(
             f"the temperature, {temperature:.4g}, is at its bound: confidence means nothing"

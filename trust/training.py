@@ -17,10 +17,10 @@ from trust.cli import UserError, cores
 from trust.datasets import Pixels
 
 VAE_BATCH, CLASSIFIER_BATCH = 512, 256  # on each device
-LEAST_STEPS = 100  # an epoch on one device: a VAE sees fewer than 51,200 images more often
+LEAST_STEPS = 100  # per epoch on one device: a VAE sees each of fewer than 51,200 images repeatedly
 WHOLE_STEPS = 10  # an epoch on one device has a multiple of them, for fast.STEPS_TOGETHER
-IMAGES_PER_SHARPNESS = 5000  # of 28 x 28 values
-COLLAPSED_NATS = 0.5  # per image; a VAE of MNIST with a single latent keeps about 4
+IMAGES_PER_SHARPNESS = 5000  # images of 28 x 28 values that allow one more unit of sharpness
+COLLAPSED_NATS = 0.5  # least KL per image; a VAE of MNIST with a single latent has about 4
 
 
 class TrainingError(UserError):
@@ -38,8 +38,9 @@ class StopOnBadNumbers(keras.callbacks.Callback):
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning rate: a line up to the peak in a share `warmup` of the steps, then one down.  It is
-    zero one step before the first and one after the last.  Smith & Topin 2018."""
+    """A learning rate that rises linearly to the peak in a share `warmup` of the steps, then falls
+    linearly.  It would be zero one step before the first and one after the last.  Smith & Topin
+    2018."""
 
     def __init__(self, peak, steps, warmup=0.05):
         self.peak, self.steps, self.top = peak, steps, max(int(warmup * steps), 1)
@@ -52,7 +53,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class Streams(NamedTuple):
-    """Random numbers for each purpose, none of which share any."""
+    """An independent generator of random numbers for each purpose."""
 
     split: np.random.Generator
     mixture: np.random.Generator
@@ -87,13 +88,13 @@ def devices() -> str:
 
 
 def progress() -> int:
-    """Keras's verbose: a moving bar on a terminal (1), else a line an epoch, as for a log (2)."""
+    """Keras's verbose: a moving bar on a terminal (1), else a line per epoch, as for a log (2)."""
     return 1 if sys.stdout.isatty() else 2
 
 
 def new_vae(latent_dim, pixels: Pixels, n_images, seed, most_sharpness=None) -> models.VAE:
-    """An untrained VAE on every device there is.  most_sharpness: what n_images to train on allow,
-    if left out; 1 trains on the negative ELBO."""
+    """An untrained VAE on every device there is.  n_images: how many it will be trained on.
+    most_sharpness: see models.VAE; sharpness_bound(n_images, ...) if left out."""
     bound = most_sharpness or sharpness_bound(n_images, math.prod(pixels.shape))
     with every_device():
         encoder = models.build_encoder(latent_dim, **pixels._asdict())
@@ -108,15 +109,19 @@ def new_classifier(classes: int, pixels: Pixels) -> keras.Model:
 
 
 def sharpness_bound(n: int, values: int = 28 * 28) -> float:
-    """The most that the reconstruction may weigh in a VAE trained on n images of so many values: a
-    float.  Sharper images need codes that carry more, and fewer codes teach the mixture less about
-    them.  What a code carries goes with the weight of the whole image, so few values may weigh more
-    each."""
+    """The largest weight of the reconstruction for a VAE that is trained on n images, each of so
+    many values (pixels times channels): a float.
+
+    Sharper images need codes that carry more information, and the mixture needs more codes to learn
+    their density.  The information grows with the weight of the whole image, so each value of a
+    small image may weigh more.
+    """
     return 1.0 + n / IMAGES_PER_SHARPNESS * (28 * 28 / values)
 
 
 def shuffled_batches(images, *others, batch_size, seed):
-    """Endless batches, each pass in a new order; one may hold the end of a pass and the next start.
+    """Endless batches, in a new order for each pass; a batch may span the end of one pass and the
+    start of the next.
 
     images: (n, h, w[, c]) uint8 (0 to 255) or float32 in [0, 1]; others: arrays of the same length.
     Yields (batch_size, h, w, c) float32 in [0, 1], alone or in a tuple with the others.
@@ -134,11 +139,11 @@ def shuffled_batches(images, *others, batch_size, seed):
 
 
 def shifted(batches, seed):
-    """Batches (images, targets), each image moved by up to one pixel: worth a third of the errors
-    of a dense classifier of MNIST.  As a layer of the network it would not run beside the training.
-    """
+    """Batches (images, targets), each image moved by up to one pixel: this removes a third of the
+    errors of a dense classifier on MNIST.  As a layer of the network it would not run in parallel
+    with training."""
     height, width = batches.element_spec[0].shape[1:3]
-    # The edge goes on: a background may be dark or light.
+    # The edge pixels are repeated: a background may be dark or light.
     shift = keras.layers.RandomTranslation(1 / height, 1 / width, fill_mode="nearest", seed=seed)
     moved = batches.map(lambda images, targets: (shift(images, training=True), targets))
     return fast.without_autotune(moved.prefetch(4))
@@ -152,17 +157,17 @@ def as_pixels(images):
 
 
 def steps_in_epoch(images, batch_size, devices=1):
-    """Steps of batch_size images on each device: a pass over the images, or LEAST_STEPS of one
-    device.  However many devices there are, they see as many images."""
+    """Steps per epoch, of batch_size images on each device: enough for a pass over the images, and
+    at least LEAST_STEPS on one device.  Several devices together see as many images as one."""
     steps = max(math.ceil(len(images) / batch_size), LEAST_STEPS)
     return math.ceil(math.ceil(steps / WHOLE_STEPS) * WHOLE_STEPS / devices)
 
 
 def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None, verbose=None):
     """Trains the VAE on images (n, h, w[, c]) uint8; returns Keras's history of losses in nats.
-    verbose: Keras's; what suits standard output if left out.
-    Raises TrainingError where the loss is no number, and where the latents collapse: then every
-    image is the same blur, whatever is drawn.
+    verbose: Keras's; progress() if left out.
+    Raises TrainingError where the loss is not finite, and where the latents collapse: then every
+    latent is decoded to the same blurred image.
     """
     settings = {"verbose": progress() if verbose is None else verbose}
     if validation_images is not None:
@@ -185,7 +190,8 @@ def train_classifier(classifier, images, targets, seed, epochs=5, learning_rate=
 
 
 def train_on_still_images(classifier, images, targets, seed, epochs, learning_rate=4e-3):
-    """The same, but the images are not moved: what these very images teach, in fewer steps."""
+    """train_classifier() without moving the images: it learns from exactly these images, and needs
+    fewer steps."""
     return _fit_classifier(classifier, images, targets, seed, epochs, learning_rate, shift=False)
 
 
@@ -214,8 +220,8 @@ def _fit(model, arrays, size, epochs, learning_rate, seed, shift=False, loss=Non
 
 
 def in_batches(function, array, batch_size=1000):
-    """function(batch) of all batches of the array, joined: a NumPy array, or a tuple of them where
-    the function gives several tensors."""
+    """function(batch) for all batches of the array, joined: a NumPy array, or a tuple of arrays if
+    the function returns several tensors."""
     if not len(array):  # Keras cannot convolve an empty batch
         blank = in_batches(function, np.zeros((1, *array.shape[1:]), array.dtype))
         return tf.nest.map_structure(lambda values: values[:0], blank)
@@ -225,7 +231,7 @@ def in_batches(function, array, batch_size=1000):
 
 
 def predict(model, images):
-    """What the model gives for images (n, h, w[, c]), uint8 or in [0, 1], as NumPy arrays."""
+    """The model's outputs for images (n, h, w[, c]), uint8 or in [0, 1], as NumPy arrays."""
     return in_batches(lambda batch: model(as_pixels(batch), training=False), images)
 
 
@@ -235,7 +241,8 @@ def encode(vae, images):
 
 
 def sample_codes(z_mean, z_log_var, rng):
-    """z from N(z_mean, exp(z_log_var)), (n, latent_dim) float32, by a numpy.random.Generator."""
+    """z drawn from N(z_mean, exp(z_log_var)), (n, latent_dim) float32.  rng: a
+    numpy.random.Generator."""
     return z_mean + np.exp(0.5 * z_log_var) * rng.standard_normal(z_mean.shape, np.float32)
 
 
@@ -246,15 +253,16 @@ def log_posterior(z, z_mean, z_log_var):
 
 
 def decode(vae, z):
-    """Images (n, h, w) float32 in [0, 1] of latents (n, latent_dim), or (n, h, w, 3)."""
+    """Latents (n, latent_dim) -> images (n, h, w) or (n, h, w, 3) float32 in [0, 1]."""
     images = in_batches(vae.decode, z)
     return images[..., 0] if images.shape[3] == 1 else images
 
 
 def negative_elbo(vae, prior, images, rng):
-    """-E_q[log p(x|z) + log p(z) - log q(z|x)] in nats, from one z an image: a float.
+    """-E_q[log p(x|z) + log p(z) - log q(z|x)] in nats, from one z per image: a float, the mean.
 
-    images: (n, h, w[, c]) uint8.  prior: has log_prob(z).  The sharpness in training has no part.
+    images: (n, h, w[, c]) uint8.  prior: has log_prob(z).  rng: a numpy.random.Generator.  Both
+    terms have weight 1, whatever the sharpness in training.
     """
     z_mean, z_log_var = encode(vae, images)
     z = sample_codes(z_mean, z_log_var, rng)
@@ -274,15 +282,16 @@ def mean_kl(vae, images):
 
 
 def nats_of_the_mean(seen, images):
-    """Nats per image of images (n, h, w[, c]) uint8, if the mean of those seen is all one knows."""
+    """-log p(x) in nats, the mean of images (n, h, w[, c]) uint8, if the prediction for each pixel
+    is its mean over the images `seen`, uint8: a float."""
     mean = np.clip(seen.mean(axis=0) / 255, 1e-3, 1 - 1e-3)
     found = images.mean(axis=0) / 255
     return float(-np.sum(found * np.log(mean) + (1 - found) * np.log1p(-mean)))
 
 
 def mean_sharpness(vae, images):
-    """What the data say the reconstruction should weigh, within the VAE's bound: a float, from
-    images (n, h, w[, c]) uint8 and their reconstructions from z_mean."""
+    """The sharpness, within the VAE's bound, that follows from images (n, h, w[, c]) uint8 and
+    their reconstructions from z_mean: a float, the mean over batches."""
 
     def sharpness(batch):
         pixels = as_pixels(batch)

@@ -9,7 +9,8 @@ BLOCK = 1000  # points at a time
 
 
 def frechet_distance(features, reference):
-    """Between the Gaussians with the means and covariances of two sets: Heusel et al. 2017, eq. 6.
+    """The Frechet distance between two sets, each taken as a Gaussian with its mean and covariance.
+    Heusel et al. 2017, eq. 6.
 
     features (n, d), reference (m, d): float.  Returns a float, 0 for equal sets, NaN for n < 2 or
     m < 2.
@@ -18,7 +19,8 @@ def frechet_distance(features, reference):
         return math.nan
     difference = features.mean(axis=0) - reference.mean(axis=0)
     first, second = np.cov(features.T), np.cov(reference.T)
-    # The trace of the root of first @ second, which has the eigenvalues of a symmetric matrix.
+    # The trace of the square root of first @ second, whose eigenvalues are those of a symmetric
+    # matrix.
     values, vectors = np.linalg.eigh(first)
     root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
     roots = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ second @ root), 0))
@@ -51,12 +53,13 @@ def variety(features, reference, k=NEIGHBOURS):
 def own_neighbours(
     features: np.ndarray, others: np.ndarray, rng: np.random.Generator, draws: int = 200
 ) -> tuple[float, float]:
-    """Share of the points of two sets whose nearest neighbour is of their own set, of equally many
-    of each: about 0.5 where both are drawn from one distribution, 1 where they are apart.
+    """Share of the points of two sets whose nearest neighbour is of their own set; the larger set
+    is cut to the size of the other.  It is about 0.5 where both are drawn from one distribution, 1
+    where they are apart.
 
     features (n, d), others (m, d): float.  Returns two floats: the share, and by how many standard
-    deviations it is above that of as many random marks.  NaN where a set has less than 2 points.
-    Schilling 1986, with one neighbour.
+    deviations it is above that of random marks, measured in `draws` permutations.  NaN where a set
+    has fewer than 2 points.  Schilling 1986, with one neighbour.
     """
     n = min(len(features), len(others))
     if n < 2:

@@ -1,9 +1,9 @@
 """The verdict on each question, by rules that were fixed beforehand.
 
-A set of images *fails* where a bound below is passed, is *worse* where it differs from real images
-by more than chance (three standard deviations), and else it is *as real*.  Where a number could not
-be measured the verdict is *unknown*, and where the images are strange to the referee it *cannot
-judge* whether they are right.
+A set of images *fails* if it is beyond one of the bounds below.  It is *worse* if it differs from
+real images by more than chance (three standard deviations), and *as real* otherwise.  The verdict
+is *unknown* if a number could not be measured, and *cannot judge* if the images are too strange to
+the referee for it to judge whether they are right.
 """
 
 import math
@@ -18,15 +18,15 @@ AS_REAL, WORSE, FAILS, UNKNOWN = "as real", "worse", "fails", "unknown"
 LOST = "cannot judge"
 CAUGHT = WORSE, FAILS
 CHANCE = 3.0  # standard deviations
-LOST_BELOW = 0.1  # the referee is lost where it is so much less sure than of real images
-MOST_ERRORS = 0.05  # right fails where more are wrong for certain: the classifier was 95 % sure
-LEAST_BALANCE = 0.05  # balanced fails where a class has less of another's share of real images
+LOST_BELOW = 0.1  # cannot judge if the referee is less sure than of real images by more than this
+MOST_ERRORS = 0.05  # right fails if error_low is above this: the classifier was 95 % sure
+LEAST_BALANCE = 0.05  # balanced fails at this smallest class / largest class, over real counts
 LEAST_VARIETY = 0.5  # varied fails below this share of real images' recall or coverage
-MOST_LOSS = 0.1  # useful fails where accuracy falls short by more
+MOST_LOSS = 0.1  # useful fails if accuracy is below that of real images by more than this
 
 
 def verdict(fails: bool, worse: bool, *numbers: float) -> str:
-    """One of the four, from whether the rules hold and the numbers that they were asked of."""
+    """One of four verdicts, from whether either rule applies and the numbers that the rules use."""
     if fails:
         return FAILS
     if worse:
@@ -36,7 +36,8 @@ def verdict(fails: bool, worse: bool, *numbers: float) -> str:
 
 def z_of_difference(share: float, n: int, other: float, m: int) -> float:
     """How many standard deviations the share of n images lies above that of m others, if both are
-    drawn from the same: NaN where a share is or an n is 0, 0 where both are all or nothing."""
+    drawn from the same distribution.  NaN where a share is NaN or n or m is 0; 0 where both shares
+    are 0 or both are 1."""
     if math.isnan(share) or math.isnan(other) or not n * m:
         return math.nan
     pooled = (share * n + other * m) / (n + m)
@@ -45,7 +46,8 @@ def z_of_difference(share: float, n: int, other: float, m: int) -> float:
 
 
 def right(numbers: dict, real: dict) -> str:
-    """From the error of either kind and its interval, and how sure the referee is of its word."""
+    """The verdict from the estimated errors of the set and of real images, their intervals, and how
+    sure the referee is of its labels."""
     if real["referee_confidence"] - numbers["referee_confidence"] > LOST_BELOW:
         return LOST
     difference = numbers["error_estimate"] - real["error_estimate"]
@@ -56,7 +58,7 @@ def right(numbers: dict, real: dict) -> str:
 
 
 def balanced(counts: np.ndarray, real_counts: np.ndarray) -> str:
-    """From the images of each class, (classes,) integer, of both kinds."""
+    """The verdict from the counts of each class, (classes,) integer, in the set and real images."""
     if not real_counts.all():
         return UNKNOWN
     shares = counts / real_counts
@@ -70,7 +72,7 @@ def balanced(counts: np.ndarray, real_counts: np.ndarray) -> str:
 
 
 def varied(numbers: dict, real: dict, n: int) -> str:
-    """From recall and coverage of n test images."""
+    """The verdict from recall and coverage, each a share of n test images."""
     n = min(n, IMAGES)
     pairs = [(numbers[key], real[key]) for key in ("recall", "coverage")]
     z = [z_of_difference(other, n, share, n) for share, other in pairs]
@@ -79,8 +81,8 @@ def varied(numbers: dict, real: dict, n: int) -> str:
 
 
 def new(numbers: dict) -> str:
-    """From the test seen or unseen, whose counterpart is chance: copies fail, a lean to what was
-    seen is worse."""
+    """The verdict from new.seen_or_unseen(), which is compared with chance: a lean of the closest
+    1 % fails, because it points to copies; a lean of more images is worse."""
     copies = [numbers[key] for key in ("closest_1_lean_z", "closest_1_moved_lean_z")]
     lean = [numbers[key] for key in ("lean_z", "closest_5_lean_z", "closest_5_moved_lean_z")]
     found = (any(z < -CHANCE for z in each) for each in (copies, lean))
@@ -88,15 +90,17 @@ def new(numbers: dict) -> str:
 
 
 def useful(numbers: dict, real: dict, n: int) -> str:
-    """From the accuracy on n test images of what learned from images of either kind."""
+    """The verdict from the accuracy, on n test images, of classifiers that learned from the set and
+    from real images."""
     accuracy, other = numbers["accuracy"], real["accuracy"]
     z = z_of_difference(other, n, accuracy, n)
     return verdict(other - accuracy > MOST_LOSS, z > CHANCE, z)
 
 
 def verdicts(numbers: dict, real: dict, counts, real_counts, n: int) -> dict:
-    """{question: verdict} of {question: {key: number}} of a set and of real images, the images of
-    each class in both, (classes,) integer, and n test images."""
+    """{question: verdict} for a set.  numbers, real: {question: {key: number}} of the set and of
+    real images.  counts, real_counts: (classes,) integer, the images of each class in both.  n: the
+    number of test images."""
     return {
         "right": right(numbers["right"], real["right"]),
         "balanced": balanced(counts, real_counts),
