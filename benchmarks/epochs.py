@@ -23,7 +23,7 @@ def parse_arguments():
     add("--dataset", choices=bundled, default="mnist", help="a data set with a bundled referee")
     add("--epochs", metavar="N", type=cli.positive_int, nargs="+", default=EPOCHS)
     add("--images", metavar="N", type=cli.positive_int, default=10_000, help="drawn from each VAE")
-    add("--train", metavar="N", type=cli.positive_int, help="use N training images only")
+    add("--train", metavar="N", type=cli.positive_int, help="use N training and N test images only")
     add("--seed", type=int, default=0)
     add("--report", metavar="FILE", type=cli.path, help="the numbers as JSON")
     return parser.parse_args()
@@ -32,7 +32,8 @@ def parse_arguments():
 def main():
     given = parse_arguments()
     data = datasets.load_dataset(given.dataset)
-    data = data._replace(train=data.train.take(slice(given.train)))
+    few = slice(given.train)
+    data = data._replace(train=data.train.take(few), test=data.test.take(few))
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
         from trust import examination, generator, right, selection, trained, training

@@ -457,7 +457,8 @@ def draw_risk_coverage(file, curves, classes, max_error=None, *, dataset: str):
         _draw_legend(page, 66, keys, 1)
         # Further to the left all curves are near zero.
         rising = [kept[wrong > top / 20] for kept, wrong, _ in curves.values()]
-        left = min((each[0] for each in rising if len(each)), default=0.0)
+        marks = [at[0] for *_, at in curves.values()] + [each[0] for each in rising if len(each)]
+        left = min(_finite(marks), default=0.0)
         axes.set(xlabel="share that passes", xlim=(math.floor(10 * min(left, 0.9)) / 10, 1))
         axes.set(ylabel="share of these wrong", ylim=(0, top))
         axes.grid(axis="y")
