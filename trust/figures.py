@@ -97,13 +97,15 @@ def _text_width(text):
 
 
 def _fitting_names(class_names, width):
-    """Class names, with an ellipsis where one would be wider than `width` points."""
+    """Class names, those that would be wider than `width` points with an ellipsis in the middle:
+    long names often differ at their ends."""
     names = []
-    for name in class_names:
-        name = str(name)[:60]
-        while _text_width(name) > width:
-            name = name[:-2] + "…"
-        names.append(name)
+    for name in map(str, class_names):
+        kept, short = min(len(name), 60), name
+        while kept and (len(short) > 61 or _text_width(short) > width):
+            short = f"{name[: (kept + 1) // 2]}…{name[len(name) - kept // 2 :]}"
+            kept -= 1
+        names.append(short)
     return names
 
 
