@@ -39,22 +39,15 @@ naive: .venv/installed  ## reports on the naive method for them: ten minutes
 	done
 	$(MAKE) page
 
-epochs: .venv/installed  ## what more --epochs buy, three seeds of both data sets: half an hour
-	mkdir -p $(REPORTS)/epochs
-	for seed in $(SEEDS); do \
-	  for data in mnist fashion_mnist; do \
-	    .venv/bin/python -m benchmarks.epochs --dataset $$data --seed $$seed \
-	      --report $(REPORTS)/epochs/$$data-$$seed.json || exit 1; \
-	  done; \
-	done
-	$(MAKE) page
+epochs: ## what more --epochs buy, three seeds of both data sets: half an hour
+forgeries: ## the panel of forgeries, three seeds of both data sets
 
-forgeries: .venv/installed  ## the panel of forgeries, three seeds of both data sets
-	mkdir -p $(REPORTS)/forgeries
+epochs forgeries: .venv/installed
+	mkdir -p $(REPORTS)/$@
 	for seed in $(SEEDS); do \
 	  for data in mnist fashion_mnist; do \
-	    .venv/bin/python -m benchmarks.forgeries --dataset $$data --seed $$seed \
-	      --report $(REPORTS)/forgeries/$$data-$$seed.json || exit 1; \
+	    .venv/bin/python -m benchmarks.$@ --dataset $$data --seed $$seed \
+	      --report $(REPORTS)/$@/$$data-$$seed.json || exit 1; \
 	  done; \
 	done
 	$(MAKE) page

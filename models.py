@@ -60,6 +60,15 @@ def build_decoder(latent_dim, hidden=(512, 512), shape=IMAGE_SHAPE):
     return keras.Model(z, layers.Reshape(shape)(logits), name="decoder")
 
 
+def kl_divergence(z_mean, z_log_var):
+    """KL(N(z_mean, exp(z_log_var)) || N(0, I)) in nats, (batch,), of arrays (batch, latent_dim).
+
+    Kingma & Welling 2014, appendix B.
+    """
+    kl = 0.5 * (tf.exp(z_log_var) + z_mean**2 - 1.0 - z_log_var)
+    return tf.reduce_sum(kl, axis=1)
+
+
 class VAE(keras.Model):
     """A variational autoencoder with the prior N(0, I).
 
@@ -103,8 +112,8 @@ class VAE(keras.Model):
         z_mean, z_log_var = self.encoder(images)
         logits = self.decoder(self.sampling([z_mean, z_log_var]))
         nats = tf.nn.sigmoid_cross_entropy_with_logits(labels=images, logits=logits)
-        kl = 0.5 * (tf.exp(z_log_var) + z_mean**2 - 1.0 - z_log_var)
-        return logits, tf.reduce_sum(nats, axis=[1, 2, 3]), tf.reduce_sum(kl, axis=1)
+        reconstruction = tf.reduce_sum(nats, axis=[1, 2, 3])
+        return logits, reconstruction, kl_divergence(z_mean, z_log_var)
 
     def sharpness(self, images, logits):
         """The weight of the reconstruction, a scalar from 1 to most_sharpness, without a gradient.

@@ -24,7 +24,7 @@ def parse_arguments():
     add("--epochs", metavar="N", type=cli.positive_int, nargs="+", default=EPOCHS)
     add("--images", metavar="N", type=cli.positive_int, default=10_000, help="drawn from each VAE")
     add("--train", metavar="N", type=cli.positive_int, help="use N training and N test images only")
-    add("--seed", type=int, default=0)
+    add("--seed", metavar="N", type=cli.seed, default=0)
     add("--report", metavar="FILE", type=cli.path, help="the numbers as JSON")
     return parser.parse_args()
 
@@ -39,7 +39,7 @@ def main():
         from trust import examination, generator, right, selection, trained, training
         from trust.referee import judge
     streams = training.make_reproducible(given.seed)
-    settings = saving.settle({"seed": given.seed}, data, None, None)
+    settings = saving.settle({"seed": given.seed}, data)
     split = datasets.split(data, settings.split, streams.split)
     _, classifier = trained.new_networks(data, split, settings)
     referee = trained.new_referee(data)

@@ -131,8 +131,7 @@ def draw_priors(draw: Callable, vae, mixture, seen: Labelled, images, run, rng) 
     normal = priors.StandardNormal(mixture.latent_dim)
     clouds = codes[:CLOUD], mixture.sample(CLOUD, rng), normal.sample(CLOUD, rng)
     _, *clouds = priors.principal_axes(centres, *clouds)
-    titles = {"codes": "codes of images"} | PRIORS
-    draws = {titles[name]: images[name] for name in ("mixture", "normal")}
-    rates = {titles[name]: run[f"strong_rate_{name}"] for name in ("mixture", "normal")}
-    clouds = dict(zip(titles.values(), clouds, strict=True))
+    draws = {title: images[name] for name, title in PRIORS.items()}
+    rates = {title: run[f"strong_rate_{name}"] for name, title in PRIORS.items()}
+    clouds = dict(zip(("codes of images", *PRIORS.values()), clouds, strict=True))
     draw("prior", figures.draw_prior, draws, rates, clouds)

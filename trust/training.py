@@ -277,8 +277,7 @@ def negative_elbo(vae, prior, images, rng):
 
 def mean_kl(vae, images):
     """KL(q(z|x) || N(0, I)) in nats, the mean of images (n, h, w[, c]) uint8: a float."""
-    z_mean, z_log_var = encode(vae, images)
-    return float(np.mean(0.5 * np.sum(np.exp(z_log_var) + z_mean**2 - 1 - z_log_var, axis=1)))
+    return float(np.mean(models.kl_divergence(*encode(vae, images))))
 
 
 def nats_of_the_mean(seen, images):
