@@ -3,12 +3,14 @@
 python vae_demo.py
 """
 
-from functools import partial
+from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 
-from trust import cli, datasets, outputs, priors
+from trust import cli, outputs
+from trust.data import datasets
+from trust.train import priors
 
 SIDE = 20  # images on each side of the manifold
 SHOWN = 20  # two rows of a figure that is ten images wide
@@ -27,48 +29,62 @@ def main(words=None):
     """Runs the script.  words: the flags as a list, or None for those of the command line."""
     parser = cli.Parser(description="Train a VAE on each data set and draw what it learned.")
     cli.add_shared_arguments(parser, epochs=10, latent_dim=2, learning_rate=1.5e-2)
-    arguments = parser.parse_args(words)
-    outputs.check_outputs(arguments.out)
-    names = [arguments.dataset] if arguments.dataset else datasets.BUNDLED
+    options = parser.parse_args(words)
+    outputs.check_outputs(options.out)
+    names = [options.dataset] if options.dataset else datasets.BUNDLED
     loaded = [datasets.load_dataset(name) for name in names]
     for data in loaded:
         datasets.check_enough(data, minimum=256)
         print(data.understood)
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
-        from trust import figures, training
-    print(f"devices: {training.devices()}")
-    latent_dim, seed = arguments.latent_dim, arguments.seed
+        from trust.show import figures
+        from trust.train import inference, loops
+    print(f"devices: {loops.devices()}")
+    latent_dim, seed = options.latent_dim, options.seed
     for data in loaded:
-        train, test = data.train.images, data.test
-        title = f"{data.name}: a VAE with {latent_dim} latents"
+        train, test = data.train, data.test
         with clock(f"{data.name}: training a VAE with {latent_dim} latents"):
-            training.make_reproducible(seed)
-            vae = training.new_vae(
-                latent_dim, datasets.pixels_of(train), len(train), seed, most_sharpness=1.0
+            loops.make_reproducible(seed)
+            vae = loops.new_vae(
+                latent_dim, data.pixels, n_images=len(train), seed=seed, most_sharpness=1.0
             )
-            settings = arguments.epochs, arguments.learning_rate, seed
-            history = training.train_vae(vae, train, *settings, test.images)
+            history = loops.train_vae(
+                vae,
+                train.images,
+                epochs=options.epochs,
+                learning_rate=options.learning_rate,
+                seed=seed,
+                validation_images=test.images,
+            )
         with clock(f"{data.name}: drawing"):
-            decode = partial(training.decode, vae)
-            codes, _ = training.encode(vae, test.images)
+            codes, _ = inference.encode(vae, test.images)
             z = priors.StandardNormal(latent_dim).sample(3 * SHOWN, np.random.default_rng(seed))
             (axes,), manifold = priors.principal_axes(codes), None
             if latent_dim == 2:
-                manifold, axes = decode(latent_grid(SIDE)), codes
-            latents = manifold, axes, test.labels, data.class_names
-            images = test.images[:SHOWN], decode(codes[:SHOWN]), decode(z)
-            draw = partial(outputs.draw, arguments.out, f"demo_{data.name}", figures.draw_demo)
-            draw(title, *latents, *images, history)
+                manifold, axes = inference.decode(vae, latent_grid(SIDE)), codes
+            with outputs.replacing(Path(options.out, f"demo_{data.name}.png")) as file:
+                figures.draw_demo(
+                    file,
+                    title=f"{data.name}: a VAE with {latent_dim} latents",
+                    manifold=manifold,
+                    codes=axes,
+                    code_labels=test.labels,
+                    class_names=data.class_names,
+                    originals=test.images[:SHOWN],
+                    reconstructions=inference.decode(vae, codes[:SHOWN]),
+                    samples=inference.decode(vae, z),
+                    history=history,
+                )
         nats = history["val_loss"][-1]
         print(f"{data.name}: negative ELBO of the test set {nats:.2f} nats per image")
-        if nats > (mean := training.nats_of_the_mean(train, test.images)):
+        if nats > (mean := inference.nats_of_the_mean(train.images, test.images)):
             print(
                 f"note: the mean of the training images does as well ({mean:.2f}): "
                 "the VAE has learned nothing"
             )
     print(f"peak memory {cli.peak_memory():.2f} GB")
-    print(f"The figures are in {arguments.out}")
+    print(f"The figures are in {options.out}")
 
 
 if __name__ == "__main__":

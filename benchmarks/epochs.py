@@ -10,7 +10,10 @@ import time
 
 import numpy as np
 
-from trust import cli, datasets, outputs, saving
+from trust import cli, outputs
+from trust.data import datasets, splits
+from trust.plan import new_streams
+from trust.train import saves
 
 EPOCHS = 4, 8, 16, 32, 64
 THRESHOLD = 0.95
@@ -36,48 +39,48 @@ def main():
     data = data._replace(train=data.train.take(few), test=data.test.take(few))
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
-        from trust import examination, generator, right, selection, trained, training
-        from trust.referee import judge
-    streams = training.make_reproducible(given.seed)
-    settings = saving.settle({"seed": given.seed}, data)
-    split = datasets.split(data, settings.split, streams.split)
-    _, classifier = trained.new_networks(data, split, settings)
+        from trust.ask import new, right, varied
+        from trust.ask.reference import build_reference
+        from trust.data.images import cut_alike
+        from trust.filter.filters import fit_filter
+        from trust.generator import Generator
+        from trust.train import inference, loops, trained
+    streams = new_streams(given.seed)
+    loops.make_reproducible(given.seed)
+    settings = saves.settle({"seed": given.seed}, data)
+    split = splits.split(data, settings.split, streams.split)
     referee = trained.new_referee(data)
     with clock("training the classifier"):
-        training.train_classifier(classifier, *split.classifier, given.seed)
+        classifier = trained.new_classifier(data, split, given.seed)
     with clock("looking at real images"):
-        sets = split.vae, split.held_out, data.test
-        reference = examination.build_reference(*sets, referee, given.seed)
+        reference = build_reference(split.vae, split.held_out, split.test, referee, given.seed)
     found = []
     for epochs in given.epochs:
         rng = np.random.default_rng(given.seed)
         start = time.perf_counter()
         vae, _ = trained.new_networks(data, split, settings)
-        training.train_vae(
+        loops.train_vae(
             vae, split.vae.images, epochs, settings.learning_rate, given.seed, verbose=0
         )
         seconds = time.perf_counter() - start
-        drawn = generator.Generator(vae, generator.fit_prior(vae, split.vae, rng))
+        drawn = Generator(vae, trained.fit_prior(vae, split.vae, rng))
         blurred = drawn.reconstruct(split.held_out.images, rng)
-        accept = selection.fit_filter(classifier, split.held_out, blurred, THRESHOLD)
-        every, real = (
-            accept.classify(images)
-            for images in (drawn.sample(given.images, rng), split.held_out.images)
-        )
-        strong = every.strong(THRESHOLD)
-        alike = selection.cut_alike(strong, real.strong(THRESHOLD))
-        judged, judged_real = (judge(referee, each.images) for each in alike)
-        variety, variety_real = (
-            examination.examine_variety(each.features, reference) for each in (judged, judged_real)
-        )
-        neighbours = examination.find_neighbours(strong.images, strong.labels, reference)
+        accept = fit_filter(classifier, split.held_out, blurred, THRESHOLD)
+        strong = accept.sift(drawn.sample(given.images, rng))
+        real = accept.sift(split.held_out.images)
+        alike = cut_alike(strong.passing, real.passing)
+        judged, judged_real = (reference.judge(each.images) for each in alike)
+        others = reference.judged.features
+        variety = varied.examine_variety(judged.features, others)
+        variety_real = varied.examine_variety(judged_real.features, others)
+        neighbours = reference.neighbours(strong.passing)
         line = {
             "epochs": epochs,
             "seconds": seconds,
-            "negative_elbo": training.negative_elbo(vae, drawn.prior, data.test.images, rng),
-            **every.rates(THRESHOLD)["right"],
+            "negative_elbo": inference.negative_elbo(vae, drawn.prior, data.test.images, rng),
+            **strong.rates(),
             "agreement": right.agreement(alike[0].labels, judged.labels),
-            "lean": examination.examine_newness(neighbours, reference)["lean"],
+            "lean": new.examine_newness(neighbours, reference)["lean"],
             **variety,
             **{f"{key}_real": value for key, value in variety_real.items()},
         }

@@ -8,14 +8,18 @@ referee has learned from all of them, so it judges labels a little better here t
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
 
-from trust import cli, datasets, outputs
-from trust.new import DOSES
-from trust.verdicts import CAUGHT, LOST, QUESTIONS
+from trust import cli, outputs
+from trust.ask.new import DOSES
+from trust.ask.verdicts import CAUGHT, LOST, QUESTIONS
+from trust.data import datasets, splits
+from trust.data.images import ImageSet
+from trust.plan import new_streams
 
 EPOCHS = 8  # of the VAE that draws reconstructions
 LEAST, MOST = 1000, 10_000  # the fewest training images, the most images of a forged set
@@ -36,7 +40,7 @@ EXPECTED = {  # which question has to catch it
 
 class Forgery(NamedTuple):
     """What it is called in EXPECTED, how many percent of the images are forged (None: all), and
-    make: () -> Labelled."""
+    make: () -> ImageSet."""
 
     name: str
     dose: int | None
@@ -44,10 +48,10 @@ class Forgery(NamedTuple):
 
 
 def replaced(labelled, forged, dose):
-    """A Labelled whose first `dose` percent of images are replaced by forged ones; labels stay."""
+    """A ImageSet whose first `dose` percent of images are replaced by forged ones; labels stay."""
     n = len(labelled.labels) * dose // 100
     images = np.concatenate([forged[:n], as_floats(labelled.images[n:])])
-    return datasets.Labelled(images, labelled.labels)
+    return ImageSet(images, labelled.labels)
 
 
 def as_floats(images):
@@ -55,21 +59,21 @@ def as_floats(images):
 
 
 def swapped(labelled, dose, classes, rng):
-    """A Labelled in which `dose` percent of the labels are changed to another class, at random."""
+    """A ImageSet in which `dose` percent of the labels are changed to another class, at random."""
     labels, rows = labelled.labels.copy(), rng.permutation(len(labelled.labels))
     rows = rows[: len(rows) * dose // 100]
     labels[rows] = (labels[rows] + rng.integers(1, classes, len(rows))) % classes
-    return datasets.Labelled(labelled.images, labels)
+    return ImageSet(labelled.images, labels)
 
 
 def thinned(labelled, label, share):
-    """A Labelled with this share of the images of one class, and all images of the others."""
+    """A ImageSet with this share of the images of one class, and all images of the others."""
     own = np.flatnonzero(labelled.labels == label)
     return labelled.take(np.delete(np.arange(len(labelled.labels)), own[int(share * len(own)) :]))
 
 
 def repeated(labelled, each):
-    """A Labelled in which each class repeats its first `each` images, as often as it has images."""
+    """A ImageSet in which each class repeats its first `each` images, as often as it has images."""
     rows = np.empty(len(labelled.labels), int)
     for label in np.unique(labelled.labels):
         own = np.flatnonzero(labelled.labels == label)
@@ -97,20 +101,20 @@ def halves(images, rng):
 
 
 def forgeries(honest, seen, vae, classes, rng):
-    """The list of Forgery.  honest, seen: Labelled, images that the generator has not seen and
+    """The list of Forgery.  honest, seen: ImageSet, images that the generator has not seen and
     images that it learned from.  vae: a models.VAE that learned from the latter."""
-    from trust import new
+    from trust import controls
     from trust.generator import Generator
 
-    twins = seen.images[new.twins(honest.labels, seen.labels, rng)]
+    twins = seen.images[controls.twins(honest.labels, seen.labels, rng)]
     most = len(honest.labels) * DOSES[-1] // 100
-    noisy = new.noisy_copies(twins[:most], rng)
+    noisy = controls.noisy_copies(twins[:most], rng)
     copies = {
         "noisy copies": noisy,
-        "shifted copies": new.moved_by_two(noisy, rng),
+        "shifted copies": controls.moved_by_two(noisy, rng),
         "reconstructions of training images": Generator(vae, None).reconstruct(twins[:most], rng),
     }
-    images, labels = honest
+    images, labels = honest.images, honest.labels
     made = [Forgery("honest", None, lambda: honest)]
     made += [
         Forgery(name, dose, lambda forged=forged, dose=dose: replaced(honest, forged, dose))
@@ -121,7 +125,7 @@ def forgeries(honest, seen, vae, classes, rng):
         Forgery("swapped labels", dose, lambda d=dose: swapped(honest, d, classes, rng))
         for dose in DOSES
     ]
-    label = datasets.Labelled
+    label = ImageSet
     return [
         *made,
         Forgery("halves of two images", None, lambda: label(halves(images, rng), labels)),
@@ -156,10 +160,10 @@ def _caught(doses, question):
 
 
 def in_three(labelled, rng, most):
-    """The images that the generator saw, and two sixths that it did not: three Labelled.  most: how
+    """The images that the generator saw, and two sixths that it did not: three ImageSet.  most: how
     many images to use, None for all."""
     rows = rng.permutation(len(labelled.labels))[:most]
-    cut = len(rows) // datasets.HELD_OUT
+    cut = len(rows) // splits.HELD_OUT
     return (labelled.take(part) for part in (rows[2 * cut :], rows[:cut], rows[cut : 2 * cut]))
 
 
@@ -181,33 +185,49 @@ def main():
         raise cli.UserError(f"--images {given.images}: at least {LEAST} are needed")
     clock, seed = cli.Clock(), given.seed
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
-        from trust import examination, saving, training, verdicts
-        from trust.referee import bundled_referee, judge
-    rng = training.make_reproducible(seed).draws
+        from trust.ask.questions import Beside
+        from trust.ask.reference import build_reference
+        from trust.examination import examine
+        from trust.filter.filters import Filtered
+        from trust.train import loops, saves
+        from trust.train.referee import bundled_referee
+    streams = new_streams(seed)
+    rng = streams.draws
+    loops.make_reproducible(seed)
     seen, honest, real = in_three(data.train, rng, given.images)
     honest = honest.take(slice(MOST))
-    referee = bundled_referee(data.name)
     with clock("training the VAE"):
-        latent_dim, rate = saving.DEFAULTS["latent_dim"], saving.DEFAULTS["learning_rate"]
-        vae = training.new_vae(latent_dim, datasets.pixels_of(seen.images), len(seen.images), seed)
-        training.train_vae(vae, seen.images, EPOCHS, rate, seed, verbose=0)
+        vae = loops.new_vae(
+            saves.DEFAULTS["latent_dim"], data.pixels, n_images=len(seen), seed=seed
+        )
+        loops.train_vae(
+            vae,
+            seen.images,
+            epochs=EPOCHS,
+            learning_rate=saves.DEFAULTS["learning_rate"],
+            seed=seed,
+            verbose=0,
+        )
     with clock("examining"):
-        reference = examination.build_reference(seen, real, data.test, referee, seed)
+        reference = build_reference(seen, real, data.test, bundled_referee(data.name), seed)
         # The referee has learned from both sets, so the comparison is fair.
-        known = examination.Known(real.labels, judge(referee, real.images).labels, real.labels)
-
-        def ask(labelled):
-            answers = examination.examine(labelled, labelled.labels, known, reference).answers()
-            return answers, np.bincount(labelled.labels, minlength=data.classes)
-
-        counterpart, counts = ask(real.take(slice(MOST)))
-        found = []
-        for forgery in forgeries(honest, seen, vae, data.classes, rng):
-            answers, own = ask(forgery.make())
-            said = verdicts.verdicts(answers, counterpart, own, counts, len(data.test.labels))
-            found.append({"forgery": forgery.name, "dose": forgery.dose, "verdicts": said})
-            dose = f", {forgery.dose} %" if forgery.dose else ""
-            print(f"  {forgery.name}{dose}: {', '.join(said.values())}", flush=True)
+        known = replace(real, truth=real.labels, rows=np.arange(len(real)))
+        made = forgeries(honest, seen, vae, data.classes, rng)
+        beside = Beside(
+            counts=np.full(data.classes, len(real)),
+            tested={"real": Filtered(known, every=known)},
+            held_out={"real": Filtered(real.take(slice(MOST)))},
+            like="real",
+            known=known,
+            fresh={"real": honest},
+            copies={},
+        )
+        subjects = {str(i): Filtered(forgery.make()) for i, forgery in enumerate(made)}
+        run = examine(subjects, beside, reference, streams.chance)
+    found = [
+        {"forgery": forgery.name, "dose": forgery.dose, "verdicts": run.verdicts[str(i)]}
+        for i, forgery in enumerate(made)
+    ]
     print(f"\n{data.name}, seed {seed}: how a forgery is caught, or the smallest share that is")
     print(f"{'':36}" + "".join(f"{question:>12}" for question in QUESTIONS))
     for name, cells in summary(found).items():

@@ -17,9 +17,9 @@ from trust import cli
 with cli.quiet_tensorflow():
     import keras
 
-    import models
-    from trust import fast, priors, training
-    from trust.datasets import pixels_of
+    from trust.data.images import pixels_of
+    from trust.train import fast, inference, loops, priors
+    from trust.train.architectures import models
 
 
 def dense_networks(latent_dim):
@@ -48,7 +48,7 @@ class EpochSeconds(keras.callbacks.Callback):
 def train_dense(arguments, images):
     """A models.VAE with the peers' network, trained at a constant learning rate as theirs is."""
     vae = fast.VAE(*dense_networks(arguments.latent), seed=1)
-    batches = training.shuffled_batches(images, batch_size=arguments.batch, seed=1)
+    batches = loops.shuffled_batches(images, batch_size=arguments.batch, seed=1)
     steps = len(images) // arguments.batch
     optimizer = fast.adam(arguments.learning_rate)
     # Several steps in one call from Python: 13 calls of 18 steps are an epoch of 60,000 images.
@@ -64,10 +64,10 @@ def train_default(epochs, images):
     Batch size and learning rate were chosen for the fewest seconds with two epochs, not for the
     best quality.
     """
-    training.VAE_BATCH = 128
+    loops.VAE_BATCH = 128
     start = time.perf_counter()
-    vae = training.new_vae(20, pixels_of(images), len(images), seed=1, most_sharpness=1.0)
-    training.train_vae(vae, images, epochs, 6e-3, seed=1)
+    vae = loops.new_vae(20, pixels_of(images), len(images), seed=1, most_sharpness=1.0)
+    loops.train_vae(vae, images, epochs, 6e-3, seed=1)
     print(f"epoch {epochs}: {time.perf_counter() - start:.2f} s")
     return vae
 
@@ -82,13 +82,13 @@ def main():
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     arguments = parser.parse_args()
     data = np.load(arguments.data)
-    training.make_reproducible(1)
+    loops.make_reproducible(1)
     if arguments.arch == "default":
         vae = train_default(arguments.epochs, data["x_train"])
     else:
         vae = train_dense(arguments, data["x_train"])
     prior = priors.StandardNormal(vae.decoder.input_shape[1])
-    nats = training.negative_elbo(vae, prior, data["x_test"], np.random.default_rng(1))
+    nats = inference.negative_elbo(vae, prior, data["x_test"], np.random.default_rng(1))
     print(f"{nats:.2f} nats")
 
 

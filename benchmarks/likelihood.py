@@ -12,10 +12,15 @@ import math
 
 import numpy as np
 
-from trust import cli, datasets, saving
+from trust import cli
+from trust.data import datasets
+from trust.data.images import (
+    pixels_of,
+)
+from trust.train import saves
 
 with cli.quiet_tensorflow():
-    from trust import priors, training
+    from trust.train import inference, loops, priors
 
 
 def negative_log_likelihood(vae, prior, images, samples, rng):
@@ -26,19 +31,19 @@ def negative_log_likelihood(vae, prior, images, samples, rng):
     """
     nats = np.empty(len(images))
     for row, image in enumerate(images):
-        z_mean, z_log_var = training.encode(vae, image[None])
+        z_mean, z_log_var = inference.encode(vae, image[None])
         codes = np.repeat(z_mean, samples, axis=0), np.repeat(z_log_var, samples, axis=0)
-        z = training.sample_codes(*codes, rng)
+        z = inference.sample_codes(*codes, rng)
         logits = vae.decoder(z).numpy()[..., 0].astype(float)
         log_p = -(np.logaddexp(0, logits) - image / 255 * logits).sum(axis=(1, 2))
-        log_weights = log_p + prior.log_prob(z) - training.log_posterior(z, z_mean, z_log_var)
+        log_weights = log_p + prior.log_prob(z) - inference.log_posterior(z, z_mean, z_log_var)
         nats[row] = math.log(samples) - np.logaddexp.reduce(log_weights)
     return nats
 
 
 def main():
     parser = cli.Parser(description="Estimate the test likelihood of the VAE trained at weight 1.")
-    defaults = saving.DEFAULTS
+    defaults = saves.DEFAULTS
     add = parser.add_argument
     add("--dataset", type=cli.path, default="mnist")
     add("--latent-dim", type=cli.positive_int, default=defaults["latent_dim"])
@@ -49,14 +54,14 @@ def main():
     add("--seed", type=cli.seed, default=0)
     given = parser.parse_args()
     data = datasets.load_dataset(given.dataset)
-    training.make_reproducible(given.seed)
+    loops.make_reproducible(given.seed)
     images = data.train.images
-    vae = training.new_vae(
-        given.latent_dim, datasets.pixels_of(images), len(images), given.seed, most_sharpness=1.0
+    vae = loops.new_vae(
+        given.latent_dim, pixels_of(images), len(images), given.seed, most_sharpness=1.0
     )
-    training.train_vae(vae, data.train.images, given.epochs, given.learning_rate, given.seed)
+    loops.train_vae(vae, data.train.images, given.epochs, given.learning_rate, given.seed)
     mixture = priors.fit_mixture(
-        *training.encode(vae, data.train.images), data.train.labels, given.seed
+        *inference.encode(vae, data.train.images), data.train.labels, given.seed
     )
     # Evenly spread: the first half of MNIST's test set is easier.
     spread = data.test.images[:: math.ceil(len(data.test.images) / given.images)]
@@ -65,7 +70,7 @@ def main():
         ("fitted mixture", mixture),
     ):
         rng = np.random.default_rng(given.seed)
-        bound = training.negative_elbo(vae, prior, data.test.images, rng)
+        bound = inference.negative_elbo(vae, prior, data.test.images, rng)
         nats = negative_log_likelihood(vae, prior, spread, given.samples, rng)
         error = nats.std(ddof=1) / math.sqrt(len(nats))
         print(

@@ -7,7 +7,11 @@ python -m benchmarks.promises --load models.npz     (which demo_dnn_vae.py --sav
 import copy
 import math
 
-from trust import cli, datasets, outputs, saving
+from trust import cli, outputs
+from trust.data import datasets, splits
+from trust.filter.promise import PromiseError
+from trust.plan import new_streams
+from trust.train import saves
 
 PROMISES = 0.02, 0.01, 0.005
 
@@ -24,39 +28,52 @@ def parse_arguments():
 
 def main():
     given = parse_arguments()
-    data, saved = datasets.load_dataset(given.dataset), saving.read_save(given.load)
-    settings = saving.settle({}, data, saved.settings, given.load)
+    data, saved = datasets.load_dataset(given.dataset), saves.read_save(given.load)
+    settings = saves.settle({}, data, saved.settings, given.load)
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
-        from trust import control, promise, trained, training
-        from trust.examination import Known
+        from trust.ask.promised import did_it_hold
+        from trust.filter.filters import fit_promise
         from trust.generator import Generator
-        from trust.referee import judge
-    streams = training.make_reproducible(settings.seed)
-    split = datasets.split(data, settings.split, streams.split)
+        from trust.train import loops, trained
+        from trust.train.referee import judge
+    streams = new_streams(settings.seed)
+    loops.make_reproducible(settings.seed)
+    split = splits.split(data, settings.split, streams.split)
     networks = trained.load(saved, data, split, clock)
     generator, rng = Generator(networks.vae, networks.mixture), streams.draws
     with clock("drawing and judging"):
         blurred = generator.reconstruct(split.held_out.images, rng)
         reconstructed = generator.reconstruct(data.test.images, rng)
         images = generator.sample(given.images, rng)
-        judged, words = (judge(networks.referee, each).labels for each in (reconstructed, images))
+        known_words, words = (
+            judge(networks.referee, each).labels for each in (reconstructed, images)
+        )
     found = []
     for max_error in PROMISES:
         line = {"max_error": max_error, "kept": math.nan}
         try:
             # A copy of the generator, so that each promise has the halves that --max-error takes.
-            how = split.held_out, blurred, max_error, copy.deepcopy(streams.promise)
-            accept, promised = promise.fit_promise(networks.classifier, *how)
-        except promise.PromiseError as error:
+            accept = fit_promise(
+                networks.classifier,
+                split.held_out,
+                blurred,
+                max_error=max_error,
+                rng=copy.deepcopy(streams.promise),
+            )
+        except PromiseError as error:
             print(error)
         else:
-            tested, sample = accept.classify(reconstructed), accept.classify(images)
-            known = Known(tested.labels, judged, data.test.labels)
-            strong = sample.rows(accept.threshold)
-            labels = sample.labels[strong], words[strong]
-            line |= {"kept": len(strong) / len(images)}
-            line |= control.examine_promise(promised, tested, known, *labels)["promise"]["right"]
+            known = accept.sift(reconstructed, data.test.labels).passing
+            strong = accept.sift(images).passing
+            line["kept"] = len(strong) / len(images)
+            line |= did_it_hold(
+                accept.promise,
+                known,
+                known_words=known_words[known.rows],
+                labels=strong.labels,
+                words=words[strong.rows],
+            )
             print("  ".join(f"{key} {value:.4g}" for key, value in line.items()), flush=True)
         found.append(line)
     if given.report:

@@ -1,4 +1,4 @@
-"""What each trick of trust/fast.py is worth, in seconds without it over seconds with all of them.
+"""What each trick of trust/train/fast.py is worth: seconds without it over seconds with all.
 
 python -m benchmarks.tricks
 
@@ -18,10 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from trust import cli, datasets
+from trust import cli
+from trust.data import datasets
+from trust.data.images import (
+    pixels_of,
+)
 
 ROOT = Path(__file__).parents[1]
-TRICKS = {  # {trick: its names in trust/fast.py}
+TRICKS = {  # {trick: its names in trust/train/fast.py}
     "several steps in a call": ["STEPS_TOGETHER"],
     "fused Adam": ["adam"],
     "halves of a batch side by side": ["VAE"],
@@ -33,8 +37,8 @@ EVERY = "all of them"
 
 
 def leave_out(names):
-    """Replaces these names in trust/fast.py by the plain ways, from a second copy of the module."""
-    from trust import fast
+    """Replaces these names in fast.py by the plain ways, from a second copy of the module."""
+    from trust.train import fast
 
     plain_ways = importlib.util.module_from_spec(fast.__spec__)
     kept, cli.PLAIN = cli.PLAIN, True
@@ -48,14 +52,14 @@ def measure(names, arguments):
     """Prints the seconds of training and of prediction without these names, as JSON."""
     images = datasets.load_dataset("mnist").train.images[: arguments.images]
     with cli.quiet_tensorflow():
-        from trust import training
         from trust.generator import Generator
+        from trust.train import loops
     leave_out(names)
-    training.LEAST_STEPS = 1  # so that an epoch is one pass, even over few images
-    training.make_reproducible(0)
-    vae = training.new_vae(24, datasets.pixels_of(images), len(images), seed=0)
+    loops.LEAST_STEPS = 1  # so that an epoch is one pass, even over few images
+    loops.make_reproducible(0)
+    vae = loops.new_vae(24, pixels_of(images), len(images), seed=0)
     start = time.perf_counter()
-    training.train_vae(vae, images, arguments.epochs, 1e-2, seed=0, verbose=0)
+    loops.train_vae(vae, images, arguments.epochs, 1e-2, seed=0, verbose=0)
     trained = time.perf_counter()
     Generator(vae, None).reconstruct(images, np.random.default_rng(0))
     print(json.dumps([trained - start, time.perf_counter() - trained]))

@@ -11,17 +11,22 @@ from functools import partial
 
 import numpy as np
 
-from trust import cli, datasets, saving
+from trust import cli
+from trust.data import datasets, splits
+from trust.data.images import cut_alike
+from trust.train import saves
 
 with cli.quiet_tensorflow():
-    from trust import priors, referee, right, selection, training, varied
+    from trust.ask import right, varied
+    from trust.filter import filters
     from trust.generator import Generator
+    from trust.train import inference, loops, priors, referee
 
 THRESHOLD = 0.95
 
 
 def halves(labelled, seed):
-    """Two Labelled that share no image, by random rows."""
+    """Two ImageSet that share no image, by random rows."""
     rows = np.random.default_rng(seed).permutation(len(labelled.labels))
     middle = len(rows) // 2
     return labelled.take(rows[:middle]), labelled.take(rows[middle:])
@@ -30,12 +35,12 @@ def halves(labelled, seed):
 def describe(every, strong, judge, features_of_others):
     """How many pass, and how the strong images compare with real ones, as a line of text.
 
-    every, strong: Classified.  features_of_others: (m, d) float32, of real images that are not
-    among them.
+    every: Filtered.  strong: ImageSet.  features_of_others: (m, d) float32, of real images that
+    are not among them.
     """
     labels, features, _ = judge(strong.images)
     answers = {
-        "strong": every.rates(THRESHOLD)["right"]["strong_rate"],
+        "strong": every.rates()["strong_rate"],
         "agreement": right.agreement(strong.labels, labels),
         "frechet": varied.frechet_distance(features, features_of_others),
         **varied.variety(*map(varied.spread_rows, (features, features_of_others))),
@@ -49,9 +54,9 @@ def main():
     bundled = list(datasets.BUNDLED)
     add("--dataset", choices=bundled, default="mnist", help="a data set with a bundled referee")
     add("--images", type=cli.positive_int, help="use this many training images only")
-    add("--latent-dim", type=int, nargs="+", default=[saving.DEFAULTS["latent_dim"]])
-    add("--epochs", type=int, nargs="+", default=[saving.DEFAULTS["epochs"]])
-    add("--learning-rate", type=float, nargs="+", default=[saving.DEFAULTS["learning_rate"]])
+    add("--latent-dim", type=int, nargs="+", default=[saves.DEFAULTS["latent_dim"]])
+    add("--epochs", type=int, nargs="+", default=[saves.DEFAULTS["epochs"]])
+    add("--learning-rate", type=float, nargs="+", default=[saves.DEFAULTS["learning_rate"]])
     bound = "if left out, what the number of images allows"
     add("--most-sharpness", type=float, nargs="+", help=bound)
     add("--components", type=int, nargs="+", default=[priors.COMPONENTS])
@@ -61,15 +66,15 @@ def main():
     given = parser.parse_args()
     data = datasets.load_dataset(given.dataset)
     data = data._replace(train=data.train.take(slice(given.images)))
-    sets, pixels = datasets.split(data, "shared", given.seed), data.pixels
+    sets, pixels = splits.split(data, "shared", given.seed), data.pixels
     judge = partial(referee.judge, referee.bundled_referee(data.name))
-    training.make_reproducible(given.seed)
-    classifier = training.new_classifier(data.classes, pixels)
-    training.train_classifier(classifier, *sets.classifier, given.seed)
+    loops.make_reproducible(given.seed)
+    classifier = loops.new_classifier(data.classes, pixels)
+    loops.train_classifier(classifier, sets.classifier.images, sets.classifier.labels, given.seed)
     # Divided before any filter, so that no image is on both sides of a comparison.
     compared, others = halves(sets.held_out, given.seed)
     features_of_others = judge(others.images).features
-    bounds = given.most_sharpness or [training.sharpness_bound(len(sets.vae.images))]
+    bounds = given.most_sharpness or [loops.sharpness_bound(len(sets.vae.images))]
     for latent_dim, epochs, rate, sharpest in (
         (latent_dim, epochs, rate, sharpest)
         for latent_dim in given.latent_dim
@@ -78,14 +83,14 @@ def main():
         for sharpest in bounds
     ):
         start, rng = time.perf_counter(), np.random.default_rng(given.seed)
-        training.make_reproducible(given.seed)
-        vae = training.new_vae(latent_dim, pixels, len(sets.vae.images), given.seed, sharpest)
-        training.train_vae(vae, sets.vae.images, epochs, rate, given.seed, verbose=0)
+        loops.make_reproducible(given.seed)
+        vae = loops.new_vae(latent_dim, pixels, len(sets.vae.images), given.seed, sharpest)
+        loops.train_vae(vae, sets.vae.images, epochs, rate, given.seed, verbose=0)
         trained = time.perf_counter() - start
-        codes = training.encode(vae, sets.vae.images)
+        codes = inference.encode(vae, sets.vae.images)
         reconstructed = Generator(vae, None).reconstruct(sets.held_out.images, rng)
-        accept = selection.fit_filter(classifier, sets.held_out, reconstructed, THRESHOLD)
-        real = accept.classify(compared.images)
+        accept = filters.fit_filter(classifier, sets.held_out, reconstructed, THRESHOLD)
+        real = accept.sift(compared.images)
         for components in given.components:
             start = time.perf_counter()
             mixture = priors.fit_mixture(*codes, sets.vae.labels, given.seed, components)
@@ -94,8 +99,8 @@ def main():
             print(f"    seconds: training {trained:.1f}, mixture {fitted:.1f}", flush=True)
             for narrowing in given.narrowing:
                 z = mixture.narrowed(narrowing).sample(given.draws, rng)
-                drawn = accept.classify(training.decode(vae, z))
-                alike = selection.cut_alike(drawn.strong(THRESHOLD), real.strong(THRESHOLD))
+                drawn = accept.sift(inference.decode(vae, z))
+                alike = cut_alike(drawn.passing, real.passing)
                 for name, every, strong in zip(
                     (f"{narrowing=}", "real"), (drawn, real), alike, strict=True
                 ):

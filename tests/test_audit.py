@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from trust import audit, gallery
-from trust.audit import UNCLEAR, AuditError
+from trust import audit
+from trust.show import pages, sheets
+from trust.show.sheets import UNCLEAR, AuditError
 
 RNG = np.random.default_rng
 NAMES = ["Ankle boot", "Bag", "Coat, long"]
@@ -30,13 +31,13 @@ def made(n=20, accepted=50, max_error=0.05, names=NAMES, seed=0, **changed):
         "referee_labels": np.arange(accepted) % len(names),
     } | changed
     data = SimpleNamespace(name="zoo", class_names=tuple(names))
-    return audit.make_sheet(*values.values(), data, n, max_error, RNG(7)), values["images"]
+    return sheets.make_sheet(*values.values(), data, n, max_error, RNG(7)), values["images"]
 
 
 def handed_out(folder, **settings):
     """A sheet that was written into a folder."""
     sheet, _ = made(**settings)
-    audit.hand_out(folder, sheet, len(sheet.shown), lambda: None)
+    sheets.hand_out(folder, sheet, len(sheet.shown), lambda: None)
     return sheet
 
 
@@ -48,7 +49,7 @@ def truth(sheet, n=None):
     return [[str(i + 1), name if i < n else "", sheet.identity] for i, name in enumerate(names)]
 
 
-def save(path, lines, mark=",", end="\r\n", start="", head=audit.COLUMNS):
+def save(path, lines, mark=",", end="\r\n", start="", head=sheets.COLUMNS):
     """What a spreadsheet makes of lines."""
     quoted = [[f'"{each}"' if mark in each else each for each in row] for row in (head, *lines)]
     text = start + "".join(mark.join(row) + end for row in quoted)
@@ -72,7 +73,7 @@ def test_every_accepted_image_is_as_likely_and_the_order_random():
     labels = np.arange(10) % 2
     data = SimpleNamespace(name="zoo", class_names=("a", "b"))
     sheets = [
-        audit.make_sheet(np.zeros((10, 8, 8)), labels, labels, data, 3, None, RNG(seed)).shown
+        sheets.make_sheet(np.zeros((10, 8, 8)), labels, labels, data, 3, None, RNG(seed)).shown
         for seed in range(3000)
     ]
     assert all(len(set(shown.tolist())) == 3 for shown in sheets)
@@ -102,7 +103,7 @@ def test_a_sheet_of_anything_else_has_another_identity():
 def test_the_table_and_the_figure_show_no_label(tmp_path):
     sheet = handed_out(tmp_path)
     lines = [f"{i},,{sheet.identity}\r\n" for i in range(1, 21)]
-    assert (tmp_path / audit.TABLE).read_bytes().decode() == "image,class,sheet\r\n" + "".join(
+    assert (tmp_path / sheets.TABLE).read_bytes().decode() == "image,class,sheet\r\n" + "".join(
         lines
     )
 
@@ -113,7 +114,7 @@ def test_the_table_and_the_figure_show_no_label(tmp_path):
             assert name == "audit"
             function(file, *arguments, dataset="zoo")
 
-        gallery.draw_audit(draw, made()[1], sheet)
+        pages.draw_audit(draw, made()[1], sheet)
         return file.getvalue()
 
     others = {"labels": 2 - sheet.labels, "referee_labels": 2 - sheet.labels}
@@ -123,7 +124,7 @@ def test_the_table_and_the_figure_show_no_label(tmp_path):
 
 def test_the_key_holds_all_that_is_needed(tmp_path):
     sheet = handed_out(tmp_path)
-    read = audit.read_sheet(tmp_path / audit.KEY)
+    read = audit.read_sheet(tmp_path / sheets.KEY)
     assert read._fields == sheet._fields
     for value, kept in zip(sheet, read, strict=True):
         np.testing.assert_array_equal(kept, value)
@@ -132,14 +133,14 @@ def test_the_key_holds_all_that_is_needed(tmp_path):
 def test_fewer_images_than_wanted_and_none(tmp_path):
     for n, accepted, said in ((9, 9, "all 9 accepted images"), (9, 50, "9 of 50 accepted")):
         sheet, _ = made(n=n, accepted=accepted)
-        line = audit.hand_out(tmp_path, sheet, 9, lambda: None)
+        line = sheets.hand_out(tmp_path, sheet, 9, lambda: None)
         assert said in line and ", fewer than" not in line and "python -m trust.audit" in line
     sheet, _ = made(n=60, accepted=50)
-    assert "all 50 accepted" in (line := audit.hand_out(tmp_path, sheet, 60, lambda: None))
+    assert "all 50 accepted" in (line := sheets.hand_out(tmp_path, sheet, 60, lambda: None))
     assert "fewer than 60" in line
     before = contents(tmp_path)
     nothing = made(n=60, accepted=0)[0]
-    assert "no image was accepted" in audit.hand_out(tmp_path, nothing, 60, lambda: 1 / 0)
+    assert "no image was accepted" in sheets.hand_out(tmp_path, nothing, 60, lambda: 1 / 0)
     assert contents(tmp_path) == before
 
 
@@ -147,10 +148,10 @@ def test_a_table_that_somebody_has_touched_is_not_overwritten(tmp_path):
     sheet = handed_out(tmp_path)
     handed_out(tmp_path, n=10)  # nobody has
     for lines in (truth(sheet, 1), [*truth(sheet, 0)[:-1], ["20", "", sheet.identity, "blurred"]]):
-        save(tmp_path / audit.TABLE, lines)
+        save(tmp_path / sheets.TABLE, lines)
         before = contents(tmp_path)
         with pytest.raises(AuditError, match="is filled in"):
-            audit.claim(tmp_path)
+            sheets.claim(tmp_path)
         with pytest.raises(AuditError, match="is filled in"):
             handed_out(tmp_path)  # it was filled in while the run went on
         assert contents(tmp_path) == before
@@ -159,10 +160,10 @@ def test_a_table_that_somebody_has_touched_is_not_overwritten(tmp_path):
 def test_when_drawing_fails_an_older_table_is_not_read_with_the_new_key(tmp_path):
     old = handed_out(tmp_path, n=10)
     with pytest.raises(ZeroDivisionError):
-        audit.hand_out(tmp_path, made(n=20)[0], 20, lambda: 1 / 0)
-    table = save(tmp_path / audit.TABLE, truth(old))
+        sheets.hand_out(tmp_path, made(n=20)[0], 20, lambda: 1 / 0)
+    table = save(tmp_path / sheets.TABLE, truth(old))
     with pytest.raises(AuditError, match="is of sheet"):
-        audit.read_answers(table, audit.read_sheet(tmp_path / audit.KEY))
+        audit.read_answers(table, audit.read_sheet(tmp_path / sheets.KEY))
 
 
 DOORS = [
@@ -184,7 +185,7 @@ DOORS = [
 def test_both_doors_refuse_before_they_train(tmp_path, words, flags, said):
     sheet = handed_out(tmp_path)
     if said != "audit.json":
-        save(tmp_path / audit.TABLE, truth(sheet, 2))
+        save(tmp_path / sheets.TABLE, truth(sheet, 2))
     before = contents(tmp_path)
     done = run(*(word.format(here=tmp_path) for word in (*words, *flags)))
     assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
@@ -326,7 +327,7 @@ def test_whatever_a_table_holds_there_are_answers_or_a_sentence(tmp_path_factory
 )
 def test_a_key_that_is_damaged(tmp_path, change):
     handed_out(tmp_path)
-    path = tmp_path / audit.KEY
+    path = tmp_path / sheets.KEY
     path.write_text(change(json.loads(path.read_text())))
     with pytest.raises(AuditError, match=r"audit\.json' is damaged"):
         audit.read_sheet(path)
@@ -427,7 +428,7 @@ def audited(n, error, seen, false_alarms, rng, person=perfect):
     and the share that are wrong."""
     labels, words, truth = population(3000, error, seen, false_alarms, rng)
     answers, shown = person(truth, rng), rng.permutation(3000)[:n]
-    sheet = audit.Sheet("", "zoo", ["a", "b", "c"], shown, labels, words, None)
+    sheet = sheets.Sheet("", "zoo", ["a", "b", "c"], shown, labels, words, None)
     found = audit.measure(sheet, answers[shown])
     return found, np.mean(answers != labels), np.mean(truth != labels)
 

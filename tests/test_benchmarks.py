@@ -86,9 +86,9 @@ def test_importance_samples_give_the_integral_over_the_code():
     """One latent, so that p(x) can be had by quadrature; one sample gives the ELBO's mean."""
     import keras
 
-    import models
     from benchmarks import likelihood
-    from trust import priors
+    from trust.train import priors
+    from trust.train.architectures import models
 
     keras.utils.set_random_seed(2)
     vae = models.VAE(models.build_encoder(1, (16,)), models.build_decoder(1, (8,)), seed=2)
@@ -118,9 +118,9 @@ def test_the_likelihood_is_told_for_both_priors(small_npz):
 
 def test_the_halves_of_the_held_out_images_share_none():
     from benchmarks import tune
-    from trust.datasets import Labelled
+    from trust.data.images import ImageSet
 
-    one, other = tune.halves(Labelled(np.arange(9), np.arange(9) + 100), seed=0)
+    one, other = tune.halves(ImageSet(np.arange(9), np.arange(9) + 100), seed=0)
     assert sorted([*one.images, *other.images]) == list(range(9)) and len(one.images) == 4
     assert np.array_equal(one.labels, one.images + 100)
     assert list(one.images) != [0, 1, 2, 3]
@@ -182,11 +182,11 @@ def test_every_forgery_is_caught_and_the_honest_set_is_not(monkeypatch, tmp_path
 
 def test_forgeries_are_what_they_are_called():
     from benchmarks import forgeries
-    from trust.datasets import Labelled
+    from trust.data.images import ImageSet
 
     rng = np.random.default_rng(0)
     images, labels = rng.integers(1, 256, (200, 28, 28), np.uint8), np.arange(200) % 4
-    real = Labelled(images, labels)
+    real = ImageSet(images, labels)
     forged = np.zeros((20, 28, 28), np.float32)
     some = forgeries.replaced(real, forged, 5)
     assert (some.images[:10] == 0).all() and (some.images[10:] > 0).all()
@@ -214,7 +214,7 @@ def test_forgeries_are_what_they_are_called():
     np.testing.assert_array_equal(mixed[:, :14], images[:, :14])
     assert len(np.unique(mixed[:, 14:], axis=0)) == 200
     assert (mixed[:, 14:] != images[:, 14:]).any(axis=(1, 2)).mean() > 0.9
-    seen, honest, others = forgeries.in_three(Labelled(np.arange(60), np.arange(60)), rng, None)
+    seen, honest, others = forgeries.in_three(ImageSet(np.arange(60), np.arange(60)), rng, None)
     assert (len(seen.labels), len(honest.labels), len(others.labels)) == (40, 10, 10)
     assert sorted([*seen.labels, *honest.labels, *others.labels]) == list(range(60))
 
@@ -237,9 +237,10 @@ def test_a_trick_left_out_leaves_the_plain_way(monkeypatch):
     import keras
     import tensorflow as tf
 
-    import models
     from benchmarks import tricks
-    from trust import cli, fast
+    from trust import cli
+    from trust.train import fast
+    from trust.train.architectures import models
 
     names, plain = [name for names in tricks.TRICKS.values() for name in names], cli.PLAIN
     for name in names:  # so that they are put back

@@ -13,7 +13,10 @@ from trust import cli
 PREAMBLE = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
-from trust import cli, datasets, outputs
+from trust import cli
+from trust.data import datasets, checks, splits
+from trust.data.images import ImageSet, Pixels, pixels_of
+from trust import outputs
 """
 # As a user has it: output to a pipe waits in a buffer.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -47,7 +50,7 @@ def raising(expression):
 @pytest.mark.parametrize(
     "expression, line",
     [
-        ("datasets.DataError('no labels')", "script.py: error: no labels"),
+        ("DataError('no labels')", "script.py: error: no labels"),
         ("cli.UserError('a name\\nin two lines')", "script.py: error: a name in two lines"),
         ("MemoryError", "script.py: error: there is not enough memory: "),
         (

@@ -7,8 +7,11 @@ import zipfile
 import numpy as np
 import pytest
 
-from trust import datasets, files
-from trust.datasets import DataError
+from trust.data import datasets, files, splits
+from trust.data.images import (
+    DataError,
+    ImageSet,
+)
 
 # What the makers of the data sets state of them.
 MNIST_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -206,7 +209,7 @@ def test_one_class_is_enough_for_a_vae_and_not_for_a_classifier(tmp_path):
 @pytest.mark.parametrize("n, classes", [(1000, 10), (999, 7), (4, 2), (5, 2)])
 def test_halves_share_nothing_and_lose_nothing(n, classes):
     labels = np.sort(np.arange(n) % classes)
-    a, b = datasets.disjoint_halves(labels, seed=3)
+    a, b = splits.disjoint_halves(labels, seed=3)
     assert sorted([*a, *b]) == list(range(n)) and abs(len(a) - len(b)) <= 1
     assert (np.diff(a) > 0).all() and (np.diff(b) > 0).all()
     counts = (np.bincount(labels[half], minlength=classes) for half in (a, b))
@@ -215,14 +218,14 @@ def test_halves_share_nothing_and_lose_nothing(n, classes):
 
 def test_halves_follow_the_seed():
     labels = np.arange(200) % 10
-    first, again, other = (datasets.disjoint_halves(labels, seed)[0] for seed in (1, 1, 2))
+    first, again, other = (splits.disjoint_halves(labels, seed)[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert len(np.setdiff1d(first, other)) > 20
 
 
 def test_a_single_image_has_no_halves():
     with pytest.raises(DataError, match="class 2 "):
-        datasets.disjoint_halves(np.array([0, 0, 1, 1, 2]), seed=0)
+        splits.disjoint_halves(np.array([0, 0, 1, 1, 2]), seed=0)
 
 
 def own_dataset(tmp_path, n=600, classes=10):
@@ -234,7 +237,7 @@ def own_dataset(tmp_path, n=600, classes=10):
 
 def test_shared_sets_hold_out_a_sixth_of_each_class_at_random(tmp_path):
     data = own_dataset(tmp_path)
-    sets = datasets.split(data, "shared", seed=0)
+    sets = splits.split(data, "shared", seed=0)
     assert len(sets.held_out.images) == 100
     np.testing.assert_array_equal(sets.vae.images, sets.classifier.images)
     np.testing.assert_array_equal(numbers(sets.vae.images), sets.vae_rows)
@@ -253,7 +256,7 @@ def test_a_small_class_is_learned_from(tmp_path):
     arrays = small_arrays(n_train=67) | {"x_train": numbered(67), "y_train": labels}
     data = datasets.load_dataset(saved(tmp_path / "own.npz", **arrays))
     for how, counts in (("shared", [50, 5, 2]), ("disjoint", [25, 2, 1])):
-        sets = datasets.split(data, how, seed=0)
+        sets = splits.split(data, how, seed=0)
         assert np.bincount(sets.held_out.labels).tolist() == [10]
         found = np.bincount(sets.vae.labels), np.bincount(sets.classifier.labels)
         assert all((abs(each - counts) <= (how == "disjoint")).all() for each in found)
@@ -261,20 +264,20 @@ def test_a_small_class_is_learned_from(tmp_path):
 
 def test_disjoint_sets_share_nothing_and_lose_nothing(tmp_path):
     data = own_dataset(tmp_path)
-    sets = datasets.split(data, "disjoint", seed=0)
+    sets = splits.split(data, "disjoint", seed=0)
     assert [len(images) for images, _ in sets[:3]] == [250, 250, 100]
     assert sorted(np.concatenate([numbers(images) for images, _ in sets[:3]])) == list(range(600))
     for images, labels in sets[:3]:
         np.testing.assert_array_equal(labels, data.train.labels[numbers(images)])
     np.testing.assert_array_equal(numbers(sets.vae.images), sets.vae_rows)
-    shared = datasets.split(data, "shared", seed=0).held_out
+    shared = splits.split(data, "shared", seed=0).held_out
     np.testing.assert_array_equal(sets.held_out.images, shared.images)
 
 
 @pytest.mark.parametrize("how", ["shared", "disjoint"])
 def test_splits_follow_the_seed(tmp_path, how):
     data = own_dataset(tmp_path)
-    first, again, other = (datasets.split(data, how, seed) for seed in (1, 1, 2))
+    first, again, other = (splits.split(data, how, seed) for seed in (1, 1, 2))
     for part in ("vae", "classifier", "held_out"):
         np.testing.assert_array_equal(getattr(first, part).images, getattr(again, part).images)
         different = np.setdiff1d(
@@ -284,7 +287,7 @@ def test_splits_follow_the_seed(tmp_path, how):
 
 
 def test_some_of_the_images_keep_their_labels():
-    every = datasets.Labelled(numbered(5), np.arange(5) * 10)
+    every = ImageSet(numbered(5), np.arange(5) * 10)
     for rows in (np.array([3, 1]), np.array([False, True, False, True, False])):
         images, labels = every.take(rows)
         assert sorted(labels) == [10, 30]
@@ -293,7 +296,7 @@ def test_some_of_the_images_keep_their_labels():
 
 @pytest.mark.parametrize("name", ["fashion-mnist", "Fashion_MNIST"])
 def test_a_name_that_is_nearly_right_gets_a_hint(name):
-    with pytest.raises(datasets.DataError, match=r"did you mean fashion_mnist\?"):
+    with pytest.raises(DataError, match=r"did you mean fashion_mnist\?"):
         datasets.load_dataset(name)
 
 
@@ -305,7 +308,7 @@ def test_all_copies_of_an_image_are_on_one_side(tmp_path, how):
         np.arange(630) // 7 % 3,
     )
     data = datasets.load_dataset(saved(tmp_path / "a.npz", **arrays))
-    parts = datasets.split(data, how, 4)
+    parts = splits.split(data, how, 4)
     sides = [set(numbers(part.images)) for part in (parts.vae, parts.classifier, parts.held_out)]
     assert not sides[0] & sides[2] and not sides[1] & sides[2] and len(sides[2]) == 15
     assert (sides[0] == sides[1]) if how == "shared" else not sides[0] & sides[1]
@@ -317,5 +320,5 @@ def test_all_copies_of_an_image_are_on_one_side(tmp_path, how):
 
 def test_distinct_images_by_hand():
     images = numbered(5)[[3, 1, 3, 0, 1, 3]]
-    first, which = datasets.distinct(images)
+    first, which = splits.distinct(images)
     assert first.tolist() == [0, 1, 3] and which.tolist() == [0, 1, 0, 2, 1, 0]

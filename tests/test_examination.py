@@ -8,9 +8,15 @@ from scipy import linalg, stats
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from trust import control, examination, new, priors, report, right, selection, varied
-from trust.datasets import Labelled
-from trust.referee import Judged
+from trust import controls, examination, statistics
+from trust.ask import new, right, varied
+from trust.data.images import (
+    ImageSet,
+)
+from trust.filter import filters, quotas
+from trust.show import report
+from trust.train import priors
+from trust.train.referee import Judged
 
 RNG = np.random.default_rng
 
@@ -113,7 +119,7 @@ def test_the_worst_class():
 @pytest.mark.parametrize(("hits", "n"), [(0, 9), (1, 10), (7, 20), (30, 30), (4990, 5000)])
 def test_the_interval_is_wilsons(hits, n):
     theirs = stats.binomtest(hits, n).proportion_ci(0.95, method="wilson")
-    assert right.wilson_interval(hits, n) == pytest.approx((theirs.low, theirs.high), abs=1e-7)
+    assert statistics.wilson_interval(hits, n) == pytest.approx((theirs.low, theirs.high), abs=1e-7)
 
 
 @pytest.mark.parametrize("n", [1, 9, 300, 10_000])
@@ -121,7 +127,9 @@ def test_the_interval_is_wilsons(hits, n):
 def test_the_binomial_tail_is_scipys(n, share):
     for k in {-1, 0, n // 300, n // 3, n - 1, n}:
         expected = stats.binom.cdf(k, n, share)
-        assert right.binomial_tail(k, n, share) == pytest.approx(expected, rel=1e-8, abs=1e-300)
+        assert statistics.binomial_tail(k, n, share) == pytest.approx(
+            expected, rel=1e-8, abs=1e-300
+        )
 
 
 COUNTS = [(0, 1), (1, 1), (0, 300), (1, 10), (7, 20), (299, 300), (30, 30), (31, 10_000)]
@@ -130,19 +138,21 @@ COUNTS = [(0, 1), (1, 1), (0, 300), (1, 10), (7, 20), (299, 300), (30, 30), (31,
 @pytest.mark.parametrize(("hits", "n"), COUNTS)
 def test_the_exact_intervals_are_scipys(hits, n):
     both = stats.binomtest(hits, n).proportion_ci(0.95, method="exact")
-    assert right.clopper_pearson(hits, n) == pytest.approx((both.low, both.high), abs=1e-12)
+    assert statistics.clopper_pearson(hits, n) == pytest.approx((both.low, both.high), abs=1e-12)
     one_sided = stats.binomtest(hits, n, alternative="less").proportion_ci(0.95, method="exact")
-    assert right.upper_bound(hits, n) == pytest.approx(one_sided.high, abs=1e-12)
+    assert statistics.upper_bound(hits, n) == pytest.approx(one_sided.high, abs=1e-12)
 
 
 def test_no_error_in_300_images_leaves_one_in_a_hundred():
     """The rule of three, by hand: (1 - p)^n = 5 %."""
-    assert right.upper_bound(0, 300) == pytest.approx(1 - 0.05 ** (1 / 300))
+    assert statistics.upper_bound(0, 300) == pytest.approx(1 - 0.05 ** (1 / 300))
 
 
 def test_the_intervals_of_nothing():
-    assert all(map(math.isnan, right.wilson_interval(0, 0)))
-    assert all(map(math.isnan, right.clopper_pearson(0, 0))) and math.isnan(right.upper_bound(0, 0))
+    assert all(map(math.isnan, statistics.wilson_interval(0, 0)))
+    assert all(map(math.isnan, statistics.clopper_pearson(0, 0))) and math.isnan(
+        statistics.upper_bound(0, 0)
+    )
 
 
 def test_the_error_estimate_by_hand():
@@ -159,7 +169,9 @@ def test_the_error_estimate_by_hand():
     # which is disagreement + (true error - disagreement) of the known ones
     disagreement, error = np.mean(known != known_words), np.mean(known != truth)
     assert found["error_estimate"] == pytest.approx(0.3 + error - disagreement)
-    (a, b), (c, d), (e, f) = (right.wilson_interval(*pair) for pair in ((3, 10), (2, 20), (1, 20)))
+    (a, b), (c, d), (e, f) = (
+        statistics.wilson_interval(*pair) for pair in ((3, 10), (2, 20), (1, 20))
+    )
     below = math.hypot(0.3 - a, 0.1 - c, f - 0.05)
     above = math.hypot(b - 0.3, d - 0.1, 0.05 - e)
     assert found["error_low"] == pytest.approx(0.35 - below)
@@ -167,7 +179,7 @@ def test_the_error_estimate_by_hand():
     # Where the referee is right about these, what it gets wrong elsewhere makes them no better.
     easy = right.error_estimate(labels, labels, known, truth, known)
     assert easy["error_estimate"] == easy["error_low"] == 0
-    assert easy["error_high"] >= right.wilson_interval(0, len(labels))[1] > 0
+    assert easy["error_high"] >= statistics.wilson_interval(0, len(labels))[1] > 0
     nothing = right.error_estimate(labels[:0], words[:0], known, known_words, truth)
     assert all(map(math.isnan, nothing.values()))
     # the true labels and the referee's are not the same thing
@@ -364,7 +376,7 @@ def stand_ins(monkeypatch):
 
 
 def reference(seed=30, n=120):
-    sets = (Labelled(*made_up(seed + i, count)) for i, count in enumerate((n, n // 4, n)))
+    sets = (ImageSet(*made_up(seed + i, count)) for i, count in enumerate((n, n // 4, n)))
     return examination.build_reference(*sets, None, 0)
 
 
@@ -381,7 +393,7 @@ def examined_alone(images, labels, stick, targets=None, alike=None):
     targets = labels if targets is None else targets
     truth = stick.test.labels
     known = examination.Known(truth, stick.judged.labels, truth)
-    return examination.examine(Labelled(images, labels), targets, known, stick, alike)
+    return examination.examine(ImageSet(images, labels), targets, known, stick, alike)
 
 
 def test_every_question_is_asked_and_is_a_row_of_the_report():
@@ -456,8 +468,8 @@ def test_a_moved_copy_is_found_by_the_search_that_looks_for_it():
     bright = stick.real.images[:40].copy()
     bright[:, :, :3] = bright[:, :, -3:] = bright[:, -3:] = bright[:, :3] = 0  # room to move
     stick = examination.build_reference(
-        Labelled(bright[:30], np.zeros(30, int)),
-        Labelled(bright[30:], np.zeros(10, int)),
+        ImageSet(bright[:30], np.zeros(30, int)),
+        ImageSet(bright[30:], np.zeros(10, int)),
         stick.test,
         None,
         0,
@@ -548,10 +560,10 @@ def test_own_neighbours_of_one_point_are_not_a_number():
 
 def test_generated_images_that_are_unlike_reconstructions_are_told():
     numbers = {"own_neighbours": 0.612, "own_neighbours_z": 3.5}
-    (said,) = control.warn_unlike(numbers)
+    (said,) = controls.warn_unlike(numbers)
     assert "61.2%" in said and "promise" in said
     for z in (2.5, -4.0, math.nan):
-        assert control.warn_unlike(numbers | {"own_neighbours_z": z}) == []
+        assert controls.warn_unlike(numbers | {"own_neighbours_z": z}) == []
 
 
 # What a filter does at every threshold
@@ -598,19 +610,19 @@ def classified(images, labels, sure=0.99, classes=3):
     probabilities = np.full((len(labels), classes), (1 - sure) / (classes - 1))
     probabilities[np.arange(len(labels)), labels] = sure
     confidence = np.full(len(labels), sure)
-    return selection.Classified(images, labels, confidence, probabilities, np.log(probabilities))
+    return filters.Classified(images, labels, confidence, probabilities, np.log(probabilities))
 
 
 def whole_run(generated, real, reconstructed=None, stick=None):
     """examine_all() of classified sets whose strong images are all of them."""
     stick = stick or reference()
-    quota = selection.ClassQuota(len(generated.labels), 3)
+    quota = quotas.ClassQuota(len(generated.labels), 3)
     quota.take(generated.labels, generated.confidence, 0.95)
     test = classified(stick.test.images, stick.test.labels)
     rows = new.planted_rows(len(test.labels))
     twins = new.twins(test.labels[rows], stick.real.labels[~stick.unseen], RNG(1))
-    copies = dict.fromkeys(control.COPIES, stick.real.images[twins])
-    controls = control.Controls(
+    copies = dict.fromkeys(controls.COPIES, stick.real.images[twins])
+    controls = controls.Controls(
         held_out=real,
         blurred=real,
         test=test,
@@ -619,10 +631,10 @@ def whole_run(generated, real, reconstructed=None, stick=None):
         other_prior=generated,
         copies=copies,
     )
-    held_out = Labelled(real.images, real.labels)
-    chosen = selection.Selection(generated, generated, quota)
-    accept = selection.Filter(None, 1.0, 0.95, 1.0, 2.0)
-    return control.examine_all(chosen, controls, held_out, stick, accept, False, RNG(0), print)
+    held_out = ImageSet(real.images, real.labels)
+    chosen = quotas.Selection(generated, generated, quota)
+    accept = filters.Filter(None, 1.0, 0.95, 1.0, 2.0)
+    return controls.examine_all(chosen, controls, held_out, stick, accept, False, RNG(0), print)
 
 
 def test_two_equal_sets_have_equal_rows():
@@ -657,7 +669,7 @@ def test_the_referees_word_is_one_row_and_the_true_labels_are_another():
         classified(images, wrong),
         classified(*made_up(52, 240)),
         classified(stick.test.images, mistaken),
-        stick._replace(test=Labelled(stick.test.images, truth)),
+        stick._replace(test=ImageSet(stick.test.images, truth)),
     )
     generated, real, blurred = (
         answers.sets[name]["right"] for name in ("generated", "real", "reconstructed")
@@ -702,7 +714,7 @@ def test_copies_among_real_images_are_found():
     generated = classified(*made_up(55, 990))
     answers = whole_run(generated, classified(*made_up(56, 240)), stick=stick)
     found = answers.sets["planted"]["new"]
-    assert set(found) == set(control.COPIES)
+    assert set(found) == set(controls.COPIES)
     # a twentieth of 1,200 are 60 copies, a fifth of the real images was not seen
     assert all(0.01 <= dose <= 0.1 for dose in found.values())
     assert answers.verdicts["new"] == "as real"
@@ -719,6 +731,8 @@ def test_agreement_of_each_class():
     wrong[wrong == 2] = [1, 1, 1, *[2] * 27]
     examined = examined_alone(accepted.images, accepted.labels, reference())
     examined = examined._replace(judged=examined.judged._replace(labels=wrong))
-    found = control.agreement_by_class(accepted, examined, 4)
+    found = controls.agreement_by_class(accepted, examined, 4)
     np.testing.assert_allclose(found["agreement"], [1, 1, 0.9, np.nan])
-    assert (found["agreement_low"][2], found["agreement_high"][2]) == right.wilson_interval(27, 30)
+    assert (found["agreement_low"][2], found["agreement_high"][2]) == statistics.wilson_interval(
+        27, 30
+    )

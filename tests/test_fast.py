@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT
 
-import models
-from trust import fast, training
+from trust.train import fast, loops
+from trust.train.architectures import models
 
 
 def test_fused_adam_takes_the_steps_of_adam():
@@ -22,7 +22,7 @@ def test_fused_adam_takes_the_steps_of_adam():
 
     def steps(kind):
         variables = [keras.Variable(x) for x in start]
-        optimizer = kind(training.OneCycle(0.1, 50))
+        optimizer = kind(loops.OneCycle(0.1, 50))
         optimizer.build(variables)
         for each in gradients:
             optimizer.apply([tf.constant(x) for x in each], variables)
@@ -73,23 +73,25 @@ import numpy as np
 from trust import cli
 with cli.quiet_tensorflow():
     import keras
-    import models
-    from trust import datasets, fast, training
+    from trust.train.architectures import models
+    from trust.data import datasets, checks, splits
+    from trust.data.images import ImageSet, Pixels, pixels_of
+    from trust.train import fast, loops, inference
 rng = np.random.default_rng(0)
 x, y = rng.uniform(6, 22, (2, 640, 1, 1))
 grid = np.arange(28)
 images = 255 * np.exp(-((grid - x) ** 2 + (grid[:, None] - y) ** 2) / 20)
 images = images.astype(np.uint8)
-training.LEAST_STEPS, training.VAE_BATCH, training.COLLAPSED_NATS = 1, 64, 0
-training.make_reproducible(0)
+loops.LEAST_STEPS, loops.VAE_BATCH, loops.COLLAPSED_NATS = 1, 64, 0
+loops.make_reproducible(0)
 # Halves of a batch draw noise of their own: without any, only rounding is left.
 vae = fast.VAE(models.build_encoder(2, (16,)), models.build_decoder(2, (16,)), 3.0, 0)
 vae.sampling = lambda moments: moments[0]
-history = training.train_vae(vae, images, 3, 0.005, 0, verbose=0)
-classifier = training.new_classifier(2, datasets.pixels_of(images))
-classified = training.train_classifier(classifier, images, (x > 14).ravel().astype(int), 0)
+history = loops.train_vae(vae, images, 3, 0.005, 0, verbose=0)
+classifier = loops.new_classifier(2, pixels_of(images))
+classified = loops.train_classifier(classifier, images, (x > 14).ravel().astype(int), 0)
 history["classifier"] = classified["loss"]
-history["codes"] = np.ravel(training.encode(vae, images)[0][:50]).tolist()
+history["codes"] = np.ravel(inference.encode(vae, images)[0][:50]).tolist()
 used = [fast.PLAIN, fast.STEPS_TOGETHER, type(vae).__name__, type(vae.optimizer).__name__]
 print(json.dumps([history, [*used, os.environ.get("TF_NUM_INTRAOP_THREADS")]]))
 """

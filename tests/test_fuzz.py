@@ -10,7 +10,10 @@ import numpy as np
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from trust import datasets
+from trust.data import datasets
+from trust.data.images import (
+    DataError,
+)
 
 
 def often(usual, *unusual):
@@ -152,7 +155,7 @@ def test_any_file_is_loaded_or_refused(tmp_path, content):
     path.write_bytes(content)
     try:
         data = datasets.load_dataset(path)
-    except datasets.DataError as refusal:
+    except DataError as refusal:
         assert str(refusal).startswith(repr(str(path)))
         assert len(str(refusal).splitlines()) == 1
         return

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-import models
-from trust import priors, saving, training
-from trust.datasets import Labelled, Pixels
+from trust.data.images import ImageSet, Pixels
 from trust.generator import Generator, fit_prior, load_generator
+from trust.train import inference, loops, priors, saves
+from trust.train.architectures import models
 
 RNG = np.random.default_rng
 PIXELS = Pixels((28, 28, 1), (0.1,))
@@ -17,7 +17,7 @@ PIXELS = Pixels((28, 28, 1), (0.1,))
 
 @pytest.fixture
 def generator():
-    training.make_reproducible(0)
+    loops.make_reproducible(0)
     means = np.array([[3.0, 0.0], [-3.0, 0.0], [0.0, 4.0]])
     covariances = np.stack([np.eye(2) / 100] * 3)
     weights, labels = np.array([0.5, 0.25, 0.25]), np.array([0, 1, 1])
@@ -40,15 +40,15 @@ def test_a_class_is_drawn_from_its_own_components(generator):
     assert (near[1] | near[2]).all()
     np.testing.assert_array_equal(
         generator.sample(5, RNG(3), label=1),
-        training.decode(generator.vae, generator.prior.of_class(1).sample(5, RNG(3))),
+        inference.decode(generator.vae, generator.prior.of_class(1).sample(5, RNG(3))),
     )
     with pytest.raises(ValueError, match="class 7"):
         generator.sample(1, RNG(0), label=7)
 
 
 def test_a_save_draws_the_same_images(generator, tmp_path):
-    settings = saving.Settings("digits", "ab", ("a", "b"), PIXELS, latent_dim=2)
-    saving.save_models(tmp_path / "models.npz", settings, {"vae": generator.vae}, generator.prior)
+    settings = saves.Settings("digits", "ab", ("a", "b"), PIXELS, latent_dim=2)
+    saves.save_models(tmp_path / "models.npz", settings, {"vae": generator.vae}, generator.prior)
     again = load_generator(tmp_path / "models.npz")
     np.testing.assert_array_equal(again.sample(5, RNG(4)), generator.sample(5, RNG(4)))
 
@@ -58,8 +58,8 @@ def test_the_readmes_lines_draw_from_a_save(generator, tmp_path, monkeypatch):
     (lines,) = [block for block in code if "load_generator" in block]
     mixture = generator.prior
     mixture.labels = np.array([3, 1, 1])
-    settings = saving.Settings("digits", "ab", tuple("0123"), PIXELS, latent_dim=2)
-    saving.save_models(tmp_path / "models.npz", settings, {"vae": generator.vae}, mixture)
+    settings = saves.Settings("digits", "ab", tuple("0123"), PIXELS, latent_dim=2)
+    saves.save_models(tmp_path / "models.npz", settings, {"vae": generator.vae}, mixture)
     monkeypatch.chdir(tmp_path)
     values = {}
     exec(lines, values)
@@ -70,8 +70,8 @@ def test_the_readmes_lines_draw_from_a_save(generator, tmp_path, monkeypatch):
 def test_the_prior_is_the_mixture_of_the_codes_narrowed(generator):
     images = (RNG(5).random((400, 28, 28)) * 255).astype(np.uint8)
     labels = np.arange(400) % 2
-    fitted = priors.fit_mixture(*training.encode(generator.vae, images), labels, 0)
-    narrowed = fit_prior(generator.vae, Labelled(images, labels), 0)
+    fitted = priors.fit_mixture(*inference.encode(generator.vae, images), labels, 0)
+    narrowed = fit_prior(generator.vae, ImageSet(images, labels), 0)
     np.testing.assert_allclose(narrowed.covariances, 0.94 * fitted.covariances, rtol=1e-6)
     np.testing.assert_array_equal(narrowed.labels, fitted.labels)
     assert set(narrowed.labels) == {0, 1}

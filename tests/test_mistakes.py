@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from trust import datasets, priors, saving
+from trust.data import datasets
+from trust.train import priors, saves
 
 
 def arrays(n_train=1500, n_test=20, **changed):
@@ -100,8 +101,8 @@ def models_of_good_data(**changed):
         data = datasets.load_dataset(folder / "good.npz")
         given = {"latent_dim": 2} | changed
         one = np.ones(1), np.zeros((1, 2)), np.eye(2)[None], np.zeros(1, int)
-        settings = saving.settle(given, data)
-        saving.save_models(folder / "models", settings, {}, priors.GaussianMixture(*one))
+        settings = saves.settle(given, data)
+        saves.save_models(folder / "models", settings, {}, priors.GaussianMixture(*one))
 
     return make
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import models
-from trust import fast
+from trust.train import fast
+from trust.train.architectures import models
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((12, 28, 28, 1), np.float32)

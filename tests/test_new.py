@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from trust import new
+from trust.ask import new
 
 RNG = np.random.default_rng
 

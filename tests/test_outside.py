@@ -10,20 +10,25 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT, halved
 
-from trust import datasets, new, outside
-from trust.datasets import DataError, Labelled
+from trust.ask import new
+from trust.data import datasets, submitted
+from trust.data.images import (
+    DataError,
+    ImageSet,
+)
+from trust.show import scores
 
 RNG = np.random.default_rng
 X, Y = RNG(0).integers(0, 256, (30, 12, 10), dtype=np.uint8), np.arange(30) % 3
 
 
 def data(class_names=("ant", "bee", "cat"), images=X):
-    return datasets.Dataset("zoo", "zoo.npz", Labelled(images, Y), None, class_names, "", False)
+    return datasets.Dataset("zoo", "zoo.npz", ImageSet(images, Y), None, class_names, "", False)
 
 
 def given(folder, zoo=None, **arrays):
     np.savez(folder / "images.npz", **arrays)
-    return outside.read_given(str(folder / "images.npz"), zoo or data())
+    return submitted.read_given(str(folder / "images.npz"), zoo or data())
 
 
 @pytest.mark.parametrize(
@@ -87,7 +92,7 @@ def test_pictures_with_a_folder_a_class_or_without(tmp_path, folders):
         place = tmp_path / "made" / (names[Y[row]] if folders else "")
         place.mkdir(parents=True, exist_ok=True)
         (place / f"{row:02}.png").write_bytes(tf.io.encode_png(image[..., None]).numpy())
-    found = outside.read_given(str(tmp_path / "made"), data())
+    found = submitted.read_given(str(tmp_path / "made"), data())
     order = np.argsort(Y, kind="stable") if folders else np.arange(30)
     np.testing.assert_array_equal(found.images, X[order])
     assert (found.labels is None) is not folders
@@ -109,19 +114,19 @@ class Word:
 
 def test_which_images_are_examined():
     images = X[:4]
-    every = outside.choose(images, np.array([0, 0, 1, 2]), None, None)
+    every = submitted.choose(images, np.array([0, 0, 1, 2]), None, None)
     assert every.rows.tolist() == [0, 1, 2, 3] and every.labels.tolist() == [0, 0, 1, 2]
-    named = outside.choose(images, None, Word(), None)
+    named = submitted.choose(images, None, Word(), None)
     assert named.labels.tolist() == [0, 1, 1, 2]
-    sure = outside.choose(images, None, Word(), 0.9)
+    sure = submitted.choose(images, None, Word(), 0.9)
     assert sure.rows.tolist() == [0, 1, 3] and sure.labels.tolist() == [0, 1, 2]
-    right = outside.choose(images, np.array([0, 0, 1, 2]), Word(), 0.9)
+    right = submitted.choose(images, np.array([0, 0, 1, 2]), Word(), 0.9)
     assert right.rows.tolist() == [0, 3]
     np.testing.assert_array_equal(right.images, images[[0, 3]])
 
 
 def test_the_table_of_scores_starts_with_the_doubtful_ones():
-    chosen = outside.Chosen(X[:4], np.array([0, 1, 1, 2]), np.arange(4))
+    chosen = submitted.Chosen(X[:4], np.array([0, 1, 1, 2]), np.arange(4))
     known = {
         "referee_labels": np.array([0, 2, 1, 0]),
         "referee_confidence": np.array([0.8, 0.6, 0.7, 0.9]),
@@ -129,7 +134,7 @@ def test_the_table_of_scores_starts_with_the_doubtful_ones():
         "nearest_distance": np.array([1.0, 2.0, 3.0, 4.0]),
         "nearest_was_seen": np.array([True, False, True, True]),
     }
-    head, *lines = outside.scores(chosen, Word(), known, ("ant", "bee", "cat"))
+    head, *lines = scores.scores(chosen, Word(), known, ("ant", "bee", "cat"))
     table = [dict(zip(head, line, strict=True)) for line in lines]
     assert [line["image"] for line in table] == [3, 1, 2, 0]
     assert table[0] == {

@@ -7,7 +7,7 @@ from scipy import stats
 from scipy.special import logsumexp
 from sklearn import mixture
 
-from trust import priors
+from trust.train import priors
 
 RNG = np.random.default_rng
 KNOWN = priors.GaussianMixture(

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trust import promise, right, training
-from trust.datasets import Labelled
+from trust import statistics
+from trust.data.images import ImageSet
 from trust.examination import Known
-from trust.selection import WEAK, softmax
+from trust.filter import promise
+from trust.filter.filters import WEAK
+from trust.train import inference
+from trust.train.inference import softmax
 
 
 def upper(k, n):
@@ -98,8 +101,8 @@ def fake(monkeypatch):
     images[:, 0, :3] = 12 * rng.random((1200, 3))
     probabilities = softmax(images[:, 0, :3], 1.5)
     labels = (probabilities.cumsum(axis=1) > rng.random((1200, 1))).argmax(axis=1)
-    monkeypatch.setattr(training, "predict", lambda classifier, images: images[:, 0, :3])
-    return Labelled(images, labels)
+    monkeypatch.setattr(inference, "predict", lambda classifier, images: images[:, 0, :3])
+    return ImageSet(images, labels)
 
 
 def test_temperature_and_threshold_come_from_different_halves(fake):
@@ -108,7 +111,7 @@ def test_temperature_and_threshold_come_from_different_halves(fake):
 
     def fit(labels):
         rng = np.random.default_rng(1)
-        return promise.fit_promise(None, Labelled(fake.images, labels), fake.images, 0.1, rng)
+        return promise.fit_promise(None, ImageSet(fake.images, labels), fake.images, 0.1, rng)
 
     accept, promised = fit(fake.labels)
     assert accept.temperature == pytest.approx(1.5, abs=0.2)
@@ -131,7 +134,7 @@ def test_temperature_and_threshold_come_from_different_halves(fake):
 
 
 def test_copies_of_an_image_count_once(fake):
-    doubled = Labelled(*(np.concatenate([each, each]) for each in fake))
+    doubled = ImageSet(*(np.concatenate([each, each]) for each in fake))
     rows = np.concatenate(promise.halves(doubled, np.random.default_rng(0)))
     assert sorted(rows) == list(range(1200))
 
@@ -140,7 +143,7 @@ def test_what_cannot_be_promised_is_said(fake):
     with pytest.raises(promise.PromiseError, match=r", 600, can show no less than 0\.0079"):
         promise.check_possible(0.0001, 600)
     promise.check_possible(0.0079, 600)
-    wrong = Labelled(fake.images, (fake.images[:, 0, :3].argmax(axis=1) + 1) % 3)
+    wrong = ImageSet(fake.images, (fake.images[:, 0, :3].argmax(axis=1) + 1) % 3)
     with pytest.raises(promise.PromiseError, match=r"no threshold keeps .* 100\.00% of 600"):
         promise.fit_promise(None, wrong, fake.images, 0.1, np.random.default_rng(1))
 
@@ -164,4 +167,4 @@ def test_whether_it_held_by_hand():
     # the referee sees one of the three
     assert found["estimated_error_estimate"] == pytest.approx(2 / 20 + 2 / 40)
     ends = found["test_error_low"], found["test_error_high"]
-    assert ends == right.wilson_interval(3, 40)
+    assert ends == statistics.wilson_interval(3, 40)

@@ -8,7 +8,7 @@ import numpy as np
 from conftest import ROOT
 
 from benchmarks import tables as tables_
-from trust.verdicts import QUESTIONS
+from trust.ask.verdicts import QUESTIONS
 
 README, DETAILS = (ROOT / "README.md").read_text(), (ROOT / "docs" / "details.md").read_text()
 RESULTS = ROOT / "benchmarks" / "results"

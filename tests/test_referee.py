@@ -9,9 +9,13 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT
 
-from trust import datasets, referee
 from trust.cli import UserError
-from trust.training import make_reproducible
+from trust.data import datasets
+from trust.data.images import (
+    ImageSet,
+)
+from trust.train import referee
+from trust.train.loops import make_reproducible
 
 IMAGES = np.random.default_rng(0).random((5, 28, 28, 1), np.float32)
 IDENTITY = np.tile(np.eye(2, dtype=np.float32), (5, 1, 1))
@@ -213,8 +217,8 @@ def test_a_damaged_referee_is_refused_with_a_sentence(tmp_path, monkeypatch, dam
 def test_the_command_trains_a_referee_and_keeps_the_other(tmp_path, monkeypatch, capsys):
     images, labels = bars(360, seed=0)
     small = datasets.load_dataset("mnist")._replace(
-        train=datasets.Labelled(images[:300], labels[:300]),
-        test=datasets.Labelled(images[300:], labels[300:]),
+        train=ImageSet(images[:300], labels[:300]),
+        test=ImageSet(images[300:], labels[300:]),
     )
     monkeypatch.setattr(datasets, "load_dataset", lambda name: small)
     monkeypatch.setattr(datasets, "DATA", tmp_path)
@@ -242,7 +246,7 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-from trust import referee, training
+from trust.train import referee, loops, inference
 
 used = []
 
@@ -252,8 +256,8 @@ def every_device():
     return used[-1].scope()
 
 
-training.every_device = every_device
-training.make_reproducible(0)
+loops.every_device = every_device
+loops.make_reproducible(0)
 arrays = np.load(sys.argv[1])
 network = referee.build_referee(3)
 referee.train_referee(network, arrays["images"], arrays["labels"], 4, 0)

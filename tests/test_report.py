@@ -5,7 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from trust import datasets, report, saving
+from trust.data.images import (
+    Pixels,
+)
+from trust.show import report
+from trust.train import saves
 
 SETS = {
     **{name: report.ROWS for name in report.COLUMNS},
@@ -180,8 +184,8 @@ def test_a_run_that_could_not_have_found_copies_says_so():
 
 
 def test_where_a_report_comes_from():
-    settings = saving.Settings(
-        "mnist", "ab12", ("0", "1"), datasets.Pixels((28, 28, 1), (0.1,)), epochs=12, seed=3
+    settings = saves.Settings(
+        "mnist", "ab12", ("0", "1"), Pixels((28, 28, 1), (0.1,)), epochs=12, seed=3
     )
     origin = report.origin(settings, {"epochs": None, "seed": 3, "threshold": 0.95}, "1 GPU")
     assert origin["devices"] == "1 GPU"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from test_outputs import contents
 
-from trust import priors, saving
 from trust.cli import UserError
-from trust.datasets import Pixels
-from trust.saving import Settings
+from trust.data.images import Pixels
+from trust.train import priors, saves
+from trust.train.saves import Settings
 
 PIXELS = Pixels((28, 28, 1), (0.1,))
 SETTINGS = Settings("mnist", "ab12", ("cat", "dog"), PIXELS, epochs=12, latent_dim=2)
@@ -39,13 +39,13 @@ BLANK = build()
 
 
 def save(path, value):
-    saving.save_models(path, replace(SETTINGS, seed=value), NETWORKS[value], mixture(value))
+    saves.save_models(path, replace(SETTINGS, seed=value), NETWORKS[value], mixture(value))
 
 
 def saved(path):
     """The value with which everything in the file was saved; fails where they differ."""
-    settings, weights, loaded = saving.read_save(path)
-    saving.fill(BLANK, weights["vae"])
+    settings, weights, loaded = saves.read_save(path)
+    saves.fill(BLANK, weights["vae"])
     assert all((own == settings.seed).all() for own in BLANK.get_weights())
     assert (loaded.means == settings.seed).all()
     return settings.seed
@@ -56,8 +56,8 @@ def test_everything_comes_back_equal(tmp_path):
     networks = {name: build(width) for name, width in (("vae", 20), ("classifier", 3))}
     for network in networks.values():
         network.set_weights([rng.standard_normal(w.shape) for w in network.get_weights()])
-    saving.save_models(tmp_path / "new" / "models.npz", SETTINGS, networks, mixture(0.3))
-    settings, weights, loaded = saving.read_save(tmp_path / "new" / "models.npz")
+    saves.save_models(tmp_path / "new" / "models.npz", SETTINGS, networks, mixture(0.3))
+    settings, weights, loaded = saves.read_save(tmp_path / "new" / "models.npz")
     assert settings == SETTINGS and list(contents(tmp_path)) == ["new/models.npz"]
     assert weights.keys() == networks.keys()
     for name, network in networks.items():
@@ -69,10 +69,10 @@ def test_everything_comes_back_equal(tmp_path):
 
 def test_a_save_over_other_models_is_announced_and_over_the_same_is_not(tmp_path):
     path = tmp_path / "models.npz"
-    assert saving.check_save(path, SETTINGS) is None
+    assert saves.check_save(path, SETTINGS) is None
     save(path, 3 - 1)
-    assert saving.check_save(path, replace(SETTINGS, seed=2)) is None
-    assert saving.check_save(path, SETTINGS).endswith("replaces other models of mnist, seed 2")
+    assert saves.check_save(path, replace(SETTINGS, seed=2)) is None
+    assert saves.check_save(path, SETTINGS).endswith("replaces other models of mnist, seed 2")
 
 
 # Files of others, and damaged ones
@@ -129,9 +129,9 @@ def test_what_is_no_save_is_neither_read_nor_replaced(tmp_path, damage):
     damage(path)
     before = contents(tmp_path)
     with pytest.raises(UserError, match=r"none that --save wrote"):
-        saving.read_save(path)
+        saves.read_save(path)
     with pytest.raises(UserError, match="a file that it did not write") as refusal:
-        saving.check_save(path, SETTINGS)
+        saves.check_save(path, SETTINGS)
     assert len(str(refusal.value).splitlines()) == 1 and contents(tmp_path) == before
 
 
@@ -139,13 +139,13 @@ def test_what_is_no_save_is_neither_read_nor_replaced(tmp_path, damage):
 def test_what_was_never_saved_is_not_loaded(tmp_path, path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(UserError, match=f"{path} holds no models"):
-        saving.read_save(tmp_path / path)
+        saves.read_save(tmp_path / path)
 
 
 def test_weights_of_another_network_are_refused():
     for arrays in (build(21).get_weights(), BLANK.get_weights()[:-1], []):
         with pytest.raises(UserError, match="do not fit"):
-            saving.fill(BLANK, arrays)
+            saves.fill(BLANK, arrays)
 
 
 @pytest.mark.parametrize("damage", [cut, lambda file: file.unlink(), "swapped"])
@@ -155,7 +155,7 @@ def test_a_damaged_keras_file_is_refused_in_one_sentence(tmp_path, damage):
     if damage != "swapped":
         damage(file)
     with pytest.raises(UserError, match="missing, damaged or another network's"):
-        saving.load_weights(build(), file)
+        saves.load_weights(build(), file)
 
 
 # What is settled
@@ -165,19 +165,19 @@ DATA = SimpleNamespace(name="mnist", fingerprint="ab12", class_names=["cat", "do
 
 
 def test_what_is_not_given_is_the_default():
-    settings = saving.settle({"epochs": 3, "seed": None, "threshold": 0.5}, DATA)
+    settings = saves.settle({"epochs": 3, "seed": None, "threshold": 0.5}, DATA)
     assert settings == Settings("mnist", "ab12", ("cat", "dog"), PIXELS, epochs=3)
 
 
-@pytest.mark.parametrize("name", saving.DEFAULTS)
+@pytest.mark.parametrize("name", saves.DEFAULTS)
 def test_what_contradicts_a_save_is_refused_also_where_it_is_the_default(name):
     trained = Settings("mnist", "ab12", ("cat",), PIXELS, 3, 7, 1e-3, 5, "disjoint")
-    flag, default = "--" + name.replace("_", "-"), saving.DEFAULTS[name]
+    flag, default = "--" + name.replace("_", "-"), saves.DEFAULTS[name]
     said = f"^{flag} {default}: the models in m were trained with {getattr(trained, name)}"
     with pytest.raises(UserError, match=said):
-        saving.settle({name: default}, DATA, trained, "m")
+        saves.settle({name: default}, DATA, trained, "m")
 
 
 def test_models_of_other_data_are_refused():
     with pytest.raises(UserError, match=r"trained on other data \(mnist\)"):
-        saving.settle({}, DATA, replace(SETTINGS, fingerprint="cd"), "m")
+        saves.settle({}, DATA, replace(SETTINGS, fingerprint="cd"), "m")

@@ -26,7 +26,10 @@ from running import (
 
 from benchmarks import promises
 from models import build_classifier, build_vae
-from trust import datasets, priors, promise, referee, report, saving, training
+from trust.data import datasets, splits
+from trust.filter import promise
+from trust.show import report
+from trust.train import inference, loops, priors, referee, saves
 
 OF_A_SET = {(row.question, row.key) for row in report.ROWS}
 # The filter lets enough through for planted copies to be found among what it keeps of 667 images.
@@ -184,8 +187,8 @@ def test_saved_images_are_the_balanced_set(trained, small_npz):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
     data = datasets.load_dataset(small_npz)
-    streams = training.make_reproducible(3)
-    learned = datasets.split(data, "shared", streams.split).vae_rows
+    streams = loops.make_reproducible(3)
+    learned = splits.split(data, "shared", streams.split).vae_rows
     np.testing.assert_array_equal(seen, np.isin(index, learned))
     assert seen.mean() == pytest.approx(values["new_seen_share"])
     np.testing.assert_array_equal(data.train.labels[index], labels)
@@ -198,22 +201,22 @@ def test_saved_images_are_the_balanced_set(trained, small_npz):
 
 def kept(file, data):
     """The settings, networks and mixture that a run of the main script kept."""
-    settings, weights, mixture = saving.read_save(file)
+    settings, weights, mixture = saves.read_save(file)
     networks = {
         "vae": build_vae(settings.latent_dim, **settings.pixels._asdict()),
         "referee": referee.build_referee(data.classes, data.pixels.shape),
     }
     for name, network in networks.items():
-        saving.fill(network, weights[name])
+        saves.fill(network, weights[name])
     return settings, networks, mixture
 
 
 def test_the_kept_mixture_is_that_of_the_codes_narrowed(trained, small_npz):
     data = datasets.load_dataset(small_npz)
     settings, networks, mixture = kept(trained[0] / "models", data)
-    streams = training.make_reproducible(settings.seed)
-    learned = datasets.split(data, "shared", streams.split).vae
-    codes = training.encode(networks["vae"], learned.images)
+    streams = loops.make_reproducible(settings.seed)
+    learned = splits.split(data, "shared", streams.split).vae
+    codes = inference.encode(networks["vae"], learned.images)
     fitted = priors.fit_mixture(*codes, learned.labels, streams.mixture)
     np.testing.assert_allclose(mixture.means, fitted.means, atol=1e-3)
     shares = np.linalg.det(mixture.covariances) / np.linalg.det(fitted.covariances)
@@ -373,11 +376,11 @@ def test_a_single_test_image_is_enough(trained, small_npz, tmp_path):
     np.savez(tmp_path / "one.npz", **arrays)
     settings, networks, mixture = kept(trained[0] / "models", datasets.load_dataset(small_npz))
     networks["classifier"] = build_classifier(10, **settings.pixels._asdict())
-    weights = saving.read_save(trained[0] / "models").weights
-    saving.fill(networks["classifier"], weights["classifier"])
+    weights = saves.read_save(trained[0] / "models").weights
+    saves.fill(networks["classifier"], weights["classifier"])
     fingerprint = datasets.load_dataset(tmp_path / "one.npz").fingerprint
     settings = replace(settings, fingerprint=fingerprint)
-    saving.save_models(tmp_path / "models", settings, networks, mixture)
+    saves.save_models(tmp_path / "models", settings, networks, mixture)
     run(
         tmp_path,
         "demo_dnn_vae.py",

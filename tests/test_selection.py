@@ -7,15 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from trust import selection
-from trust.datasets import Labelled
+from trust.data.images import (
+    ImageSet,
+    cut_alike,
+    first_of_each_class,
+)
+from trust.filter import calibrate, filters, quotas
+from trust.train import inference
 
 RNG = np.random.default_rng
 
 
 def naive_loss(logits, labels, inverse):
     """Negative log-likelihood and log-prior of 1 / temperature, one image at a time."""
-    loss = (inverse - 1) ** 2 / (2 * selection.PRIOR_WIDTH**2)
+    loss = (inverse - 1) ** 2 / (2 * calibrate.PRIOR_WIDTH**2)
     for row, label in zip(logits.astype(float) * inverse, labels, strict=True):
         loss += math.log(sum(math.exp(x - row[label]) for x in row))
     return loss
@@ -40,7 +45,7 @@ def classified(labels, confidence, classes=4):
     labels, n = np.array(labels, int), len(labels)
     images = np.broadcast_to(np.arange(n, dtype=np.float32)[:, None, None], (n, 28, 28))
     rows = np.arange(n)[:, None] + np.zeros(classes)
-    return selection.Classified(images, labels, np.array(confidence, float), rows, -rows)
+    return filters.Classified(images, labels, np.array(confidence, float), rows, -rows)
 
 
 def numbers(images):
@@ -52,39 +57,39 @@ def numbers(images):
 
 def test_softmax_of_two_classes_is_the_logistic_function():
     x = np.linspace(-30, 30, 61)
-    probabilities = selection.softmax(np.column_stack((x, np.zeros_like(x))))
+    probabilities = inference.softmax(np.column_stack((x, np.zeros_like(x))))
     np.testing.assert_allclose(probabilities[:, 0], 1 / (1 + np.exp(-x)), rtol=1e-12)
 
 
 def test_softmax_by_hand():
     logits = np.log([[1.0, 2.0, 5.0]])
-    np.testing.assert_allclose(selection.softmax(logits), [[0.125, 0.25, 0.625]])
+    np.testing.assert_allclose(inference.softmax(logits), [[0.125, 0.25, 0.625]])
     # a temperature of one half squares the odds
-    np.testing.assert_allclose(selection.softmax(logits, 0.5), [[1 / 30, 4 / 30, 25 / 30]])
+    np.testing.assert_allclose(inference.softmax(logits, 0.5), [[1 / 30, 4 / 30, 25 / 30]])
 
 
 def test_softmax_neither_shifts_nor_overflows():
     logits = RNG(0).normal(0, 5, (50, 10)).astype(np.float32)
-    probabilities = selection.softmax(logits, 1.7)
+    probabilities = inference.softmax(logits, 1.7)
     assert probabilities.dtype == np.float64
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
-    far = selection.softmax(logits.astype(float) + 1e6, 1.7)
+    far = inference.softmax(logits.astype(float) + 1e6, 1.7)
     np.testing.assert_allclose(far, probabilities, rtol=1e-8)
-    np.testing.assert_allclose(selection.softmax(logits * 2, 3.4), probabilities, rtol=1e-12)
-    extreme = selection.softmax(np.array([[1e5, 0.0, -1e5], [-1e5, -1e5, -1e5]]))
+    np.testing.assert_allclose(inference.softmax(logits * 2, 3.4), probabilities, rtol=1e-12)
+    extreme = inference.softmax(np.array([[1e5, 0.0, -1e5], [-1e5, -1e5, -1e5]]))
     np.testing.assert_array_equal(extreme, [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3]])
 
 
 def test_the_two_likeliest():
     probabilities = np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4], [0.0, 0.0, 1.0]])
-    labels, shares = selection.top_two(probabilities)
+    labels, shares = filters.top_two(probabilities)
     np.testing.assert_array_equal(labels, [[1, 2], [0, 2], [2, 0]])
     np.testing.assert_array_equal(shares, [[0.5, 0.3], [0.4, 0.4], [1.0, 0.0]])
 
 
 def test_the_two_likeliest_by_sorting_each_image():
     probabilities = RNG(1).dirichlet(np.ones(10), 200)
-    labels, shares = selection.top_two(probabilities)
+    labels, shares = filters.top_two(probabilities)
     for row, two, share in zip(probabilities, labels, shares, strict=True):
         assert sorted(range(10), key=lambda k: -row[k])[:2] == two.tolist()
         assert sorted(row, reverse=True)[:2] == share.tolist()
@@ -100,8 +105,8 @@ def test_the_two_likeliest_by_sorting_each_image():
 def test_temperature_is_recovered(true_temperature):
     rng = RNG(2)
     logits = rng.normal(0, 3, (10_000, 10))
-    labels = labels_drawn_from(selection.softmax(logits, true_temperature), rng)
-    assert selection.fit_temperature(logits, labels) == pytest.approx(true_temperature, rel=0.05)
+    labels = labels_drawn_from(inference.softmax(logits, true_temperature), rng)
+    assert calibrate.fit_temperature(logits, labels) == pytest.approx(true_temperature, rel=0.05)
 
 
 @pytest.mark.parametrize("n", [1, 3, 30, 300])
@@ -109,9 +114,9 @@ def test_temperature_is_recovered(true_temperature):
 def test_temperature_is_the_likeliest_by_brute_force(n, true_temperature):
     rng = RNG(n)
     logits = rng.normal(0, 4, (n, 5)).astype(np.float32)
-    labels = labels_drawn_from(selection.softmax(logits, true_temperature), rng)
+    labels = labels_drawn_from(inference.softmax(logits, true_temperature), rng)
     expected = naive_temperature(logits, labels)
-    assert selection.fit_temperature(logits, labels) == pytest.approx(expected, rel=1e-6)
+    assert calibrate.fit_temperature(logits, labels) == pytest.approx(expected, rel=1e-6)
 
 
 def test_temperature_of_one_wrong_label_by_hand():
@@ -119,11 +124,11 @@ def test_temperature_of_one_wrong_label_by_hand():
     # chosen has the probability p = 1 / (1 + e^-4b), so the slope 4 (10 p - 9) + 25 (b - 1) is 0.
     logits = np.tile([[4.0, 0.0]], (10, 1))
     labels = np.array([0] * 9 + [1])
-    b = 1 / selection.fit_temperature(logits, labels)
+    b = 1 / calibrate.fit_temperature(logits, labels)
     assert 4 * (10 / (1 + math.exp(-4 * b)) - 9) + 25 * (b - 1) == pytest.approx(0, abs=1e-9)
     # of so many that the prior has no say, the likeliest odds are nine to one
     logits, labels = np.tile(logits, (5000, 1)), np.tile(labels, 5000)
-    assert selection.fit_temperature(logits, labels) == pytest.approx(4 / math.log(9), rel=1e-3)
+    assert calibrate.fit_temperature(logits, labels) == pytest.approx(4 / math.log(9), rel=1e-3)
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 20, 200])
@@ -131,10 +136,10 @@ def test_temperature_of_a_set_without_errors_is_near_1(n):
     # labels as likely as the classifier says, but only images for which it was right
     rng = RNG(3)
     logits = 6 * rng.normal(size=(4 * n, 10)) + 10 * np.eye(10)[rng.integers(0, 10, 4 * n)]
-    labels = labels_drawn_from(selection.softmax(logits), rng)
+    labels = labels_drawn_from(inference.softmax(logits), rng)
     right = np.flatnonzero(logits.argmax(axis=1) == labels)[:n]
     assert len(right) == n
-    temperature = selection.fit_temperature(logits[right], labels[right])
+    temperature = calibrate.fit_temperature(logits[right], labels[right])
     assert 0.5 < temperature <= 1
     if n <= 20:
         assert temperature > 0.9
@@ -142,24 +147,24 @@ def test_temperature_of_a_set_without_errors_is_near_1(n):
 
 def test_temperature_of_a_tiny_set_is_near_1_though_all_are_wrong():
     logits = np.array([[3.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
-    assert 1 < selection.fit_temperature(logits, np.array([1, 2])) < 1.4
+    assert 1 < calibrate.fit_temperature(logits, np.array([1, 2])) < 1.4
 
 
 def test_temperature_does_not_depend_on_a_shift_of_the_logits():
     rng = RNG(4)
     logits = rng.normal(0, 4, (200, 5))
-    labels = labels_drawn_from(selection.softmax(logits, 2.0), rng)
+    labels = labels_drawn_from(inference.softmax(logits, 2.0), rng)
     shifted = logits + rng.normal(0, 50, (200, 1))
-    fitted = selection.fit_temperature(logits, labels)
-    assert selection.fit_temperature(shifted, labels) == pytest.approx(fitted, rel=1e-9)
+    fitted = calibrate.fit_temperature(logits, labels)
+    assert calibrate.fit_temperature(shifted, labels) == pytest.approx(fitted, rel=1e-9)
 
 
 def test_temperature_of_extreme_logits():
     labels = np.arange(30) % 3
     certain = 1e5 * np.eye(3)[labels]
-    assert selection.fit_temperature(certain, labels) == pytest.approx(1)
-    assert selection.fit_temperature(-certain, labels) == pytest.approx(100)
-    assert selection.fit_temperature(np.full((30, 3), 7.5), labels) == pytest.approx(1)
+    assert calibrate.fit_temperature(certain, labels) == pytest.approx(1)
+    assert calibrate.fit_temperature(-certain, labels) == pytest.approx(100)
+    assert calibrate.fit_temperature(np.full((30, 3), 7.5), labels) == pytest.approx(1)
 
 
 # The quota
@@ -181,7 +186,7 @@ def test_the_quota_keeps_the_first_strong_of_every_class(drawn, per_class, chunk
         expected.append(confidence >= 0.95 and room[label] > 0)
         room[label] -= expected[-1]
 
-    quota = selection.ClassQuota(per_class, classes=4)
+    quota = quotas.ClassQuota(per_class, classes=4)
     kept = []
     for start in range(0, len(drawn), chunk):
         labels, confidence = zip(*drawn[start : start + chunk], strict=True)
@@ -211,7 +216,7 @@ def rates_of(each, *threshold):
 
 
 def test_the_quota_by_hand():
-    quota = selection.ClassQuota(per_class=2, classes=3)
+    quota = quotas.ClassQuota(per_class=2, classes=3)
     keep = quota.take(np.array([0, 0, 1, 0, 1]), np.array([1, 0.4, 0.9, 0.8, 0.95]), 0.8)
     np.testing.assert_array_equal(keep, [True, False, True, True, True])
     np.testing.assert_array_equal(quota.shortfall, [0, 0, 2])
@@ -226,14 +231,14 @@ def test_the_quota_by_hand():
 
 
 def test_no_strong_image_is_no_balance_and_a_threshold_is_itself_strong():
-    quota = selection.ClassQuota(2, classes=2)
+    quota = quotas.ClassQuota(2, classes=2)
     assert not quota.take(np.array([0, 1]), np.array([0.6, 0.7]), 0.71).any()
     assert rates_of(quota) == (0, 0, 0)
     assert quota.take(np.array([0]), np.array([0.71]), 0.71).all()
 
 
 def test_a_weak_image_has_no_majority():
-    assert selection.WEAK == 0.5
+    assert filters.WEAK == 0.5
 
 
 # Sets of classified images
@@ -256,8 +261,8 @@ def test_classified_images_keep_together():
 
 def test_classify_takes_the_calibrated_confidence(monkeypatch):
     logits = np.log([[9.0, 1.0], [1.0, 4.0]])
-    monkeypatch.setattr(selection.training, "predict", lambda classifier, images: logits)
-    result = selection.Filter("a classifier", 2.0, 0.95, 2.0, 1.0).classify("the images")
+    monkeypatch.setattr(filters.training, "predict", lambda classifier, images: logits)
+    result = filters.Filter("a classifier", 2.0, 0.95, 2.0, 1.0).classify("the images")
     assert result.images == "the images" and result.logits is logits
     assert result.labels.tolist() == [0, 1]
     np.testing.assert_allclose(result.probabilities, [[3 / 4, 1 / 4], [1 / 3, 2 / 3]])
@@ -275,7 +280,7 @@ def test_the_first_of_each_class(labels, counts):
         if label < len(room) and room[label]:
             room[label] -= 1
             expected.append(row)
-    rows = selection.first_of_each_class(np.array(labels, int), np.array(counts))
+    rows = first_of_each_class(np.array(labels, int), np.array(counts))
     assert rows.tolist() == expected
 
 
@@ -286,7 +291,7 @@ def test_the_first_of_each_class(labels, counts):
 )
 def test_sets_cut_alike_have_the_same_counts_and_their_first_images(others, last):
     sets = [*others, last]
-    cut = selection.cut_alike(*(classified(labels, np.ones(len(labels))) for labels in sets))
+    cut = cut_alike(*(classified(labels, np.ones(len(labels))) for labels in sets))
     least = {k: min(labels.count(k) for labels in sets) for k in range(4)}
     for labels, result in zip(sets, cut, strict=True):
         expected = [
@@ -320,14 +325,14 @@ class Fake:
     def classify(self, images):
         rows = images[:, 0, 0].astype(int)
         both = np.tile(rows[:, None], (1, self.classes))
-        return selection.Classified(images, self.labels[rows], self.confidence[rows], both, -both)
+        return filters.Classified(images, self.labels[rows], self.confidence[rows], both, -both)
 
     def run(self, quota, most):
         def progress():
             self.progress += 1
             assert quota.generated.sum() == sum(self.chunks)
 
-        return selection.generate(self.draw, self, quota, most, progress)
+        return quotas.generate(self.draw, self, quota, most, progress)
 
     def expected(self, per_class, drawn):
         room, rows = [per_class] * self.classes, []
@@ -348,8 +353,8 @@ def assert_together(images, fake):
 
 @pytest.mark.parametrize("chunk", [1, 7, 50, 1000])
 def test_the_quota_is_met_with_the_first_that_were_drawn(monkeypatch, chunk):
-    monkeypatch.setattr(selection, "CHUNK", chunk)
-    fake, quota = Fake(0, 3000, [0.5, 0.3, 0.15, 0.05]), selection.ClassQuota(6, classes=4)
+    monkeypatch.setattr(quotas, "CHUNK", chunk)
+    fake, quota = Fake(0, 3000, [0.5, 0.3, 0.15, 0.05]), quotas.ClassQuota(6, classes=4)
     accepted, sample, _ = fake.run(quota, most=3000)
     drawn = sum(fake.chunks)
     assert set(fake.chunks) == {chunk} and fake.progress == len(fake.chunks)
@@ -365,8 +370,8 @@ def test_the_quota_is_met_with_the_first_that_were_drawn(monkeypatch, chunk):
 
 @pytest.mark.parametrize(("most", "chunks"), [(5, [5]), (10, [10]), (25, [10, 10, 5])])
 def test_no_more_are_drawn_than_allowed(monkeypatch, most, chunks):
-    monkeypatch.setattr(selection, "CHUNK", 10)
-    fake, quota = Fake(1, 100, [0.9, 0.1, 0.0]), selection.ClassQuota(8, classes=3)
+    monkeypatch.setattr(quotas, "CHUNK", 10)
+    fake, quota = Fake(1, 100, [0.9, 0.1, 0.0]), quotas.ClassQuota(8, classes=3)
     accepted, sample, _ = fake.run(quota, most)
     assert fake.chunks == chunks and quota.generated.sum() == most
     assert numbers(accepted.images) == fake.expected(8, most)
@@ -375,24 +380,24 @@ def test_no_more_are_drawn_than_allowed(monkeypatch, most, chunks):
 
 
 def test_where_none_is_strong_none_is_accepted():
-    fake, quota = Fake(2, 30, [0.5, 0.5]), selection.ClassQuota(3, classes=2)
+    fake, quota = Fake(2, 30, [0.5, 0.5]), quotas.ClassQuota(3, classes=2)
     fake.confidence[:] = 0.94
     accepted, sample, _ = fake.run(quota, most=30)
     assert accepted.images.shape == (0, 28, 28) and accepted.labels.dtype.kind == "i"
     assert len(sample.labels) == 30
-    cut = selection.cut_alike(accepted, sample)
+    cut = cut_alike(accepted, sample)
     assert [len(each.labels) for each in cut] == [0, 0]
 
 
 def test_what_is_missing_is_said_and_nothing_where_all_is_there():
-    quota = selection.ClassQuota(2, classes=3)
+    quota = quotas.ClassQuota(2, classes=3)
     names = ("coat", "shirt", "bag")
     quota.take(np.array([0, 0, 2]), np.ones(3), 0.9)
     said = quota.progress(names)
     assert said == "3 drawn; strong images still missing: 2 of shirt, 1 of bag"
     quota.take(np.array([1, 1, 2]), np.ones(3), 0.9)
     assert quota.progress(names) == "6 drawn"
-    assert "and of 4 other classes" in selection.ClassQuota(1, classes=12).progress("abcdefghijkl")
+    assert "and of 4 other classes" in quotas.ClassQuota(1, classes=12).progress("abcdefghijkl")
 
 
 def test_the_filter_takes_the_temperature_of_reconstructions_unless_told(monkeypatch):
@@ -401,12 +406,12 @@ def test_the_filter_takes_the_temperature_of_reconstructions_unless_told(monkeyp
     sure = 4.0 * np.eye(3)[labels] + rng.normal(0, 1, (900, 3))
     unsure = 4.0 * np.eye(3)[rng.permutation(labels)]
     logits = {"real": sure, "reconstructed": unsure}
-    monkeypatch.setattr(selection.training, "predict", lambda classifier, images: logits[images])
-    held_out = Labelled("real", labels)
-    fitted = selection.fit_temperature(unsure, labels)
-    real = selection.fit_temperature(sure, labels)
+    monkeypatch.setattr(filters.training, "predict", lambda classifier, images: logits[images])
+    held_out = ImageSet("real", labels)
+    fitted = calibrate.fit_temperature(unsure, labels)
+    real = calibrate.fit_temperature(sure, labels)
     assert real < fitted
-    accept = selection.fit_filter("a classifier", held_out, "reconstructed", 0.9)
-    assert accept == selection.Filter("a classifier", fitted, 0.9, fitted, real)
-    accept = selection.fit_filter("a classifier", held_out, "reconstructed", 0.9, 1.5)
-    assert accept == selection.Filter("a classifier", 1.5, 0.9, fitted, real)
+    accept = filters.fit_filter("a classifier", held_out, "reconstructed", 0.9)
+    assert accept == filters.Filter("a classifier", fitted, 0.9, fitted, real)
+    accept = filters.fit_filter("a classifier", held_out, "reconstructed", 0.9, 1.5)
+    assert accept == filters.Filter("a classifier", 1.5, 0.9, fitted, real)

@@ -9,9 +9,10 @@ import pytest
 from conftest import ROOT
 
 from benchmarks import forgeries, tables
-from trust import outputs, report
+from trust import outputs
+from trust.ask.verdicts import QUESTIONS
 from trust.cli import UserError
-from trust.verdicts import QUESTIONS
+from trust.show import report
 
 SETS = {**{name: report.ROWS for name in report.COLUMNS}, **report.CONTROL_ROWS}
 

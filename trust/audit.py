@@ -5,100 +5,25 @@ python -m trust.audit imgs/audit.csv
 """
 
 import csv
-import hashlib
 import io
 import json
 import math
 import os
-import re
-import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from trust import cli, outputs, report, right
+from trust import cli, statistics
+from trust.ask import right
+from trust.show import report
+from trust.show.report import COLUMNS
+from trust.show.sheets import KEY, MARK, TABLE, UNCLEAR, AuditError, Sheet
 
-UNCLEAR, MARK = -1, "?"  # the class, and the answer, of an image that the person cannot name
-COLUMNS = ("image", "class", "sheet")
-TABLE, KEY = "audit.csv", "audit.json"
-UNTOUCHED = rb"image,class,sheet\r\n(\d+,,s-[0-9a-f]{8}\r\n)+"  # a table as --audit writes it
 FARTHEST = 10**6  # images; images_needed() searches no further
 
 
-class AuditError(cli.UserError):
-    """A sheet cannot be read; the message is one sentence for the user."""
-
-
-class Sheet(NamedTuple):
-    """What a person is asked, and what the answers are compared with.
-
-    identity: "s-" and eight digits of a hash of the images shown and of everything below.
-    shown: (n,) integer, the rows of the accepted images on the sheet, in its random order.
-    labels, referee_labels: (m,) integer, of all accepted images.
-    max_error: the largest share of wrong labels that was promised, or None.
-    """
-
-    identity: str
-    dataset: str
-    class_names: list
-    shown: np.ndarray
-    labels: np.ndarray
-    referee_labels: np.ndarray
-    max_error: float | None
-
-
 # From a run to the sheet
-
-
-def make_sheet(images, labels, referee_labels, data, n: int, max_error: float | None, rng) -> Sheet:
-    """A Sheet of n random accepted images, or of all if there are fewer.
-
-    images: (m, h, w[, 3]), all that were accepted; labels, referee_labels: (m,) integer.
-    data: has name and class_names.  max_error: see Sheet.  rng: a numpy.random.Generator; with the
-    same one, a longer sheet begins with the images of a shorter one.
-    """
-    shown = rng.permutation(len(labels))[:n]
-    words = [data.name, [*map(str, data.class_names)], shown, labels, referee_labels, max_error]
-    content = json.dumps(words, default=np.ndarray.tolist).encode() + images[shown].tobytes()
-    # Without the prefix a spreadsheet may read a hash, as 12e45678, as a number.
-    return Sheet(f"s-{hashlib.sha256(content).hexdigest()[:8]}", *words)
-
-
-def claim(folder: str | Path) -> tuple[Path, ...]:
-    """The paths of a sheet's table and key in a folder.  Raises AuditError where the table is there
-    and differs from what --audit writes, because a person may have filled it in."""
-    path = Path(folder) / TABLE
-    try:
-        untouched = not os.path.isfile(path) or re.fullmatch(UNTOUCHED, path.read_bytes())
-    except OSError:
-        untouched = False
-    if not untouched:
-        cure = f"move it and {KEY}, or give another --out"
-        raise AuditError(f"{str(path)!r} is filled in, or no table that --audit wrote: {cure}")
-    return path, Path(folder) / KEY
-
-
-def hand_out(folder: str | Path, sheet: Sheet, wanted: int, draw: Callable) -> str:
-    """Writes a sheet's files, unless no image was accepted, and returns a line that says so.
-
-    wanted: how many images it should have.  draw: a function without arguments that draws it.
-    Raises AuditError where a person has meanwhile filled in the table that is there.
-    """
-    n, accepted = len(sheet.shown), len(sheet.labels)
-    if not n:
-        return "audit: no image was accepted, so there is no sheet"
-    table, key = claim(folder)
-    # The table comes last: if the run stops before it, an older table does not fit the new key,
-    # and read_answers() refuses it.
-    outputs.write_json(key, sheet._asdict())
-    draw()
-    outputs.write_table(table, [COLUMNS, *((i + 1, "", sheet.identity) for i in range(n))])
-    which = f"{n:,} of {accepted:,}" if n < accepted else f"all {n:,}"
-    few = f", fewer than {wanted:,}" if n < wanted else ""
-    then = f"write what you see into {table}, then: python -m trust.audit {shlex.quote(str(table))}"
-    return f"audit: {which} accepted images are on the sheet{few}; {then}"
 
 
 # From the filled-in table to the answers
@@ -242,7 +167,7 @@ def measure(sheet: Sheet, answers: np.ndarray) -> dict:
     n, k = len(answers), int(np.count_nonzero(wrong))
     rest = np.delete(np.arange(len(sheet.labels)), audited)
     others = sheet.labels[rest], sheet.referee_labels[rest]
-    low, high = right.clopper_pearson(k, n)
+    low, high = statistics.clopper_pearson(k, n)
     return {
         "audited": n,
         "others": len(rest),
@@ -254,7 +179,7 @@ def measure(sheet: Sheet, answers: np.ndarray) -> dict:
         "disputed_share": k / n,
         "low": low,
         "high": high,
-        "bound": right.upper_bound(k, n),
+        "bound": statistics.upper_bound(k, n),
         **right.corrected_error(*others, labels, words, answers),
     }
 
@@ -265,7 +190,7 @@ def images_needed(k: int, n: int, x: float) -> float:
     or more than FARTHEST are needed."""
 
     def shows(count):
-        return right.binomial_tail(math.ceil(k * count / n), count, x) <= 0.05
+        return statistics.binomial_tail(math.ceil(k * count / n), count, x) <= 0.05
 
     high = n
     while k < n * x and high < FARTHEST and not shows(high):

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-PLAIN = os.environ.get("TRUST_PLAIN", "0") not in ("", "0")  # turns off what trust/fast.py does
+PLAIN = os.environ.get("TRUST_PLAIN", "0") not in ("", "0")  # turns off what train/fast.py does
 
 
 class UserError(Exception):
@@ -54,13 +54,13 @@ fraction = checked(float, lambda x: 0 < x <= 1, "a number above 0 and at most 1"
 share = checked(float, lambda x: 0 < x < 1, "a number above 0 and below 1")
 
 
-def add_shared_arguments(parser: Parser, told: dict | None = None, **defaults) -> None:
-    """Adds the flags of both scripts.  Defaults in `told` only appear in the help: these flags are
+def add_shared_arguments(parser: Parser, later: dict | None = None, **defaults) -> None:
+    """Adds the flags of both scripts.  Defaults in `later` only appear in the help: these flags are
     None if left out, and settled later."""
 
     def add(flag, kind, metavar, text, **settings):
-        if (name := flag[2:].replace("-", "_")) in (told or {}):
-            text, defaults[name] = f"{text} (default: {told[name]})", None
+        if (name := flag[2:].replace("-", "_")) in (later or {}):
+            text, defaults[name] = f"{text} (default: {later[name]})", None
         parser.add_argument(flag, type=kind, metavar=metavar, help=text, **settings)
 
     add("--dataset", path, "NAME", "mnist, fashion_mnist, or a file or folder: see the README")

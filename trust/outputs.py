@@ -6,7 +6,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import permutations, product
 from pathlib import Path
 
@@ -53,12 +53,6 @@ def check_outputs(folder: str | None, files: Iterable = (), inputs: Iterable = (
             tempfile.NamedTemporaryFile(dir=there, prefix=f".{path.name}.").close()
         except OSError as error:
             raise UserError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
-
-
-def draw(folder: str | Path, name: str, function: Callable, *arguments, **keywords) -> None:
-    """function(file, ...), a function of figures.py, whose file becomes folder/name.png."""
-    with replacing(Path(folder) / f"{name}.png") as file:
-        function(file, *arguments, **keywords)
 
 
 def write_json(path: str | Path, values: dict) -> None:

@@ -1,0 +1,1 @@
+"""A room for each question, their verdicts, and what they compare with."""

@@ -1,0 +1,134 @@
+"""The nearest real images of each image, by exhaustive search."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from trust.data.images import ImageSet
+
+BLOCK = 1000  # images at a time
+
+
+class Nearest(NamedTuple):
+    """For each image: index (n,) of the nearest real image, distance (n,) to it, and second (n,),
+    the distance to the second nearest one, infinite where there is none."""
+
+    index: np.ndarray
+    distance: np.ndarray
+    second: np.ndarray
+
+    def take(self, rows):
+        """Some of them: rows is an array of row numbers, or (n,) bool."""
+        return Nearest(*(array[rows] for array in self))
+
+    def closest(self, percent):
+        """The rows of the closest `percent` percent of the images, in order of the ratio of the
+        distances to the nearest and to the second nearest real image."""
+        # Without a second real image there is no ratio, and the image comes last.  A copy of a real
+        # image that is there twice has distance 0 to both; its ratio counts as 0.
+        ratio = np.where(np.isinf(self.second), np.inf, 0.0)
+        some = (self.distance > 0) & np.isfinite(self.second)
+        ratio[some] = self.distance[some] / self.second[some]
+        order = np.argsort(ratio, kind="stable")
+        return order[: math.ceil(len(order) * percent / 100)]
+
+    def put(self, rows, others):
+        """A copy with other values in some rows (k,) integer: those of `others`, a Nearest."""
+        mixed = Nearest(*(array.copy() for array in self))
+        for array, values in zip(mixed, others, strict=True):
+            array[rows] = values
+        return mixed
+
+
+def nearest_of_class(images, labels, real_images, real_labels):
+    """The nearest real image of each image's class, by exhaustive search.
+
+    A copy of a real image has the label of that image, so only that class is searched.
+    images (n, h, w[, c]), real_images (m, h, w[, c]): uint8, or float32 in [0, 1].
+    labels (n,), real_labels (m,): integer; each of the labels must have a real image.
+    Returns Nearest: index into the real images, and distances, float64, Euclidean over pixels in
+    [0, 1].  If two are equally near, up to rounding to float32, either may be returned.
+    """
+    index, distance = np.empty(len(images), int), np.empty(len(images))
+    second = np.full(len(images), np.inf)
+    for label in np.unique(labels):
+        rows, others = np.flatnonzero(labels == label), np.flatnonzero(real_labels == label)
+        candidates = _pixels(real_images[others])
+        # Without the mean, small differences between similar images survive rounding to float32.
+        centre = candidates.mean(axis=0)
+        centred = candidates - centre
+        half_norms = np.einsum("ij,ij->i", centred, centred) / 2
+        for block in np.split(rows, range(BLOCK, len(rows), BLOCK)):
+            pixels = _pixels(images[block])
+            # Minus half of the squared distance, up to a constant for each image.
+            scores = (pixels - centre) @ centred.T
+            scores -= half_norms
+            best = scores.argmax(axis=1)
+            index[block] = others[best]
+            distance[block] = np.linalg.norm(candidates[best].astype(float) - pixels, axis=1)
+            if len(others) > 1:
+                scores[np.arange(len(block)), best] = -np.inf
+                next_best = candidates[scores.argmax(axis=1)].astype(float)
+                second[block] = np.linalg.norm(next_best - pixels, axis=1)
+    return Nearest(index, distance, second)
+
+
+def centred(images: np.ndarray) -> np.ndarray:
+    """Images (n, h, w[, c]) each rolled by whole pixels until its centre of mass is in the middle.
+    Pixels that differ from the median of the edge have mass, whether they are lighter or darker."""
+    n, height, width = images.shape[:3]
+    pixels = _pixels(images).reshape(*images.shape[:3], math.prod(images.shape[3:])).mean(axis=3)
+    rows, columns = pixels[:, [0, -1]], pixels[:, :, [0, -1]]
+    edges = np.concatenate([rows.reshape(n, 2 * width), columns.reshape(n, 2 * height)], axis=1)
+    background = np.median(edges, axis=1)
+    weights = (pixels - background[:, None, None]) ** 2  # squared: faint noise hardly counts
+    mass = weights.sum(axis=(1, 2)) + 1e-9
+    rows, columns = (
+        (np.rint(weights.sum(axis=axis) @ (place - place.mean()) / mass)[:, None] + place)
+        % len(place)
+        for axis, place in ((2, np.arange(height)), (1, np.arange(width)))
+    )
+    rows, columns = rows.astype(int)[:, :, None], columns.astype(int)[:, None, :]
+    return images[np.arange(n)[:, None, None], rows, columns]
+
+
+def _pixels(images):
+    """(n, h, w[, c]) -> (n, h * w * c) float32 in [0, 1]."""
+    flat = images.reshape(len(images), math.prod(images.shape[1:])).astype(np.float32)
+    return flat / np.float32(255) if images.dtype == np.uint8 else flat
+
+
+class Neighbours(NamedTuple):
+    """labels: (n,) integer, of images.  nearest: the nearest real image of the same label.  moved:
+    the nearest if all images may also be centred."""
+
+    labels: np.ndarray
+    nearest: Nearest
+    moved: Nearest
+
+    def take(self, rows):
+        """Some of them: rows is an array of row numbers, (n,) bool, or a slice."""
+        return Neighbours(self.labels[rows], self.nearest.take(rows), self.moved.take(rows))
+
+    def put(self, rows, others):
+        """A copy with other values in some rows (k,) integer: those of `others`, Neighbours of
+        images with the same labels."""
+        nearest = self.nearest.put(rows, others.nearest)
+        return Neighbours(self.labels, nearest, self.moved.put(rows, others.moved))
+
+    def closest(self, percent, moved=False):
+        """The labels of the closest `percent` percent of the images, and the indices of their
+        nearest real images, (k,) each.  moved: use `moved` instead of `nearest`."""
+        nearest = self.moved if moved else self.nearest
+        rows = nearest.closest(percent)
+        return self.labels[rows], nearest.index[rows]
+
+
+def find_neighbours(images: ImageSet, real: ImageSet, real_centred: np.ndarray) -> Neighbours:
+    """The Neighbours of labelled images among real images of their class.  real_centred: the real
+    images after centred()."""
+    nearest = nearest_of_class(images.images, images.labels, real.images, real.labels)
+    moved = nearest_of_class(centred(images.images), images.labels, real_centred, real.labels)
+    nearer = np.flatnonzero(moved.distance < nearest.distance)
+    return Neighbours(images.labels, nearest, nearest.put(nearer, moved.take(nearer)))

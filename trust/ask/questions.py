@@ -1,0 +1,104 @@
+"""What is handed to each question: the sets of images, and what the referee says of them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from trust.ask.reference import Reference
+from trust.data.images import ImageSet, first_of_each_class
+from trust.filter.filters import Filter, Filtered
+from trust.train.referee import Judged
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """What stands beside the examined images, all of it behind the same filter.
+
+    counts: (classes,) integer; where all sets must be equally large, counts[k] images of class k
+    are compared.
+    tested: {"real": test images, "reconstructed": theirs if there are any}; their truth is known,
+    and no network has learned from them; their rows are places in `every`, or among the test
+    images of the Reference.  held_out: the same of held-out images; the referee has
+    learned from these, but the test images are not among them.
+    like: which of the two kinds is most like the examined images; known: images of this kind, from
+    `tested`, on which the referee's errors are counted.
+    fresh: {set: images} that nobody has seen, for *new*; copies: {name: images} that replace some
+    of the real ones among them.
+    others: {"other_prior", "halfway"}, as far as there are any.  prior, other_prior: the names of
+    the one in use and the other, "mixture" and "normal", if we drew the images.
+    accept: the filter; None where all images pass.  promised_on: if it keeps a promise, test images
+    that pass, of the kind that the promise was found on.
+    like_seen: more images of the kind of those that the generator has seen, where the unseen ones
+    are of another kind; see new.seen_or_unseen().
+    clouds: {kind of latents: (n, 2) float}, for a figure.
+    """
+
+    counts: np.ndarray
+    tested: dict[str, Filtered]
+    held_out: dict[str, Filtered]
+    like: str
+    known: ImageSet
+    fresh: dict[str, ImageSet]
+    copies: dict[str, ImageSet]
+    others: dict[str, Filtered] = field(default_factory=dict)
+    prior: str = ""
+    other_prior: str = ""
+    accept: Filter | None = None
+    promised_on: ImageSet | None = None
+    like_seen: ImageSet | None = None
+    clouds: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """subjects: {name: Filtered}, the sets that are examined.  rows: {set: (m,) integer}, of the
+    passing images of each subject and each kind of held-out images: as many as Beside.counts.
+    judged: {subject: Judged}, of all that pass.  sampled: {subject: labels (n,)}, the referee's of
+    what there was before the filter, where that is known.  judged_tested: {kind: Judged}, of all
+    test images.  judged_held_out: {kind: Judged}, of `rows`.
+    """
+
+    subjects: dict[str, Filtered]
+    beside: Beside
+    reference: Reference
+    rows: dict[str, np.ndarray]
+    judged: dict[str, Judged]
+    sampled: dict[str, np.ndarray]
+    judged_tested: dict[str, Judged]
+    judged_held_out: dict[str, Judged]
+
+
+def _judge_all(tested: Filtered, reference: Reference) -> Judged:
+    """What the referee says of images before the filter, or of the test images themselves."""
+    if tested.every is None or tested.every.images is reference.test.images:
+        return reference.judged
+    return reference.judge(tested.every.images)
+
+
+def look(subjects: dict[str, Filtered], beside: Beside, reference: Reference) -> Asked:
+    """Lets the referee look at all sets."""
+    rows = {
+        name: first_of_each_class(filtered.passing.labels, beside.counts)
+        for name, filtered in (subjects | beside.held_out).items()
+    }
+    tested = {kind: _judge_all(each, reference) for kind, each in beside.tested.items()}
+    held_out = {
+        kind: reference.judge(filtered.passing.images[rows[kind]])
+        for kind, filtered in beside.held_out.items()
+    }
+    judged = {name: reference.judge(each.passing.images) for name, each in subjects.items()}
+    sampled = {
+        name: reference.judge(each.every.images).labels
+        for name, each in subjects.items()
+        if each.every is not None
+    }
+    return Asked(
+        subjects=subjects,
+        beside=beside,
+        reference=reference,
+        rows=rows,
+        judged=judged,
+        sampled=sampled,
+        judged_tested=tested,
+        judged_held_out=held_out,
+    )

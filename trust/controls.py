@@ -1,0 +1,144 @@
+"""What stands beside the examined images: real ones, reconstructions, copies and nonsense."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from trust.ask import new
+from trust.ask.questions import Beside
+from trust.data.images import ImageSet, first_of_each_class
+from trust.data.splits import Split
+from trust.filter.filters import CHUNK, Filter, Filtered, sift_labelled
+from trust.generator import Generator
+from trust.train import inference, priors
+
+CLOUD = 2000  # latents of each kind in a figure
+
+
+def beside_generated(
+    accepted: Filtered,
+    generator: Generator,
+    other: Generator,
+    accept: Filter,
+    split: Split,
+    streams,
+) -> Beside:
+    """What stands beside images that one of our generators drew.  other: the Generator with the
+    prior that is not in use.  streams: a plan.Streams."""
+    rng, held_out, test = streams.controls, split.held_out, split.test
+    tested = {"real": accept.sift(test.images, test.labels)}
+    labels = tested["real"].passing.labels
+    labels = labels[new.planted_rows(len(labels))]
+    seen = split.vae.images[twins(labels, split.vae.labels, rng)]
+    noisy = noisy_copies(seen, rng)
+    copies = {
+        "noisy_copies": ImageSet(noisy, labels),
+        "moved_copies": ImageSet(moved_by_two(noisy, rng), labels),
+        "reconstructed_copies": ImageSet(generator.reconstruct(seen, rng), labels),
+    }
+    behind_filter = {
+        "real": accept.sift(held_out.images, held_out.labels),
+        "reconstructed": accept.sift(
+            generator.reconstruct(held_out.images, rng), truth=held_out.labels
+        ),
+    }
+    tested["reconstructed"] = accept.sift(generator.reconstruct(test.images, rng), test.labels)
+    others = {
+        "halfway": accept.sift(generator.halfway(held_out, rng)),
+        "other_prior": accept.sift(other.sample(CHUNK, rng)),
+    }
+    alike = accepted, *tested.values(), *behind_filter.values()
+    counts = np.min([each.passing.counts(len(accepted.quota.kept)) for each in alike], axis=0)
+    blurred = tested["reconstructed"].passing
+    return Beside(
+        counts=counts,
+        tested=tested,
+        held_out=behind_filter,
+        like="reconstructed",
+        known=blurred.take(first_of_each_class(blurred.labels, counts)),
+        fresh={
+            "real": tested["real"].passing,
+            "reconstructed": blurred,
+            "other_prior": others["other_prior"].passing,
+        },
+        copies=copies,
+        others=others,
+        prior=generator.name,
+        other_prior=other.name,
+        accept=accept,
+        promised_on=blurred if accept.promise else None,
+        clouds=latent_clouds(generator, other, split.vae, streams.figures),
+    )
+
+
+def beside_submitted(
+    submitted: Filtered, accept: Filter | None, split: Split, labelled: bool, rng
+) -> Beside:
+    """What stands beside images that another generator made.  submitted: by sift_labelled().
+    labelled: whether they came with labels; else the classifier named them, as it then names the
+    real ones.  rng: a numpy.random.Generator."""
+    real, tested = (
+        sift_labelled(
+            replace(images, labels=images.labels if labelled else None, truth=images.labels), accept
+        )
+        for images in (split.held_out, split.test)
+    )
+    # One half measures what to expect of real images, the other is compared with it.
+    measure, fresh = np.array_split(rng.permutation(len(real.passing)), 2)
+    measure, fresh = (real.passing.take(np.sort(rows)) for rows in (measure, fresh))
+    labels = fresh.labels[: len(submitted.passing)]
+    labels = labels[new.planted_rows(len(labels))]
+    noisy = noisy_copies(split.vae.images[twins(labels, split.vae.labels, rng)], rng)
+    classes = int(split.vae.labels.max()) + 1
+    promised_on = None
+    if accept is not None and accept.promise:
+        promised_on = accept.sift(split.test.images, split.test.labels).passing
+    return Beside(
+        counts=np.min([each.passing.counts(classes) for each in (submitted, real)], axis=0),
+        tested={"real": tested},
+        held_out={"real": real},
+        like="real",
+        known=tested.passing,
+        fresh={"real": fresh},
+        copies={
+            "noisy_copies": ImageSet(noisy, labels),
+            "moved_copies": ImageSet(moved_by_two(noisy, rng), labels),
+        },
+        accept=accept,
+        promised_on=promised_on,
+        like_seen=measure,
+    )
+
+
+def latent_clouds(generator: Generator, other: Generator, seen: ImageSet, rng) -> dict:
+    """{kind of latents: (n, 2) float}: codes of images that the VAE has learned from, and draws
+    from the mixture and from N(0, I), on the two principal axes of the classes' mean codes."""
+    z_mean, z_log_var = inference.encode(generator.vae, seen.images)
+    codes = inference.sample_codes(z_mean, z_log_var, rng)
+    centres = np.stack([codes[seen.labels == k].mean(axis=0) for k in np.unique(seen.labels)])
+    both = {each.name: each.prior for each in (generator, other)}
+    draws = [both[name].sample(CLOUD, rng) for name in ("mixture", "normal")]
+    _, *clouds = priors.principal_axes(centres, codes[:CLOUD], *draws)
+    return dict(zip(("codes", "mixture", "normal"), clouds, strict=True))
+
+
+def twins(labels: np.ndarray, seen_labels: np.ndarray, rng) -> np.ndarray:
+    """For each label (k,) the row of a random seen image with that label: (k,) integer.  rng: a
+    numpy.random.Generator."""
+    return np.array([rng.choice(np.flatnonzero(seen_labels == label)) for label in labels], int)
+
+
+def noisy_copies(images, rng, noise=0.05):
+    """Images (n, h, w[, c]) uint8 with normal noise on each pixel, whose standard deviation is
+    `noise`: (n, h, w[, c]) float32 in [0, 1].  A generator that copies would draw such images."""
+    noisy = images / 255 + noise * rng.standard_normal(images.shape)
+    return np.clip(noisy, 0, 1).astype(np.float32)
+
+
+def moved_by_two(images, rng):
+    """Images (n, h, w[, c]) each moved at random by up to two pixels vertically and horizontally,
+    never by zero in both; pixels that leave at one edge come in at the opposite one."""
+    steps = np.array([(y, x) for y in range(-2, 3) for x in range(-2, 3) if y or x])
+    shifts = rng.choice(steps, len(images))
+    moved = [np.roll(image, by, (0, 1)) for image, by in zip(images, shifts, strict=True)]
+    return np.reshape(moved, images.shape).astype(images.dtype)

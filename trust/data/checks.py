@@ -1,0 +1,165 @@
+"""Arrays as they are stored, checked and brought to one form."""
+
+import math
+
+import numpy as np
+
+from trust.data.images import DataError, ImageSet, Raw
+from trust.data.pictures import shrink
+from trust.data.splits import distinct, one_in_six
+
+SMALLEST, LARGEST = 8, 64  # pixels on each side of an image
+
+
+def check_parts(parts: dict, class_names, notes: list):
+    """{part: Raw} -> training images, test images, both ImageSet, and the names of the classes.
+    Adds to the notes what was changed; raises DataError where the parts do not fit together."""
+    labels = {part: check_labels(raw) for part, raw in parts.items()}
+    images = check_images(parts, notes)
+    if "val" in parts:
+        for each in (images, labels):
+            each["train"] = np.concatenate([each["train"], each.pop("val")])
+        notes.append("the validation images were added to the training images")
+    if "test" not in parts:
+        held = one_in_six(images["train"], labels["train"], 0)
+        if not held.any():
+            raise DataError("there is no test set, and there are too few images to take a sixth")
+        for each in (images, labels):
+            each["test"], each["train"] = each["train"][held], each["train"][~held]
+        notes.append("no test set: a sixth of each class becomes one")
+    values = np.unique(labels["train"])
+    if len(values) > max(2, len(labels["train"]) // 2):
+        said = f"{len(values):,} different labels for {len(labels['train']):,} images"
+        raise DataError(f"{parts['train'].names[1]} has {said}: a class needs several images")
+    unknown = np.setdiff1d(labels["test"], values)
+    if unknown.size:
+        names = parts["test"].names[1], parts["train"].names[1]
+        raise DataError(f"{names[0]} has label {unknown[0]}, which {names[1]} does not")
+    train, test = (
+        ImageSet(
+            images[part], np.searchsorted(values, labels[part]), rows=np.arange(len(labels[part]))
+        )
+        for part in ("train", "test")
+    )
+    first, _ = distinct(train.images)
+    if copies := len(train.labels) - len(first):
+        notes.append(f"{copies:,} training images equal another: copies stay together")
+    seen = {image.tobytes() for image in train.images[first]}
+    if both := sum(image.tobytes() in seen for image in test.images):
+        notes.append(f"{both:,} test images are training images too")
+    return train, test, name_classes(values, class_names)
+
+
+def name_classes(values, class_names):
+    """The names of the classes, a tuple: those given, or the labels themselves.  Raises DataError
+    where the number of names is wrong."""
+    if class_names is None:
+        return tuple(map(str, values.tolist()))
+    names = np.ravel(class_names)
+    if values.dtype.kind in "iu" and len(names) > values[-1]:
+        return tuple(map(str, names[values]))
+    if len(names) != len(values):
+        raise DataError(f"class_names has {len(names)} names for {len(values)} classes")
+    return tuple(map(str, names))
+
+
+def check_labels(raw: Raw) -> np.ndarray:
+    """Labels as stored, also one-hot -> (n,), whole numbers or strings.  Raises DataError."""
+    labels, name = raw.labels, raw.names[1]
+    if len(raw.images) != len(labels):
+        counts = f"{len(raw.images)} images, but {name} has {len(labels)} labels"
+        raise DataError(f"{raw.names[0]} has {counts}")
+    if labels.dtype.kind in "US":
+        labels = labels.astype(str)
+    elif not np.isfinite(labels).all() or (labels % 1 != 0).any():
+        raise DataError(f"{name} has labels that are not whole numbers")
+    elif labels.min() < 0:
+        raise DataError(f"{name} has the label {labels.min()}, but labels start from 0 or 1")
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        if labels.dtype.kind == "U" or (labels > 1).any() or (labels.sum(axis=1) != 1).any():
+            raise DataError(f"{name} has shape {labels.shape}: several labels an image")
+        labels = labels.argmax(axis=1)
+    labels = labels.ravel()
+    whole = labels.dtype.kind == "f" and float(labels.max()) < 2**53
+    return labels.astype(np.int64) if whole else labels
+
+
+def check_images(parts: dict, notes: list) -> dict:
+    """{part: Raw} -> {part: images (n, h, w) or (n, h, w, 3) uint8}, all on one scale and of one
+    size, with at most LARGEST pixels on each side.  Adds to the notes; raises DataError."""
+    images = {part: arrange(raw.images, raw.names[0]) for part, raw in parts.items()}
+    names = {part: raw.names[0] for part, raw in parts.items()}
+    shapes = {part: array.shape[1:] for part, array in images.items()}
+    for part, shape in shapes.items():
+        if shape != shapes["train"]:
+            said = f"has images of shape {shape}, but {names['train']} of {shapes['train']}"
+            raise DataError(f"{names[part]} {said}")
+    top = 1 if is_unit(images["train"]) else 255
+    if names["train"] == "data" and images["train"].max() <= 16:
+        top = 16  # as scikit-learn's digits have it
+        notes.append("values from 0 to 16 become 0 to 255")
+    for part, array in images.items():
+        if part != "train" and top != 16 and is_unit(array) != (top == 1):
+            # If all images are black, their scale cannot be told.
+            if top == 1 or not np.array_equal(array, array.astype(np.uint8)):
+                said = f"{names[part]} and {names['train']} are on different scales"
+                raise DataError(f"{said}: both must be 0 to 255, or both fractions from 0 to 1")
+        pixels = as_bytes(array, top, names[part], part == "train")
+        images[part] = np.ascontiguousarray(pixels)
+    height, width = images["train"].shape[1:3]
+    if max(height, width) > LARGEST:
+        scale = LARGEST / max(height, width)
+        size = [max(SMALLEST, round(side * scale)) for side in (height, width)]
+        notes.append(f"scaled down from {height} x {width}")
+        images = {part: shrink(array, size) for part, array in images.items()}
+    return images
+
+
+def is_unit(images) -> bool:
+    """Whether the images are booleans, or floats none of which is above 1."""
+    return images.dtype.kind == "b" or (images.dtype.kind == "f" and images.max() <= 1)
+
+
+def arrange(images, name):
+    """Images as stored, also flat or with channels first -> (n, h, w) or (n, h, w, 3).  Raises
+    DataError."""
+    shape = images.shape
+    wanted = f"{name} has shape {shape}, but must be (n, h, w) or (n, h, w, 3)"
+    if images.ndim == 2:
+        side = math.isqrt(shape[1])
+        if side**2 != shape[1]:
+            raise DataError(f"{wanted}: {shape[1]} values are no square image")
+        images = images.reshape(-1, side, side)
+    elif images.ndim == 4 and shape[3] not in (1, 3) and shape[1] in (1, 3):
+        images = np.moveaxis(images, 1, 3)
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
+        raise DataError(wanted)
+    if min(images.shape[1:3]) < SMALLEST:
+        raise DataError(f"{wanted} of {SMALLEST} pixels a side at least")
+    return images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
+
+
+def to_bytes(images):
+    """Images, uint8 or in [0, 1] -> uint8."""
+    return images if images.dtype == np.uint8 else np.rint(255 * images).astype(np.uint8)
+
+
+def as_bytes(images, top, name, is_train):
+    """Images with values from 0 to `top` -> uint8, 0 to 255.  Raises DataError, which uses `name`
+    for the array; is_train: whether to refuse images without a value above 1."""
+    if images.dtype.kind == "b":
+        return np.uint8(255) * images
+    wanted = "but must be 0 to 255, or fractions from 0 to 1"
+    low, high = images.min(), images.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise DataError(f"{name} has NaN or infinite values, {wanted}")
+    if low < 0 or high > 255:
+        raise DataError(f"{name} has values from {low} to {high}, {wanted}")
+    if top == 1:
+        return to_bytes(images)
+    pixels = images.astype(np.uint8)
+    if not np.array_equal(pixels, images):
+        raise DataError(f"{name} has fractional values, but must be whole, 0 to 255: round them")
+    if high <= 1 and is_train:
+        raise DataError(f"{name} has no value above 1, but must be 0 to 255: multiply by 255")
+    return np.rint(pixels * (255 / top)).astype(np.uint8) if top != 255 else pixels

@@ -1,0 +1,103 @@
+"""Folders of pictures, read into arrays of one size."""
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+
+from trust.cli import quiet_tensorflow
+from trust.data.images import DataError, Raw
+
+FOLDERS = {"training": "train", "testing": "test", "valid": "val", "validation": "val"}
+
+FOLDERS |= {part: part for part in ("train", "test", "val")}  # {name of a folder: part}
+
+
+def read_pictures(folders):
+    """read_raw() of folders of pictures: one for each class, or train, test and val, each with one
+    for each class."""
+    parts = {FOLDERS[each.name.lower()]: each for each in folders if each.name.lower() in FOLDERS}
+    if parts and len(parts) < len(folders):
+        both = min(each.name for each in parts.values()), min(each.name for each in folders)
+        raise DataError(f"it is not clear whether {both[0]} is a class, as {both[1]} is, or a part")
+    if parts and "train" not in parts:
+        raise DataError(f"has a folder {min(each.name for each in parts.values())}, but no train")
+    skipped, found = [], {}
+    for part, folder in parts.items() or [("train", folders[0].parent)]:
+        files = [
+            (file, each.name)
+            for each in visible(folder)
+            if each.is_dir()
+            for file in sorted(each.rglob("*"))
+            if file.is_file() and not file.name.startswith(".")
+        ]
+        found[part] = decode(files, skipped)
+        if not found[part][0]:
+            raise DataError(f"{folder.name} has no pictures in a sub-folder for each class")
+    raws, notes = stack(found, skipped)
+    return raws, None, notes
+
+
+def visible(folder) -> list:
+    """The files and folders in a folder, without hidden ones and those of the operating system."""
+    return [
+        each for each in sorted(Path(folder).iterdir()) if not each.name.startswith((".", "__"))
+    ]
+
+
+def stack(found: dict, skipped: list):
+    """{part: (pictures, labels)} -> {part: Raw}, with all pictures scaled to one size and the same
+    number of channels, and a list of notes."""
+    notes = []
+    if skipped:
+        more = ", ..." if len(skipped) > 5 else ""
+        notes.append(f"{len(skipped)} files are no pictures: {', '.join(skipped[:5])}{more}")
+    shapes = np.array([picture.shape for pictures, _ in found.values() for picture in pictures])
+    size = tuple(np.median(shapes[:, :2], axis=0).astype(int).tolist())
+    if (kinds := len(np.unique(shapes[:, :2], axis=0))) > 1:
+        notes.append(f"pictures of {kinds} sizes: all scaled to {size[0]} x {size[1]}")
+    numeric = all(label.isdecimal() for _, labels in found.values() for label in labels)
+    raws = {}
+    for part, (pictures, labels) in found.items():
+        images = np.stack([fit_picture(each, size, shapes[:, 2].max()) for each in pictures])
+        raws[part] = Raw(images, np.array(labels, int if numeric else str), (part, part))
+    return raws, notes
+
+
+def decode(files, skipped):
+    """(file, label) pairs -> pictures (h, w, c) uint8, and labels.  Files that are no pictures are
+    added to `skipped`."""
+    with quiet_tensorflow():
+        import tensorflow as tf
+
+        pictures, labels = [], []
+        for file, label in files:
+            try:
+                data = tf.io.decode_image(tf.io.read_file(os.fspath(file)), expand_animations=False)
+            except tf.errors.InvalidArgumentError:
+                skipped.append(os.path.join(label, file.name))
+                continue
+            picture = data.numpy()
+            # With four or two channels the last one is opacity (alpha).
+            pictures.append(picture[..., : 3 if picture.shape[2] > 2 else 1])
+            labels.append(label)
+    return pictures, labels
+
+
+def fit_picture(picture, size, channels):
+    """A picture (h, w, c), scaled to size (height, width) and with that many channels."""
+    if picture.shape[:2] != size:
+        picture = shrink(picture[None], size)[0]
+    return np.broadcast_to(picture, (*picture.shape[:2], channels))
+
+
+def shrink(images, size):
+    """Images (n, h, w[, 3]) uint8 scaled to size (height, width); each pixel is the mean of an
+    area."""
+    with quiet_tensorflow():
+        import tensorflow as tf
+    channels = images if images.ndim == 4 else images[..., None]
+    blocks = np.array_split(channels, math.ceil(len(images) / 1000))
+    resized = [tf.image.resize(block, size, "area").numpy() for block in blocks]
+    return np.rint(np.concatenate(resized)).astype(np.uint8).reshape(-1, *size, *images.shape[3:])

@@ -1,0 +1,88 @@
+"""The ending of a run: first the numbers, then everything else that was asked for."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from trust import outputs
+from trust.cli import Clock
+from trust.examination import Run
+from trust.plan import Plan
+from trust.show import pages, report, scores, sheets
+from trust.show.terminal import print_report
+
+
+def finish(
+    run: Run,
+    plan: Plan,
+    clock: Clock,
+    figures: dict[str, Callable],
+    networks: dict | None = None,
+    notes: list[str] | None = None,
+) -> None:
+    """Writes the report, prints the answers, then draws the figures and writes the other files.
+
+    figures: {name: function of show/pages.py}.  networks: numbers about the networks.
+    notes: sentences for the user.  Whatever goes wrong after the numbers are there, each of the
+    other steps is tried; the first error is raised at the end.
+    """
+    notes = [*(notes or []), *report.notes(run, plan)]
+    values = report.build_report(run, plan, networks or {}, notes) | clock.resources()
+    if plan.options["report"]:
+        outputs.write_json(plan.options["report"], values)
+    print_report(values)
+    steps = []
+    if plan.out:
+        steps.append(partial(draw, run, plan, clock, figures))
+    if path := plan.options.get("save_images"):
+        steps.append(partial(save_images, path, run))
+    if path := plan.options.get("scores"):
+        table = partial(scores.scores, run, plan.data.class_names)
+        steps.append(lambda: outputs.write_table(path, table()))
+    if n := plan.options["audit"]:
+        steps.append(partial(hand_out_sheet, run, plan, n))
+    errors = []
+    for step in steps:
+        try:
+            step()
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    if plan.out:
+        print(f"The figures are in {plan.out}")
+
+
+def draw(run: Run, plan: Plan, clock: Clock, figures: dict[str, Callable]) -> None:
+    """Draws all figures into the folder of the plan."""
+    with clock("drawing"):
+        for name, page in figures.items():
+            with outputs.replacing(Path(plan.out, f"{name}.png")) as file:
+                page(file, run, plan.data)
+
+
+def save_images(path: str, run: Run) -> None:
+    """Writes the accepted images and what is known of each."""
+    accepted = run.accepted
+    outputs.write_arrays(
+        path,
+        images=accepted.images,
+        labels=accepted.labels,
+        confidence=accepted.confidence,
+        probabilities=accepted.probabilities,
+        **run.of_each_image(),
+    )
+
+
+def hand_out_sheet(run: Run, plan: Plan, n: int) -> None:
+    """Writes a sheet of n accepted images for a person, and prints a line that says so."""
+    sheet = sheets.make_sheet(
+        run.accepted,
+        referee_labels=run.asked.judged[run.subject].labels,
+        data=plan.data,
+        n=n,
+        max_error=plan.options["max_error"],
+        rng=plan.streams.audit,
+    )
+    page = partial(pages.audit_sheet, sheet=sheet, images=run.accepted.images)
+    print(f"\n{sheets.hand_out(plan.out, sheet, wanted=n, draw=page)}")

@@ -1,0 +1,71 @@
+"""What a run is going to do, settled before it spends minutes on it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from trust import outputs
+from trust.data import datasets
+from trust.data.splits import Split, split
+from trust.filter import promise
+from trust.show import sheets
+from trust.train import saves
+
+LEAST_IMAGES = 1000  # training images
+
+
+class Streams(NamedTuple):
+    """An independent generator of random numbers for each purpose."""
+
+    split: np.random.Generator
+    mixture: np.random.Generator
+    draws: np.random.Generator
+    chance: np.random.Generator
+    elbo: np.random.Generator
+    figures: np.random.Generator
+    controls: np.random.Generator
+    promise: np.random.Generator
+    audit: np.random.Generator
+
+
+def new_streams(seed: int) -> Streams:
+    """The Streams of a seed."""
+    return Streams(*np.random.default_rng(seed).spawn(len(Streams._fields)))
+
+
+class Plan(NamedTuple):
+    """options: {flag: value}, as the user gave them.  out: the folder of the figures, or None.
+    saved: the models that --load names, or None."""
+
+    options: dict
+    out: str | None
+    data: datasets.Dataset
+    settings: saves.Settings
+    saved: saves.Saved | None
+    streams: Streams
+    split: Split
+
+
+def settle(options: dict, data: datasets.Dataset, out: str | None) -> Plan:
+    """The Plan.  options: {flag: value}; a flag that a door does not have is missing.
+
+    Raises UserError now rather than after minutes: where an output cannot be written, or where
+    there are too few images, or other ones than the saved models learned from.
+    """
+    datasets.check_enough(data, LEAST_IMAGES)
+    datasets.check_classes(data)
+    files = [options.get(name) for name in ("report", "save_images", "scores", "save")]
+    if options.get("audit"):
+        files += sheets.claim(out)
+    load = options.get("load")
+    outputs.check_outputs(out, files, inputs=[data.path, load, options.get("file")])
+    saved = saves.read_save(load) if load else None
+    settings = saves.settle(options, data, saved.settings if saved else None, load)
+    save = options.get("save")
+    if save and (warning := saves.check_save(save, settings)):
+        print(warning)
+    streams = new_streams(settings.seed)
+    parts = split(data, settings.split, streams.split)
+    if max_error := options.get("max_error"):
+        promise.check_possible(max_error, len(parts.held_out) // 2)
+    return Plan(options, out, data, settings, saved, streams, parts)

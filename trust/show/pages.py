@@ -1,0 +1,218 @@
+"""One function a figure: chooses what it shows of a Run.
+
+Each takes the file, the Run and the Dataset, and calls its function in figures.py.
+"""
+
+import numpy as np
+
+from trust import statistics
+from trust.ask import new, right
+from trust.data.datasets import Dataset
+from trust.data.images import ImageSet
+from trust.examination import Run
+from trust.filter.calibrate import top_two
+from trust.filter.quotas import WEAK
+from trust.show import figures, scores
+from trust.show.sheets import Sheet
+from trust.train.inference import softmax
+
+PRIORS = {"mixture": "Gaussian mixture", "normal": "N(0, I)"}  # what the figures call them
+
+
+def strong(file, run: Run, data: Dataset) -> None:
+    """The accepted images, and how sure the classifier is of each."""
+    figures.draw_strong(
+        file,
+        run.accepted.images,
+        labels=run.accepted.labels,
+        confidence=run.accepted.confidence,
+        class_names=data.class_names,
+        threshold=run.asked.beside.accept.threshold,
+        dataset=data.name,
+    )
+
+
+def weak(file, run: Run, data: Dataset) -> None:
+    """The images that the classifier doubts most, and images half-way between two classes."""
+    sample, accept = run.filtered.every, run.asked.beside.accept
+    shown = sample.take(np.argsort(sample.confidence, kind="stable"))
+    shown = shown.take(shown.confidence < WEAK)
+    labels, confidence = top_two(shown.probabilities)
+    halfway = run.asked.beside.others["halfway"].every
+    figures.draw_weak(
+        file,
+        shown.images,
+        top_two=labels,
+        top_two_confidence=confidence,
+        halfway=halfway.images,
+        halfway_labels=np.where(accept.passes(halfway), halfway.labels, -1),
+        halfway_strong_rate=run.sets["halfway"]["right"]["strong_rate"],
+        strong_rate=run.sets[run.subject]["right"]["strong_rate"],
+        class_names=data.class_names,
+        limit=WEAK,
+        dataset=data.name,
+    )
+
+
+def confidence(file, run: Run, data: Dataset) -> None:
+    """How sure the classifier is of generated and of real images."""
+    figures.draw_confidence(
+        file,
+        run.filtered.every.confidence,
+        real=run.asked.beside.held_out["real"].every.confidence,
+        threshold=run.asked.beside.accept.threshold,
+        weak=WEAK,
+        dataset=data.name,
+    )
+
+
+def class_balance(file, run: Run, data: Dataset) -> None:
+    """How many images of each class were drawn, passed and were accepted."""
+    quota = run.filtered.quota
+    figures.draw_class_balance(
+        file,
+        quota.generated,
+        strong=quota.strong,
+        accepted=quota.kept,
+        class_names=data.class_names,
+        dataset=data.name,
+    )
+
+
+def calibration(file, run: Run, data: Dataset) -> None:
+    """Reliability diagrams of real, reconstructed and generated images, and of generated ones with
+    the temperature fitted on real images."""
+    sample, beside = run.filtered.every, run.asked.beside
+    words = run.asked.sampled[run.subject]
+    real, blurred = (beside.tested[kind].every for kind in ("real", "reconstructed"))
+    other = softmax(sample.logits, beside.accept.temperature_real_images)
+    panels = [
+        ("test images, by label", real.probabilities, real.truth),
+        ("reconstructed, by label", blurred.probabilities, blurred.truth),
+        ("generated, by the referee", sample.probabilities, words),
+        ("generated, temperature of real images", other, words),
+    ]
+    reliabilities = [
+        (title, right.reliability(p.max(axis=1), p.argmax(axis=1) == labels))
+        for title, p, labels in panels
+    ]
+    figures.draw_calibration(file, reliabilities, dataset=data.name)
+
+
+def risk_coverage(file, run: Run, data: Dataset) -> None:
+    """How many are wrong at each threshold."""
+    sample, beside = run.filtered.every, run.asked.beside
+    words, accept = run.asked.sampled[run.subject], beside.accept
+    kinds: dict[str, tuple[ImageSet, np.ndarray]] = {
+        "generated, by the referee (not corrected)": (sample, words)
+    }
+    for kind, name in ("reconstructed", "reconstructions of test images"), ("real", "test images"):
+        every = beside.tested[kind].every
+        kinds[f"{name}, by their labels"] = every, every.truth
+    curves = {}
+    for name, (images, labels) in kinds.items():
+        wrong, passes = images.labels != labels, accept.passes(images)
+        kept, risk = right.risk_coverage(images.confidence, wrong)
+        in_use = statistics.mean(passes), statistics.mean(wrong[passes])
+        curves[name] = kept, risk, in_use
+    classes = {}
+    for label, name in enumerate(data.class_names):
+        own = sample.labels == label
+        wrong = sample.labels[own] != words[own]
+        classes[name] = right.risk_coverage(sample.confidence[own], wrong)
+    figures.draw_risk_coverage(
+        file,
+        curves,
+        classes,
+        max_error=accept.promise.max_error if accept.promise else None,
+        dataset=data.name,
+    )
+
+
+def prior(file, run: Run, data: Dataset) -> None:
+    """Unfiltered images from both priors, and latents from both beside the codes of images."""
+    beside = run.asked.beside
+    images = {
+        beside.prior: run.filtered.every.images,
+        beside.other_prior: beside.others["other_prior"].every.images,
+    }
+    rates = {
+        beside.prior: run.sets[run.subject]["right"]["strong_rate"],
+        beside.other_prior: run.sets["other_prior"]["right"]["strong_rate"],
+    }
+    titles = {"codes": "codes of images", **PRIORS}
+    figures.draw_prior(
+        file,
+        {title: images[name] for name, title in PRIORS.items()},
+        strong_rates={title: rates[name] for name, title in PRIORS.items()},
+        clouds={title: beside.clouds[name] for name, title in titles.items()},
+        dataset=data.name,
+    )
+
+
+def copies(file, run: Run, data: Dataset) -> None:
+    """How many images have a nearest real image that was seen, and the closest pairs."""
+    reference = run.asked.reference
+    titles = {
+        run.subject: "generated",
+        "real": "real",
+        "reconstructed": "reconstructions of test images",
+        "other_prior": f"drawn from {PRIORS.get(run.asked.beside.other_prior)}",
+        "noisy_copies": "real with 5 % noisy copies",
+        "moved_copies": "real with 5 % moved copies",
+        "reconstructed_copies": "real with 5 % reconstructed copies",
+    }
+    shares = {
+        title: new.shares_by_depth(
+            run.neighbours[name],
+            reference.real.labels,
+            reference.unseen,
+            others=reference.like_seen,
+            moved=name == "moved_copies",
+        )
+        for name, title in titles.items()
+        if name in run.neighbours
+    }
+    labels, nearest, _ = run.neighbours[run.subject]
+    pairs = {}
+    for label, row in new.closest_of_each_class(labels, nearest).items():
+        twin = nearest.index[row]
+        seen = not reference.unseen[twin]
+        pairs[label] = run.accepted.images[row], reference.real.images[twin], seen
+    figures.draw_copies(file, shares, pairs, data.class_names, dataset=data.name)
+
+
+def doubtful(file, run: Run, data: Dataset) -> None:
+    """The images that the referee doubts most, and what it says of them."""
+    accepted, judged = run.accepted, run.asked.judged[run.subject]
+    order = scores.by_doubt(accepted.labels, judged.labels, judged.confidence)
+    figures.draw_doubtful(
+        file,
+        accepted.images[order],
+        labels=accepted.labels[order],
+        words=judged.labels[order],
+        confidence=judged.confidence[order],
+        class_names=data.class_names,
+        dataset=data.name,
+    )
+
+
+def audit_sheet(file, sheet: Sheet, images: np.ndarray) -> None:
+    """The images that a sheet shows.  images: (m, h, w[, c]), all that were accepted."""
+    figures.draw_audit(
+        file, images[sheet.shown], sheet.class_names, sheet.identity, dataset=sheet.dataset
+    )
+
+
+# What each door draws: {name of the file: function}.
+GENERATED = {
+    "dnn-vae-strong": strong,
+    "dnn-vae-weak": weak,
+    "pred-dist": confidence,
+    "class-balance": class_balance,
+    "calibration": calibration,
+    "copies": copies,
+    "risk-coverage": risk_coverage,
+    "prior": prior,
+}
+SUBMITTED = {"doubtful": doubtful, "copies": copies}

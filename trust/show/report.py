@@ -1,0 +1,121 @@
+"""The report: all numbers of a run as one dict, and the code that made them.
+
+{"dataset", "fingerprint", "code", "settings", "devices", "versions", "verdicts": {question:
+verdict}, "notes", "sets": {set: {question: {key: number}}}, "classes": {class: {key: number}},
+"run": {key: number}}; a number that was not measured is left out.
+"""
+
+import hashlib
+import importlib.metadata
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from trust.ask import right, verdicts
+from trust.examination import Run
+from trust.filter.filters import Filter
+from trust.plan import Plan
+from trust.show import figures
+from trust.show.rows import TEMPERATURES
+from trust.train import loops
+
+ROOT = Path(__file__).parents[2]
+
+
+def build_report(run: Run, plan: Plan, networks: dict, notes: list[str]) -> dict:
+    """The report of a run.  networks: numbers about the networks themselves."""
+    beside, classes = run.asked.beside, plan.data.classes
+    return {
+        **origin(plan, beside.accept),
+        "verdicts": run.verdicts[run.subject],
+        "notes": notes,
+        "sets": run.sets,
+        "classes": by_class(plan.data.class_names, numbers_by_class(run, classes)),
+        "run": networks | numbers_of_filter(run),
+    }
+
+
+def notes(run: Run, plan: Plan) -> list[str]:
+    """Sentences on what makes the numbers of a run doubtful."""
+    found, numbers = [], run.sets[run.subject]["right"]
+    if not len(run.accepted):
+        found.append("no image passes the filter: there is nothing to examine")
+    if plan.out and (names := figures.unknown_to_the_font(plan.data.class_names)):
+        found.append(f"the figures cannot show the name {', '.join(names)}")
+    if numbers.get("own_neighbours_z", 0.0) > verdicts.CHANCE:
+        found.append(
+            f"accepted images differ from reconstructions: {numbers['own_neighbours']:.1%} have "
+            "their nearest neighbour in their own set, 50% would mean no difference; the "
+            "temperature and a promise may not hold for accepted images"
+        )
+    beside = run.asked.beside
+    if beside.promised_on is not None and beside.like == "real":
+        found.append("the promise stands on real images: yours may be harder to classify")
+    return found
+
+
+def origin(plan: Plan, accept: Filter | None) -> dict:
+    """Where a report comes from."""
+    packages = ("tensorflow", "keras", "numpy", "matplotlib")
+    settings = asdict(plan.settings)
+    settled = {name: value for name, value in settings.items() if name in plan.options}
+    threshold = accept.threshold if accept and accept.threshold > 0 else None
+    return {
+        "dataset": plan.data.name,
+        "fingerprint": plan.data.fingerprint,
+        "code": code_version(),
+        "settings": plan.options | settled | {"out": plan.out, "threshold": threshold},
+        "devices": loops.devices(),
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+    }
+
+
+def code_version(root: Path = ROOT) -> str:
+    """The commit of the code, with "-dirty" where files were changed since; where there is no git,
+    the SHA-256 of the files."""
+    git = ["git", f"--git-dir={root / '.git'}", f"--work-tree={root}"]
+    words = "describe --always --dirty --abbrev=12 --exclude=*".split()
+    try:
+        done = subprocess.run([*git, *words], capture_output=True, text=True, timeout=20)
+        if done.returncode == 0:
+            return done.stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        pass
+    digest = hashlib.sha256()
+    for file in sorted([*root.glob("*.py"), *root.glob("trust/**/*.py")]):
+        digest.update(file.read_bytes())
+    return f"sha256 {digest.hexdigest()[:12]}"
+
+
+def numbers_of_filter(run: Run) -> dict:
+    """The temperatures, and how many images drawn from each prior pass; nothing of images that
+    somebody else drew."""
+    beside = run.asked.beside
+    if "other_prior" not in beside.others:
+        return {}
+    rates = {
+        f"strong_rate_{beside.prior}": run.sets[run.subject]["right"]["strong_rate"],
+        f"strong_rate_{beside.other_prior}": run.sets["other_prior"]["right"]["strong_rate"],
+    }
+    return rates | {name: getattr(beside.accept, name) for name in TEMPERATURES}
+
+
+def numbers_by_class(run: Run, classes: int) -> dict:
+    """{key: (classes,)}: how many images of each class there are, how often the referee agrees with
+    the accepted ones, and what was promised of them."""
+    quota, accept = run.filtered.quota, run.asked.beside.accept
+    counts = {"accepted": run.accepted.counts(classes)}
+    if quota is not None:
+        counts = {"generated": quota.generated, "strong": quota.strong, "accepted": quota.kept}
+    agreed = right.agreement_by_class(run.accepted, run.asked.judged[run.subject], classes)
+    promised = accept.promise.by_class(classes) if accept and accept.promise else {}
+    return counts | agreed | promised
+
+
+def by_class(class_names, numbers: dict[str, np.ndarray]) -> dict:
+    """{class: {key: number}} of {key: (classes,)}."""
+    columns = zip(*(each.tolist() for each in numbers.values()), strict=True)
+    rows = (dict(zip(numbers, row, strict=True)) for row in columns)
+    return dict(zip(class_names, rows, strict=True))

@@ -1,0 +1,133 @@
+"""The numbers of a report: the title of each, the question it answers, its key, its format."""
+
+import math
+from typing import NamedTuple
+
+PERCENT, PLAIN, TWO_DIGITS, COUNT = "{:.2f} %", "{:.4f}", "{:.2f}", "{:,.0f}"
+EXACT = "{:.9g}"
+COLUMNS = ("generated", "real", "reconstructed", "other_prior")  # sets with a column
+YOURS = ("yours", "real")  # the same for images that another generator made
+REAL = {  # which images these are
+    COLUMNS: "real: test images in new and right (but for what passes), held-out images elsewhere",
+    YOURS: "real: test images in right, held-out images elsewhere",
+}
+
+
+class Row(NamedTuple):
+    """The title of a number, the question it answers, its key there, and its format.  An arrow in
+    the title says which direction is good."""
+
+    title: str
+    question: str
+    key: str
+    form: str
+
+
+# Of each set; a set that was not examined for a question has no number there.
+ROWS = [
+    Row("pass the filter (strong)", "right", "strong_rate", PERCENT),
+    Row("below 50 % (weak)", "right", "weak_rate", PERCENT),
+    Row("strong images compared with real ones", "right", "images", COUNT),
+    Row("referee agrees with strong images ↑", "right", "agreement", PERCENT),
+    Row("... in the worst class ↑", "right", "worst_class_agreement", PERCENT),
+    Row("referee's own confidence in them ↑", "right", "referee_confidence", PERCENT),
+    Row("mean confidence of strong images", "right", "mean_confidence", PERCENT),
+    Row("strong images that are right by true labels ↑", "right", "true_agreement", PERCENT),
+    Row("nearest neighbour is of the same set", "right", "own_neighbours", PERCENT),
+    Row("... z (50 % by chance)", "right", "own_neighbours_z", TWO_DIGITS),
+    Row("estimated error of strong images ↓", "right", "error_estimate", PERCENT),
+    Row("... 95 % interval, from", "right", "error_low", PERCENT),
+    Row("... to", "right", "error_high", PERCENT),
+    Row("referee agrees with the whole accepted set ↑", "right", "accepted_agreement", PERCENT),
+    Row("referee agrees with all images ↑", "right", "all_agreement", PERCENT),
+    Row("referee agrees with weak images", "right", "weak_agreement", PERCENT),
+    Row("calibration error, by the referee ↓", "right", "ece", PLAIN),
+    Row("... by chance alone, mean", "right", "ece_floor", PLAIN),
+    Row("... by chance alone, 95 % point", "right", "ece_floor_95", PLAIN),
+    Row("... by true labels ↓", "right", "ece_true_labels", PLAIN),
+    Row("... with the temperature of real images ↓", "right", "ece_real_temperature", PLAIN),
+    Row("confidence minus accuracy, all images", "right", "confidence_gap", PLAIN),
+    Row("smallest class / largest class, strong ↑", "balanced", "class_balance", TWO_DIGITS),
+    Row("images examined for variety", "balanced", "images", COUNT),
+    Row("Fréchet distance to test images ↓", "varied", "frechet", PLAIN),
+    Row("precision ↑", "varied", "precision", PLAIN),
+    Row("recall ↑", "varied", "recall", PLAIN),
+    Row("density ↑", "varied", "density", PLAIN),
+    Row("coverage ↑", "varied", "coverage", PLAIN),
+    Row("distance to nearest real image, median", "new", "nearest_distance_median", TWO_DIGITS),
+    Row("nearest real image was seen ↓", "new", "seen_share", PERCENT),
+    Row("... expected", "new", "expected_share", PERCENT),
+    Row("lean to seen images ↓", "new", "lean", PERCENT),
+    Row("... z (below -3: more than chance)", "new", "lean_z", TWO_DIGITS),
+    Row("... z of the closest 5 %", "new", "closest_5_lean_z", TWO_DIGITS),
+    Row("... z of the closest 5 %, also centred", "new", "closest_5_moved_lean_z", TWO_DIGITS),
+    Row("... z of the closest 1 % (below -3: copies)", "new", "closest_1_lean_z", TWO_DIGITS),
+    Row("... z of the closest 1 %, also centred", "new", "closest_1_moved_lean_z", TWO_DIGITS),
+    Row("a classifier trained on them: accuracy ↑", "useful", "accuracy", PERCENT),
+    Row("... share of images used twice ↓", "useful", "repeated", PERCENT),
+]
+# Of sets without a column: {set: rows}.
+CONTROL_ROWS = {
+    "planted": [
+        Row("noisy copies are found from", "new", "noisy_copies", PERCENT),
+        Row("moved noisy copies are found from", "new", "moved_copies", PERCENT),
+        Row("reconstructed copies are found from", "new", "reconstructed_copies", PERCENT),
+    ],
+    "unfiltered": [
+        Row("one trained on unfiltered real images ↑", "useful", "accuracy", PERCENT),
+        Row("... share of images used twice", "useful", "repeated", PERCENT),
+    ],
+    "halfway": [
+        Row("half-way between two classes: pass filter ↓", "right", "strong_rate", PERCENT),
+        Row("... and the referee agrees with those", "right", "agreement", PERCENT),
+    ],
+}
+# Of a run with --max-error.
+PROMISE_ROWS = [
+    Row("promised: at most this share wrong", "right", "max_error", PERCENT),
+    Row("... at this threshold", "right", "threshold", EXACT),
+    Row("held-out images that pass it", "right", "images", COUNT),
+    Row("... of those wrong", "right", "wrong", PERCENT),
+    Row("... upper bound for this threshold alone", "right", "bound", PERCENT),
+    Row("of test images that pass: wrong", "right", "test_error_estimate", PERCENT),
+    Row("... 95 % interval, from", "right", "test_error_low", PERCENT),
+    Row("... to", "right", "test_error_high", PERCENT),
+    Row("examined images that pass: estimated error", "right", "estimated_error_estimate", PERCENT),
+    Row("... 95 % interval, from", "right", "estimated_error_low", PERCENT),
+    Row("... to", "right", "estimated_error_high", PERCENT),
+]
+# Of the run.
+RUN_ROWS = [
+    Row("drawn from the mixture: pass", "run", "strong_rate_mixture", PERCENT),
+    Row("drawn from N(0, I): pass", "run", "strong_rate_normal", PERCENT),
+    Row("temperature in use", "run", "temperature", PLAIN),
+    Row("temperature, fitted on reconstructions", "run", "temperature_reconstructions", PLAIN),
+    Row("temperature, fitted on real images", "run", "temperature_real_images", PLAIN),
+    Row("classifier accuracy, test images ↑", "run", "classifier_test_accuracy", PERCENT),
+    Row("referee accuracy, test images ↑", "run", "referee_test_accuracy", PERCENT),
+    Row("negative ELBO, prior N(0, I), nats ↓", "run", "negative_elbo_normal", TWO_DIGITS),
+    Row("negative ELBO, fitted mixture, nats ↓", "run", "negative_elbo_mixture", TWO_DIGITS),
+    Row("sharpness of test images after training", "run", "sharpness", TWO_DIGITS),
+]
+TEMPERATURES = ("temperature", "temperature_reconstructions", "temperature_real_images")
+
+
+def show(value, form: str) -> str:
+    """A number as text: an empty string for None, "none" for NaN."""
+    if value is None:
+        return ""
+    return "none" if math.isnan(value) else form.format(value * (100 if form == PERCENT else 1))
+
+
+def _row(question, key):
+    return next(row for row in ROWS if (row.question, row.key) == (question, key))
+
+
+# The five answers: the row that answers each question.
+ANSWERS = [
+    _row("right", "error_estimate"),
+    _row("balanced", "class_balance"),
+    _row("varied", "recall"),
+    _row("new", "seen_share"),
+    _row("useful", "accuracy"),
+]

@@ -1,0 +1,107 @@
+"""The sheet of an audit: numbered images without labels, for a person to name."""
+
+import hashlib
+import json
+import os
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from trust import cli, outputs
+from trust.data.images import ImageSet
+
+UNCLEAR, MARK = -1, "?"  # the class, and the answer, of an image that the person cannot name
+
+COLUMNS = ("image", "class", "sheet")
+
+TABLE, KEY, PICTURE = "audit.csv", "audit.json", "audit.png"
+
+UNTOUCHED = rb"image,class,sheet\r\n(\d+,,s-[0-9a-f]{8}\r\n)+"  # a table as --audit writes it
+
+
+class AuditError(cli.UserError):
+    """A sheet cannot be read; the message is one sentence for the user."""
+
+
+class Sheet(NamedTuple):
+    """What a person is asked, and what the answers are compared with.
+
+    identity: "s-" and eight digits of a hash of the images shown and of everything below.
+    shown: (n,) integer, the rows of the accepted images on the sheet, in its random order.
+    labels, referee_labels: (m,) integer, of all accepted images.
+    max_error: the largest share of wrong labels that was promised, or None.
+    """
+
+    identity: str
+    dataset: str
+    class_names: list
+    shown: np.ndarray
+    labels: np.ndarray
+    referee_labels: np.ndarray
+    max_error: float | None
+
+
+def make_sheet(
+    accepted: ImageSet, referee_labels: np.ndarray, data, n: int, max_error: float | None, rng
+) -> Sheet:
+    """A Sheet of n random accepted images, or of all if there are fewer.
+
+    referee_labels: (m,) integer, of all accepted images.  data: has name and class_names.
+    max_error: see Sheet.  rng: a numpy.random.Generator; with the same one, a longer sheet begins
+    with the images of a shorter one.
+    """
+    shown = rng.permutation(len(accepted))[:n]
+    names, labels = [*map(str, data.class_names)], accepted.labels
+    content = data.name, names, shown, labels, referee_labels, max_error
+    digest = hashlib.sha256(json.dumps(content, default=np.ndarray.tolist).encode())
+    digest.update(accepted.images[shown].tobytes())
+    return Sheet(
+        # Without the prefix a spreadsheet may read a hash, as 12e45678, as a number.
+        identity=f"s-{digest.hexdigest()[:8]}",
+        dataset=data.name,
+        class_names=names,
+        shown=shown,
+        labels=labels,
+        referee_labels=referee_labels,
+        max_error=max_error,
+    )
+
+
+def claim(folder: str | Path) -> tuple[Path, ...]:
+    """The paths of a sheet's table and key in a folder.  Raises AuditError where the table is there
+    and differs from what --audit writes, because a person may have filled it in."""
+    path = Path(folder) / TABLE
+    try:
+        untouched = not os.path.isfile(path) or re.fullmatch(UNTOUCHED, path.read_bytes())
+    except OSError:
+        untouched = False
+    if not untouched:
+        cure = f"move it and {KEY}, or give another --out"
+        raise AuditError(f"{str(path)!r} is filled in, or no table that --audit wrote: {cure}")
+    return path, Path(folder) / KEY
+
+
+def hand_out(folder: str | Path, sheet: Sheet, wanted: int, draw: Callable) -> str:
+    """Writes a sheet's files, unless no image was accepted, and returns a line that says so.
+
+    wanted: how many images it should have.  draw: takes a file and draws the sheet into it.
+    Raises AuditError where a person has meanwhile filled in the table that is there.
+    """
+    n, accepted = len(sheet.shown), len(sheet.labels)
+    if not n:
+        return "audit: no image was accepted, so there is no sheet"
+    table, key = claim(folder)
+    # The table comes last: if the run stops before it, an older table does not fit the new key,
+    # and read_answers() refuses it.
+    outputs.write_json(key, sheet._asdict())
+    with outputs.replacing(Path(folder) / PICTURE) as file:
+        draw(file)
+    outputs.write_table(table, [COLUMNS, *((i + 1, "", sheet.identity) for i in range(n))])
+    which = f"{n:,} of {accepted:,}" if n < accepted else f"all {n:,}"
+    few = f", fewer than {wanted:,}" if n < wanted else ""
+    then = f"write what you see into {table}, then: python -m trust.audit {shlex.quote(str(table))}"
+    return f"audit: {which} accepted images are on the sheet{few}; {then}"

@@ -1,0 +1,112 @@
+"""What is printed at the end of a run: the answers first, then the table of all numbers."""
+
+import math
+
+import numpy as np
+
+from trust.show.rows import (
+    ANSWERS,
+    COLUMNS,
+    CONTROL_ROWS,
+    EXACT,
+    PERCENT,
+    PROMISE_ROWS,
+    REAL,
+    ROWS,
+    RUN_ROWS,
+    YOURS,
+    Row,
+    show,
+)
+
+
+def answers(report: dict) -> list[str]:
+    """The five answers, a line for each: question, verdict, the number, and that of real images."""
+    sets, lines = report["sets"], []
+    subject = sets["yours" if "yours" in sets else "generated"]
+    for row in ANSWERS:
+        question, verdict = f"{row.question}?", report["verdicts"][row.question]
+        number, real = (
+            show(each[row.question][row.key], row.form) for each in (subject, sets["real"])
+        )
+        if row.question == "new":
+            real += f", expected {show(subject['new']['expected_share'], row.form)}"
+        lines.append(f"{question:10}{verdict:9}{_title(row, report)} {number} (real {real})")
+    right = subject["right"]
+    if not math.isnan(right["error_low"]):
+        low, high = (show(right[f"error_{end}"], PERCENT) for end in ("low", "high"))
+        agreement = {name: each["agreement"] for name, each in report["classes"].items()}
+        least = min(agreement, key=lambda name: np.nan_to_num(agreement[name], nan=1.0))
+        lines[0] += f", 95 % interval {low} to {high}; the referee agrees least in class {least}: "
+        lines[0] += show(agreement[least], PERCENT)
+    missed = [name for name, dose in sets["planted"]["new"].items() if math.isnan(dose)]
+    if missed:
+        lines[3] += f"; could not have found {', '.join(missed).replace('_', ' ')}"
+    return lines
+
+
+def promised(report: dict) -> list[str]:
+    """What was promised and whether it held: two lines, or none without a promise."""
+    if "promise" not in report["sets"]:
+        return []
+    right = report["sets"]["promise"]["right"]
+    texts = {key: show(value, PERCENT) for key, value in right.items()}
+    bounds = {name: numbers["promise_bound"] for name, numbers in report["classes"].items()}
+    most = max(bounds, key=lambda name: np.nan_to_num(bounds[name]))
+    theirs = "yours" in report["sets"]
+    kinds = ("", "your images") if theirs else ("reconstructions of ", "images drawn")
+    interval = f"{texts['estimated_error_low']} to {texts['estimated_error_high']}"
+    return [
+        f"promise   with 95 % confidence at most {texts['max_error']} of all that passes is wrong, "
+        f"at the threshold {show(right['threshold'], EXACT)}; found on {kinds[0]}held-out images",
+        f"          wrong: {texts['wrong']} of {right['images']:,} of these (class {most}: at most "
+        f"{show(bounds[most], PERCENT)}), {texts['test_error_estimate']} of {kinds[0]}test images, "
+        f"an estimated {texts['estimated_error_estimate']} of {kinds[1]} ({interval})",
+    ]
+
+
+def _title(row: Row, report: dict) -> str:
+    """The title of a row, without the word strong if there is no threshold."""
+    strong = report["settings"]["threshold"] is not None
+    return row.title if strong else row.title.replace(", strong", "").replace("strong ", "")
+
+
+def print_report(report: dict) -> None:
+    """Prints the five answers, a table with a row for each number and a column for each set, and
+    the numbers of each class."""
+    sets, settings = report["sets"], report["settings"]
+    threshold = settings["threshold"]
+    passing = f"threshold {threshold:g}" if threshold is not None else "no filter"
+    print(f"\n{report['dataset']}, seed {settings['seed']}, {passing}")
+    notes = [*promised(report), *(f"note: {each}" for each in report["notes"])]
+    print(*answers(report), *notes, sep="\n", end="\n\n")
+    columns = YOURS if "yours" in sets else COLUMNS
+    print(f"{'↑ more is better, ↓ less is better':46}", *(f"{name:>13}" for name in columns))
+    for row in ROWS:
+        values = [sets[name].get(row.question, {}).get(row.key) for name in columns]
+        if any(value is not None for value in values):
+            cells = (f"{show(value, row.form):>14}" for value in values)
+            print(f"{_title(row, report):46}" + "".join(cells))
+    print(f"{REAL[columns]}\n")
+    everything = sets | {"run": {"run": report["run"]}}
+    others = {**CONTROL_ROWS, "promise": PROMISE_ROWS, "run": RUN_ROWS}
+    for name, rows in others.items():
+        for row in rows:
+            value = everything.get(name, {}).get(row.question, {}).get(row.key)
+            if value is not None:
+                print(f"{row.title:46}{show(value, row.form):>14}")
+    forms = {"generated": "{:,}", "strong": "{:,}", "accepted": "{:,}"}
+    shares = "agreement", "agreement_low", "agreement_high", "promise_wrong", "promise_bound"
+    forms |= dict.fromkeys(shares, PERCENT)
+    there = next(iter(report["classes"].values()))
+    forms = {name: form for name, form in forms.items() if name in there}
+    print(f"\n{'class':20}" + "".join(f"{name:>16}" for name in forms))
+    for name, numbers in report["classes"].items():
+        cells = (f"{show(numbers[column], form):>16}" for column, form in forms.items())
+        print(f"{name:20}" + "".join(cells))
+    print("\nstage, seconds")
+    for stage, seconds in report["seconds"].items():
+        print(f"{stage:46}{seconds:14.1f}")
+    print(f"{'peak memory, GB':46}{report['peak_memory_gb']:14.2f}")
+    verdicts = (f"{question}? {verdict}" for question, verdict in report["verdicts"].items())
+    print(f"\nIn short: {', '.join(verdicts)}")

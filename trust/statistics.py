@@ -1,0 +1,76 @@
+"""Intervals and tests that the filter, the questions and the audit share."""
+
+import math
+
+import numpy as np
+
+Z95 = 1.959964  # 95 % of a normal distribution lie within this many standard deviations
+
+
+def mean(values: np.ndarray) -> float:
+    """The mean of values (n,), NaN for n = 0."""
+    return float(np.mean(values)) if len(values) else math.nan
+
+
+def wilson_interval(hits: int, n: int) -> tuple[float, float]:
+    """A 95 % interval for the share that gave `hits` in n independent images: two floats in [0, 1],
+    NaN for n = 0.  Wilson 1927."""
+    if not n:
+        return math.nan, math.nan
+    share, spread = hits / n, Z95**2 / n
+    middle = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def binomial_tail(k: int, n: int, p: float) -> float:
+    """The probability of at most k hits in n independent images, each a hit with probability p in
+    [0, 1]: a float in [0, 1].  It falls as p rises."""
+    if k < 0 or k >= n:
+        return float(k >= 0)
+    if p in (0, 1):
+        return 1.0 - p
+    hits = np.arange(k + 1)
+    steps = np.log(n + 1 - hits[1:]) - np.log(hits[1:])  # of the log binomial coefficient
+    choices = np.concatenate([[0.0], np.cumsum(steps)])
+    logs = choices + hits * math.log(p) + (n - hits) * math.log1p(-p)
+    return min(float(np.exp(logs).sum()), 1.0)
+
+
+def _share_with_tail(k, n, tail):
+    """The share at which at most k hits in n images, 0 <= k < n, have the probability `tail`."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if binomial_tail(k, n, middle) > tail else (low, middle)
+    return (low + high) / 2
+
+
+def clopper_pearson(k: int, n: int) -> tuple[float, float]:
+    """An interval for the share that gave k hits in n independent images: two floats in [0, 1].  It
+    contains the share with a probability of at least 95 %, however rare hits are and however few
+    the images; NaN for n = 0.  Clopper & Pearson 1934."""
+    if not n:
+        return math.nan, math.nan
+    low = _share_with_tail(k - 1, n, 0.975) if k else 0.0
+    return low, _share_with_tail(k, n, 0.025) if k < n else 1.0
+
+
+def upper_bound(k: int, n: int) -> float:
+    """The largest share that k hits in n independent images leave possible: a float in [0, 1], at
+    least the true share with a probability of at least 95 %; NaN for n = 0.  The upper end of a
+    one-sided interval of Clopper & Pearson 1934."""
+    if not n:
+        return math.nan
+    return _share_with_tail(k, n, 0.05) if k < n else 1.0
+
+
+def z_of_difference(share: float, n: int, other: float, m: int) -> float:
+    """How many standard deviations the share of n images lies above that of m others, if both are
+    drawn from the same distribution.  NaN where a share is NaN or n or m is 0; 0 where both shares
+    are 0 or both are 1."""
+    if math.isnan(share) or math.isnan(other) or not n * m:
+        return math.nan
+    pooled = (share * n + other * m) / (n + m)
+    deviation = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+    return (share - other) / deviation if deviation > 1e-12 else 0.0
