@@ -68,56 +68,61 @@ def main(words=None):
     data = load_dataset(options.dataset)
     out = options.out or ("imgs" if data.bundled and data.name == "mnist" else f"imgs/{data.name}")
     plan = settle(vars(options), data, out)
-    split, streams = plan.split, plan.streams
+    settings, split, streams = plan.settings, plan.split, plan.streams
     print(data.understood)
     clock = cli.Clock()
+
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
-        from trust.ask import networks
-        from trust.ask.reference import build_reference
-        from trust.controls import beside_generated
-        from trust.examination import examine
-        from trust.filter.filters import fit_filter, fit_promise, generate
-        from trust.filter.quotas import ClassQuota
-        from trust.finish import finish
+        from trust import controls, examination, finish
+        from trust.ask import networks, reference
+        from trust.filter import filters, quotas
         from trust.generator import generators
         from trust.show import pages
         from trust.train import loops, trained
-
     print(f"devices: {loops.devices()}")
-    loops.make_reproducible(plan.settings.seed)
+    loops.make_reproducible(settings.seed)
     if plan.saved:
         nets = trained.load(plan.saved, data, split, clock)
     else:
-        nets = trained.train(data, split, plan.settings, options.save, clock, streams.mixture)
+        nets = trained.train(settings, data, split, clock, streams.mixture, save=options.save)
     generator, other = generators(nets.vae, nets.mixture, options.prior)
 
     with clock("calibrating"):
         held_out, raw = split.held_out, options.temperature
         blurred = generator.reconstruct(held_out.images, streams.draws)
-        if most := options.max_error:
-            accept = fit_promise(nets.classifier, held_out, blurred, most, streams.promise, raw)
+        if options.max_error:
+            accept = filters.fit_promise(
+                nets.classifier,
+                held_out,
+                blurred,
+                max_error=options.max_error,
+                rng=streams.promise,
+                temperature=raw,
+            )
         else:
-            accept = fit_filter(nets.classifier, held_out, blurred, options.threshold, raw)
+            accept = filters.fit_filter(
+                nets.classifier, held_out, blurred, threshold=options.threshold, temperature=raw
+            )
     with clock("generating and filtering"):
-        quota = ClassQuota(options.per_class, data.classes)
-        accepted = generate(
+        quota = quotas.ClassQuota(options.per_class, data.classes)
+        accepted = filters.generate(
             partial(generator.sample, rng=streams.draws),
             accept,
             quota,
             max_draws=options.max_draws or DRAWS * options.per_class * data.classes,
             progress=lambda: print(quota.progress(data.class_names), flush=True),
         )
-        beside = beside_generated(accepted, generator, other, accept, split, streams)
+        beside = controls.beside_generated(accepted, generator, other, accept, split, streams)
     with clock("examining"):
-        reference = build_reference(
-            split.vae, split.held_out, split.test, nets.referee, plan.settings.seed
+        real = reference.build_reference(
+            split.vae, split.held_out, split.test, nets.referee, settings.seed
         )
-        run = examine(
-            {"generated": accepted}, beside, reference, streams.chance, options.soft_labels
+        run = examination.examine(
+            {"generated": accepted}, beside, real, streams.chance, options.soft_labels
         )
-        numbers = networks.ask(nets, beside, reference, streams.elbo)
+        numbers = networks.ask(nets, beside, real, streams.elbo)
         notes = networks.doubts(nets, numbers, data, accept.temperature)
-    finish(run, plan, clock, pages.GENERATED, numbers, notes)
+    finish.finish(run, plan, clock, pages.GENERATED, numbers, notes)
 
 
 if __name__ == "__main__":

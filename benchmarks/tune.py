@@ -26,7 +26,7 @@ THRESHOLD = 0.95
 
 
 def halves(labelled, seed):
-    """Two ImageSet that share no image, by random rows."""
+    """Two ImageSets that share no image, by random rows."""
     rows = np.random.default_rng(seed).permutation(len(labelled.labels))
     middle = len(rows) // 2
     return labelled.take(rows[:middle]), labelled.take(rows[middle:])

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from trust.ask import new
+from trust.ask import neighbours, new
+from trust.ask.neighbours import Nearest, Neighbours
+from trust.ask.reference import Reference
+from trust.data.images import ImageSet
 
 RNG = np.random.default_rng
 
@@ -23,7 +26,9 @@ def brute_force(images, labels, training_images, training_labels):
 
 
 def assert_nearest(images, labels, training_images, training_labels):
-    index, distance, second = new.nearest_of_class(images, labels, training_images, training_labels)
+    index, distance, second = neighbours.nearest_of_class(
+        images, labels, training_images, training_labels
+    )
     assert index.dtype.kind == "i" and distance.dtype == np.float64
     squares = brute_force(images, labels, training_images, training_labels)
     expected = np.sqrt(squares.min(axis=1)) / 255
@@ -81,7 +86,9 @@ def test_a_copy_is_found_at_distance_zero(real):
     rows = np.arange(0, 2000, 19)
     copies, labels = training_images[rows], training_labels[rows]
     for images in (copies, copies.astype(np.float32) / np.float32(255)):
-        index, distance, _ = new.nearest_of_class(images, labels, training_images, training_labels)
+        index, distance, _ = neighbours.nearest_of_class(
+            images, labels, training_images, training_labels
+        )
         np.testing.assert_array_equal(distance, 0)
         np.testing.assert_array_equal(training_images[index], copies)
 
@@ -121,14 +128,14 @@ def test_by_hand():
     training_labels = np.array([5, 5, 5, 2])
     images = np.zeros((3, 28, 28), np.uint8)
     images[:, 0, :2] = [[5, 7], [0, 0], [0, 0]]
-    index, distance, _ = new.nearest_of_class(
+    index, distance, _ = neighbours.nearest_of_class(
         images, np.array([5, 2, 5]), training_images, training_labels
     )
     np.testing.assert_array_equal(index, [2, 3, 0])
     np.testing.assert_allclose(distance, np.array([2**0.5, 5, 0]) / 255, rtol=1e-6)
     # a tie: one of the two
     images[0, 0, :2] = [3, 0]
-    index, distance, _ = new.nearest_of_class(
+    index, distance, _ = neighbours.nearest_of_class(
         images[:1], np.array([5]), training_images, training_labels
     )
     assert index[0] == 0 and distance[0] == pytest.approx(3 / 255)
@@ -147,19 +154,19 @@ def test_more_images_than_a_block(monkeypatch):
     rng = RNG(4)
     training_images = rng.integers(0, 256, (50, 28, 28), dtype=np.uint8)
     training_labels = np.arange(50) % 3
-    images = rng.random((new.BLOCK + 300, 28, 28), np.float32)
+    images = rng.random((neighbours.BLOCK + 300, 28, 28), np.float32)
     labels = np.zeros(len(images), int)
     labels[::100] = 1
     assert_nearest(images, labels, training_images, training_labels)
     for block in (1, 7, 13):  # blocks that end in the middle, and with the last image
-        monkeypatch.setattr(new, "BLOCK", block)
+        monkeypatch.setattr(neighbours, "BLOCK", block)
         assert_nearest(images[:91], labels[:91], training_images, training_labels)
 
 
 def test_nearest_of_nothing():
     training = RNG(5).integers(0, 256, (10, 28, 28), dtype=np.uint8), np.zeros(10, int)
     nothing = np.empty((0, 28, 28), np.float32), np.empty(0, int)
-    index, distance, _ = new.nearest_of_class(*nothing, *training)
+    index, distance, _ = neighbours.nearest_of_class(*nothing, *training)
     assert index.shape == distance.shape == (0,)
 
 
@@ -167,20 +174,23 @@ def test_nearest_of_nothing():
 
 
 def made_up(seed, n, per_class, classes=3, share=0.25):
-    """Nearest of n images among per_class real ones of each class, some more often than others;
-    labels, real labels, and which were not seen."""
+    """Neighbours of n images among per_class real ones of each class, some more often than others;
+    real labels, and which were not seen."""
     rng = RNG(seed)
     labels = rng.integers(0, classes, n)
     real_labels = np.repeat(np.arange(classes), per_class)
-    popular = rng.gamma(0.7, size=per_class)
-    index = labels * per_class + rng.choice(per_class, n, p=popular / popular.sum())
-    distance = rng.uniform(1, 2, n)
-    nearest = new.Nearest(index, distance, distance * rng.uniform(1, 2, n))
+
+    def draw():
+        popular = rng.gamma(0.7, size=per_class)
+        index = labels * per_class + rng.choice(per_class, n, p=popular / popular.sum())
+        distance = rng.uniform(1, 2, n)
+        return Nearest(index, distance, distance * rng.uniform(1, 2, n))
+
     unseen = np.zeros(len(real_labels), bool)
     for label in range(classes):
         rows = rng.permutation(np.flatnonzero(real_labels == label))
         unseen[rows[: round(share * per_class)]] = True
-    return nearest, labels, real_labels, unseen
+    return Neighbours(labels, draw(), draw()), real_labels, unseen
 
 
 def permuted(rng, real_labels, unseen):
@@ -193,41 +203,78 @@ def permuted(rng, real_labels, unseen):
 
 
 def test_the_test_is_that_of_all_permutations():
-    """Mean and variance over random permutations are what z is made of, at every depth."""
-    nearest, labels, real_labels, unseen = made_up(0, 400, 80)
-    numbers = new.seen_or_unseen(new.Neighbours(labels, nearest, nearest), real_labels, unseen)
-    order = np.argsort(nearest.distance / nearest.second)
+    """Mean and variance over random permutations are what z is made of, at every depth, and what
+    the figure shows."""
+    found, real_labels, unseen = made_up(0, 400, 80)
+    numbers = new.seen_or_unseen(found, real_labels, unseen)
+    shares = {
+        moved: {
+            depth: rest
+            for depth, *rest in new.shares_by_depth(found, real_labels, unseen, moved=moved)
+        }
+        for moved in (False, True)
+    }
     rng = RNG(1)
     marks = np.stack([permuted(rng, real_labels, unseen) for _ in range(20_000)])
-    for key, rows in (
-        ("lean_z", order),
-        ("closest_5_lean_z", order[:20]),
-        ("closest_1_lean_z", order[:4]),
-        ("closest_5_moved_lean_z", order[:20]),
-        ("closest_1_moved_lean_z", order[:4]),
+    for key, depth, moved in (
+        ("lean_z", 100, False),
+        ("closest_5_lean_z", 5, False),
+        ("closest_1_lean_z", 1, False),
+        ("closest_5_moved_lean_z", 5, True),
+        ("closest_1_moved_lean_z", 1, True),
     ):
+        nearest = found.moved if moved else found.nearest
+        rows = np.argsort(nearest.distance / nearest.second)[: 4 * depth]
         counts = marks[:, nearest.index[rows]].sum(axis=1)
-        expected = (unseen[nearest.index[rows]].sum() - counts.mean()) / counts.std()
-        assert numbers[key] == pytest.approx(expected, abs=0.05)
-    share = unseen[nearest.index].mean()
+        count = unseen[nearest.index[rows]].sum()
+        assert numbers[key] == pytest.approx((count - counts.mean()) / counts.std(), abs=0.05)
+        seen, expected, deviation = shares[moved][depth]
+        assert seen == pytest.approx(1 - count / len(rows))
+        assert expected == pytest.approx(0.75)
+        assert deviation == pytest.approx(counts.std() / len(rows), rel=0.03)
+    share = unseen[found.nearest.index].mean()
     assert numbers["seen_share"] == pytest.approx(1 - share)
     assert numbers["expected_share"] == pytest.approx(0.75)
     assert numbers["lean"] == pytest.approx(1 - share / 0.25)
-    assert numbers["nearest_distance_median"] == np.median(nearest.distance)
+    assert numbers["nearest_distance_median"] == np.median(found.nearest.distance)
 
 
 def test_seen_or_unseen_by_hand():
     # one class of four, one of them unseen: three images at it, one at another
-    nearest = new.Nearest(np.array([3, 3, 3, 0]), np.ones(4), 2 * np.ones(4))
+    nearest = Nearest(np.array([3, 3, 3, 0]), np.ones(4), 2 * np.ones(4))
     labels, real_labels = np.zeros(4, int), np.zeros(4, int)
     unseen = np.array([False, False, False, True])
-    numbers = new.seen_or_unseen(new.Neighbours(labels, nearest, nearest), real_labels, unseen)
+    numbers = new.seen_or_unseen(Neighbours(labels, nearest, nearest), real_labels, unseen)
     assert numbers["seen_share"] == 0.25 and numbers["expected_share"] == 0.75
     assert numbers["lean"] == -2
     variance = 1 / 4 * 3 / 4 * 4 / 3 * (9 + 1 - 16 / 4)
     assert numbers["lean_z"] == pytest.approx(2 / variance**0.5)
-    swapped = new.seen_or_unseen(new.Neighbours(labels, nearest, nearest), real_labels, ~unseen)
+    # the image that is closest is at the unseen one: 1, where 1 / 4 is expected
+    assert numbers["closest_1_lean_z"] == pytest.approx(0.75 / (3 / 16) ** 0.5)
+    swapped = new.seen_or_unseen(Neighbours(labels, nearest, nearest), real_labels, ~unseen)
     assert swapped["lean_z"] == pytest.approx(-numbers["lean_z"])
+
+
+def test_where_others_measure_the_closest_tenth_of_them_is_enough_for_the_closest_hundredth():
+    """Of 100 images the closest is at an unseen real image; so are six of the closest ten others,
+    and none of the rest."""
+    real_labels, unseen = np.zeros(10, int), np.arange(10) >= 5
+
+    def of(index):
+        nearest = Nearest(index, np.arange(100.0), np.full(100, 100.0))
+        return Neighbours(np.zeros(100, int), nearest, nearest)
+
+    found, others = of(np.full(100, 9)), of(np.where(np.arange(100) < 6, 9, 0))
+    shares = {
+        depth: rest for depth, *rest in new.shares_by_depth(found, real_labels, unseen, others)
+    }
+    assert [shares[depth][0] for depth in (100, 5, 1)] == [0, 0, 0]
+    assert [shares[depth][1] for depth in (100, 5, 1)] == pytest.approx([0.94, 0.4, 0.4])
+    # of a class that is not among the others, the marks say what to expect
+    elsewhere = others._replace(labels=np.ones(100, int))
+    numbers = new.seen_or_unseen(found, real_labels, unseen, elsewhere)
+    assert numbers["expected_share"] == 0.5
+    assert numbers == new.seen_or_unseen(found, real_labels, unseen)
 
 
 def test_images_that_owe_nothing_to_the_split_are_rarely_far_out():
@@ -235,11 +282,11 @@ def test_images_that_owe_nothing_to_the_split_are_rarely_far_out():
     with np.load(ROOT / "data" / "mnist.npz") as file:
         real = file["x_train"][:6000], file["y_train"][:6000].astype(int)
         images, labels = file["x_test"][:600], file["y_test"][:600].astype(int)
-    nearest = new.nearest_of_class(images, labels, *real)
+    nearest = neighbours.nearest_of_class(images, labels, *real)
     rng, scores = RNG(2), []
     for _ in range(500):
         unseen = permuted(rng, real[1], np.arange(6000) % 6 == 0)
-        numbers = new.seen_or_unseen(new.Neighbours(labels, nearest, nearest), real[1], unseen)
+        numbers = new.seen_or_unseen(Neighbours(labels, nearest, nearest), real[1], unseen)
         scores.append([numbers["lean_z"], numbers["closest_5_lean_z"]])
     scores = np.array(scores)
     assert np.abs(scores.mean(axis=0)).max() < 0.15
@@ -254,33 +301,9 @@ def test_planted_rows_are_among_those_of_the_largest_share():
             assert set(rows) <= set(new.planted_rows(n)) and len(rows) == -(-n * dose // 100)
 
 
-def test_twins_are_of_the_label():
-    labels, seen_labels = RNG(6).integers(0, 3, 200), RNG(7).integers(0, 3, 50)
-    rows = new.twins(labels, seen_labels, RNG(8))
-    np.testing.assert_array_equal(seen_labels[rows], labels)
-    assert len(np.unique(rows)) > 40
-    assert new.twins(labels[:0], seen_labels, RNG(8)).shape == (0,)
-
-
-def test_images_are_moved_by_two_pixels_at_most_and_never_by_none():
-    images = RNG(9).random((400, 28, 28), np.float32)
-    moved = new.moved_by_two(images, RNG(10))
-    steps = set()
-    for image, other in zip(images, moved, strict=True):
-        found = [
-            (y, x)
-            for y in range(-2, 3)
-            for x in range(-2, 3)
-            if np.array_equal(np.roll(image, (y, x), (0, 1)), other)
-        ]
-        assert len(found) == 1 and found[0] != (0, 0)
-        steps.add(found[0])
-    assert len(steps) == 24
-
-
 def test_centred_images_have_their_centre_of_mass_in_the_middle(real):
     images = real[2]
-    moved = new.centred(images)
+    moved = neighbours.centred(images)
     assert moved.dtype == images.dtype and moved.shape == images.shape
     weights = moved.astype(float) ** 2
     for axis in (1, 2):
@@ -290,55 +313,193 @@ def test_centred_images_have_their_centre_of_mass_in_the_middle(real):
         assert np.mean(np.abs(centre - 13.5) <= 0.5 + 1e-6) > 0.6
     np.testing.assert_array_equal(np.sort(moved.reshape(40, -1)), np.sort(images.reshape(40, -1)))
     blank = np.zeros((2, 28, 28), np.uint8)
-    np.testing.assert_array_equal(new.centred(blank), blank)
-    assert new.centred(blank[:0]).shape == (0, 28, 28)
+    np.testing.assert_array_equal(neighbours.centred(blank), blank)
+    assert neighbours.centred(blank[:0]).shape == (0, 28, 28)
 
 
 def test_a_dot_is_centred_from_wherever_it_is():
     dots = np.zeros((784, 28, 28), np.float32)
     dots[np.arange(784), np.arange(784) // 28, np.arange(784) % 28] = 1
-    moved = new.centred(dots)
+    moved = neighbours.centred(dots)
     rows, columns = np.argwhere(moved == 1)[:, 1:].T
     assert np.isin(rows, (13, 14)).all() and np.isin(columns, (13, 14)).all()
 
 
-def test_shares_by_depth_are_those_of_the_test():
-    nearest, labels, real_labels, unseen = made_up(11, 400, 80)
-    numbers = new.seen_or_unseen(new.Neighbours(labels, nearest, nearest), real_labels, unseen)
-    keys = "lean_z", "closest_5_lean_z", "closest_1_lean_z"
-    depths = new.shares_by_depth(new.Neighbours(labels, nearest, nearest), real_labels, unseen)
-    for key, (_, found, expected, deviation) in zip(keys, depths, strict=True):
-        assert -(found - expected) / deviation == pytest.approx(numbers[key])
-    assert depths[0][:3] == (100, numbers["seen_share"], numbers["expected_share"])
+@pytest.mark.parametrize("colours", [(), (3,)])
+def test_a_dark_thing_on_light_ground_is_centred_like_a_light_one_on_dark(real, colours):
+    images = np.broadcast_to(
+        real[2].reshape(40, 28, 28, *(1 for _ in colours)), (40, 28, 28, *colours)
+    )
+    expected = neighbours.centred(real[2]).reshape(40, 28, 28, *(1 for _ in colours))
+    np.testing.assert_array_equal(
+        neighbours.centred(images), np.broadcast_to(expected, images.shape)
+    )
+    np.testing.assert_array_equal(
+        255 - neighbours.centred(255 - images), neighbours.centred(images)
+    )
+
+
+def test_the_closest_are_those_with_one_real_image_far_nearer_than_all_others():
+    nearest = Nearest(
+        index=np.array([10, 11, 12, 13, 14]),
+        distance=np.array([4.0, 1.0, 0.0, 0.5, 3.0]),
+        # the third is a copy of an image that is there twice; the fourth has no second real image
+        second=np.array([5.0, 2.0, 0.0, np.inf, 9.0]),
+    )
+    assert nearest.closest(100).tolist() == [2, 4, 1, 0, 3]
+    assert nearest.closest(41).tolist() == [2, 4, 1]  # rounded up
+    found = Neighbours(np.array([0, 1, 2, 3, 4]), nearest, nearest.take([4, 3, 2, 1, 0]))
+    assert [each.tolist() for each in found.closest(40)] == [[2, 4], [12, 14]]
+    assert [each.tolist() for each in found.closest(40, moved=True)] == [[2, 0], [12, 14]]
+
+
+def test_put_replaces_rows_and_leaves_the_rest_as_it_was():
+    def of(start):
+        return Nearest(
+            np.arange(start, start + 3), np.full(3, start + 0.5), np.full(3, start + 0.7)
+        )
+
+    real, others = (Neighbours(np.array([5, 6, 7]), of(i), of(i + 10)) for i in (0, 100))
+    mixed = real.put(np.array([2, 0]), others.take(slice(2)))
+    assert mixed.labels.tolist() == [5, 6, 7]
+    assert mixed.nearest.index.tolist() == [101, 1, 100]
+    assert mixed.nearest.distance.tolist() == [100.5, 0.5, 100.5]
+    assert mixed.moved.second.tolist() == [110.7, 10.7, 110.7]
+    assert real.nearest.index.tolist() == [0, 1, 2]
+
+
+def test_a_moved_copy_is_found_by_the_search_that_looks_for_it():
+    bright = np.zeros((40, 28, 28), np.float32)
+    bright[:, 3:-3, 3:-3] = RNG(30).random((40, 22, 22))  # room to move
+    real = ImageSet(bright, np.zeros(40, int))
+    steps = 10 * [(2, 0), (-2, 1), (0, -2), (1, 2)]
+    moved = np.stack([np.roll(image, by, (0, 1)) for image, by in zip(bright, steps, strict=True)])
+
+    def search(images):
+        copies = ImageSet(images, np.zeros(40, int))
+        return neighbours.find_neighbours(copies, real, neighbours.centred(real.images))
+
+    found = search(moved)
+    np.testing.assert_array_equal(found.moved.index, np.arange(40))
+    np.testing.assert_allclose(found.moved.distance, 0, atol=1e-6)
+    assert np.mean(found.nearest.index == np.arange(40)) < 0.5
+    still = search(bright)
+    np.testing.assert_array_equal(still.moved.index, still.nearest.index)
+    np.testing.assert_array_equal(still.nearest.index, np.arange(40))
+
+
+def test_whichever_search_finds_the_nearer_one_is_believed():
+    """Images whose centre of mass is dragged away: only the plain search finds what they copy."""
+    rng = RNG(31)
+    real = ImageSet((rng.random((30, 12, 12)) * 0.5).astype(np.float32), np.zeros(30, int))
+    spoilt = real.images.copy()
+    spoilt[:15, 0, 0] = spoilt[:15, 1, 0] = 1
+    images = ImageSet(spoilt, np.zeros(30, int))
+    found = neighbours.find_neighbours(images, real, neighbours.centred(real.images))
+    alone = neighbours.nearest_of_class(
+        neighbours.centred(spoilt), images.labels, neighbours.centred(real.images), real.labels
+    )
+    assert (alone.index != found.nearest.index).any()
+    np.testing.assert_array_equal(found.nearest.index, np.arange(30))
+    nearer = alone.distance < found.nearest.distance
+    expected = np.where(nearer, alone.index, found.nearest.index)
+    np.testing.assert_array_equal(found.moved.index, expected)
+    distances = np.minimum(alone.distance, found.nearest.distance)
+    np.testing.assert_array_equal(found.moved.distance, distances)
+
+
+# Planted copies
+
+
+def half_unseen():
+    """A Reference of 2,000 real images of one class, of which those in even rows were not seen."""
+    return Reference(
+        real=ImageSet(None, np.zeros(2000, int)),
+        centred=None,
+        unseen=np.arange(2000) % 2 == 0,
+        test=None,
+        judged=None,
+        referee=None,
+        classes=1,
+        seed=0,
+    )
+
+
+def each_at(index, ratio):
+    index = np.array(index)
+    nearest = Nearest(index, np.full(len(index), ratio), np.ones(len(index)))
+    return Neighbours(np.zeros(len(index), int), nearest, nearest)
+
+
+@pytest.mark.parametrize(
+    ("n", "found"),
+    [
+        # At a dose of 1 % the closest 1 % are ten copies of ten seen images.  Five unseen ones are
+        # expected with a variance of 1 / 4 * 2000 / 1999 * (10 - 10^2 / 2000) = 2.49: z = -3.17.
+        (1000, 0.01),
+        # z = -2.5 of six copies in the closest 1 %, and at a dose of 2 % -2.2 of twelve among the
+        # thirty in the closest 5 %; at 5 % all thirty are copies.
+        (600, 0.05),
+        # One image in the closest 1 %, at most five in the closest 5 %: z is at least -2.24.
+        (100, np.nan),
+    ],
+)
+def test_the_smallest_share_of_copies_that_is_found_by_hand(n, found):
+    real, rows = each_at(np.arange(n), 0.9), new.planted_rows(n)
+    copies = each_at(2 * rows + 1, 0.1)
+    assert new.smallest_found(real, copies, half_unseen()) == pytest.approx(found, nan_ok=True)
+    assert np.isnan(new.smallest_found(real, each_at(2 * rows, 0.1), half_unseen()))
+
+
+def test_copies_are_not_found_among_images_that_lean_without_them():
+    rows = new.planted_rows(1000)
+    leaning = each_at(2 * np.arange(1000) + 1, 0.9)
+    assert np.isnan(new.smallest_found(leaning, each_at(2 * rows + 1, 0.1), half_unseen()))
+
+
+def test_a_share_counts_as_found_only_if_all_larger_ones_are():
+    """Every second copy is of an unseen image, but not among 5 %: these are found, 10 % are not."""
+    rows = new.planted_rows(1000)
+    index = np.where(np.isin(rows, new.planted_rows(1000, 5)), 2 * rows + 1, 2 * rows)
+    at = np.arange(1000)
+    # of the real images that 10 % of copies replace, every second one is at an unseen image
+    real, copies = each_at(at + at // 10, 0.9), each_at(index, 0.1)
+    numbers = new.examine_newness(new.plant(real, copies, 5), half_unseen())
+    assert numbers["closest_1_lean_z"] < -3
+    assert np.isnan(new.smallest_found(real, copies, half_unseen()))
+
+
+def test_planting_replaces_that_share_of_the_images():
+    real, rows = each_at(np.arange(200), 0.9), new.planted_rows(200)
+    copies = each_at(1000 + rows, 0.1)
+    for dose in new.DOSES:
+        index = new.plant(real, copies, dose).nearest.index
+        planted = np.flatnonzero(index >= 1000)
+        np.testing.assert_array_equal(planted, np.arange(0, 200, 100 // dose))
+        np.testing.assert_array_equal(index[planted] - 1000, planted)
+        assert len(planted) == 2 * dose
 
 
 def test_closest_of_each_class():
     labels, distance = np.array([3, 0, 3, 0, 3, 7]), np.array([2.0, 1.0, 0.5, 1.5, 0.5, 9.0])
     second = np.array([2.0, 4.0, 5.0, 1.5, 0.6, 10.0])
-    nearest = new.Nearest(np.zeros(6, int), distance, second)
+    nearest = Nearest(np.zeros(6, int), distance, second)
     assert new.closest_of_each_class(labels, nearest) == {0: 1, 3: 2, 7: 5}
     assert new.closest_of_each_class(labels[:0], nearest.take(slice(0))) == {}
 
 
 @pytest.mark.filterwarnings("error")
 def test_of_no_image_nothing_is_said():
-    nothing = new.Nearest(np.empty(0, int), np.empty(0), np.empty(0))
+    nothing = Nearest(np.empty(0, int), np.empty(0), np.empty(0))
     real_labels, unseen = np.zeros(4, int), np.array([True, False, False, False])
     numbers = new.seen_or_unseen(
-        new.Neighbours(np.empty(0, int), nothing, nothing), real_labels, unseen
+        Neighbours(np.empty(0, int), nothing, nothing), real_labels, unseen
     )
     assert all(np.isnan(value) for value in numbers.values())
-    two = new.Nearest(np.zeros(2, int), np.ones(2), np.ones(2))
+    two = Nearest(np.zeros(2, int), np.ones(2), np.ones(2))
     none_unseen = new.seen_or_unseen(
-        new.Neighbours(np.zeros(2, int), two, two),
+        Neighbours(np.zeros(2, int), two, two),
         real_labels,
         np.zeros(4, bool),
     )
     assert np.isnan(none_unseen["lean"]) and np.isnan(none_unseen["lean_z"])
-
-
-def test_noise_of_copies():
-    images = np.full((50, 28, 28), 128, np.uint8)
-    noisy = new.noisy_copies(images, RNG(4))
-    assert noisy.dtype == np.float32 and noisy.std() == pytest.approx(0.05, rel=0.03)
-    assert noisy.mean() == pytest.approx(128 / 255, abs=1e-3)

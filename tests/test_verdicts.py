@@ -4,26 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trust import statistics
 from trust.ask import verdicts
 from trust.ask.right import ERROR, known_error
-
-
-@pytest.mark.parametrize("counts", [(30, 1000, 10, 2000), (5, 50, 0, 70), (900, 1000, 1500, 2000)])
-def test_the_z_of_two_shares_is_the_root_of_pearsons_chi_square(counts):
-    a, n, b, m = counts
-    table = [[a, n - a], [b, m - b]]
-    theirs = stats.chi2_contingency(table, correction=False).statistic
-    found = statistics.z_of_difference(a / n, n, b / m, m)
-    assert abs(found) == pytest.approx(theirs**0.5)
-    assert (found > 0) == (a / n > b / m)
-
-
-def test_two_sets_without_a_difference():
-    assert statistics.z_of_difference(0.0, 10, 0.0, 20) == 0
-    assert statistics.z_of_difference(1.0, 10, 1.0, 20) == 0
-    assert math.isnan(statistics.z_of_difference(math.nan, 0, 0.5, 20))
-    assert math.isnan(statistics.z_of_difference(0.5, 0, 0.5, 20))
 
 
 def rightness(error, n=5000, sure=0.99):

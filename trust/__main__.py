@@ -73,19 +73,24 @@ def main(words=None):
             # Without a VAE there are no reconstructions to calibrate on: real images are used.
             if most := options.max_error:
                 rng = plan.streams.promise
-                accept = fit_promise(classifier, held_out, held_out.images, most, rng)
+                accept = fit_promise(classifier, held_out, held_out.images, max_error=most, rng=rng)
             else:
                 threshold = options.threshold or 0.0
                 accept = fit_filter(classifier, held_out, held_out.images, threshold)
     yours = sift_labelled(given, accept)
-    beside = beside_submitted(yours, accept, split, labelled, plan.streams.controls)
+    beside = beside_submitted(yours, accept, split, labelled=labelled, rng=plan.streams.controls)
 
     with clock("examining"):
         reference = build_reference(
-            split.vae, split.test, split.test, referee, seed, like_seen=beside.like_seen
+            seen=split.vae,
+            unseen=split.test,
+            test=split.test,
+            referee=referee,
+            seed=seed,
+            like_seen=beside.like_seen,
         )
         run = examine({"yours": yours}, beside, reference, plan.streams.controls)
-    finish(run, plan, clock, pages.SUBMITTED)
+    finish(run, plan, clock, figures=pages.SUBMITTED)
 
 
 if __name__ == "__main__":

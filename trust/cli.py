@@ -127,13 +127,16 @@ def peak_memory() -> float:
 
 def run(main: Callable[[], None]) -> None:
     """Calls main() and exits with status 0, or with 2, 130, 141 or 143 and at most one line.  An
-    unexpected exception, a bug, keeps its traceback."""
+    unexpected exception, a bug, keeps its traceback.  In a notebook, signals and streams are left
+    as they are."""
+    own_process = not hasattr(sys, "ps1")  # which an interactive Python has
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:  # closed: else the next opened file gets its number
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
             setattr(sys, name, open(number, "w", closefd=False))
-    sys.stdout.reconfigure(errors="replace")  # characters that the terminal cannot show
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
+    if own_process:
+        sys.stdout.reconfigure(errors="replace")  # characters that the terminal cannot show
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     status, sentence = 2, ""
     try:
         main()
@@ -153,12 +156,21 @@ def run(main: Callable[[], None]) -> None:
             sentence = "error: there is not enough memory: try a smaller data set or fewer images"
         else:
             raise
-    for number in (signal.SIGINT, signal.SIGTERM):  # would only interrupt Python's cleanup
-        signal.signal(number, signal.SIG_IGN)
-    line = f"{os.path.basename(sys.argv[0])}: {' '.join(sentence.splitlines())}\n"
+    if own_process:
+        for number in (signal.SIGINT, signal.SIGTERM):  # would only interrupt Python's cleanup
+            signal.signal(number, signal.SIG_IGN)
+    line = f"{program()}: {' '.join(sentence.splitlines())}\n"
     for number, stream, text in ((1, sys.stdout, ""), (2, sys.stderr, line if sentence else "")):
         try:
             print(text, end="", file=stream, flush=True)
         except OSError:  # the reader of the pipe has gone
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
     sys.exit(status)
+
+
+def program() -> str:
+    """What the user typed to start this program: a script's name, or "python -m trust"."""
+    path = sys.argv[0]
+    if os.path.basename(path) == "__main__.py":
+        return f"python -m {os.path.basename(os.path.dirname(path))}"
+    return os.path.basename(path)

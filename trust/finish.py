@@ -26,14 +26,20 @@ def finish(
     notes: sentences for the user.  Whatever goes wrong after the numbers are there, each of the
     other steps is tried; the first error is raised at the end.
     """
-    notes = [*(notes or []), *report.notes(run, plan)]
-    values = report.build_report(run, plan, networks or {}, notes) | clock.resources()
+    values = report.build_report(
+        run,
+        plan.data,
+        settings=plan.settled(),
+        networks=networks or {},
+        notes=[*(notes or []), *report.doubts(run, plan.data.class_names)],
+    )
+    values |= clock.resources()
     if plan.options["report"]:
         outputs.write_json(plan.options["report"], values)
     print_report(values)
     steps = []
     if plan.out:
-        steps.append(partial(draw, run, plan, clock, figures))
+        steps.append(partial(draw, run, plan, clock, figures=figures))
     if path := plan.options.get("save_images"):
         steps.append(partial(save_images, path, run))
     if path := plan.options.get("scores"):

@@ -24,8 +24,8 @@ class Generator(NamedTuple):
 
     def reconstruct(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Images decoded from one sample of q(z|x) each, (n, h, w[, c]) float32 in [0, 1]."""
-        codes = inference.encode(self.vae, images)
-        return inference.decode(self.vae, inference.sample_codes(*codes, rng))
+        z_mean, z_log_var = inference.encode(self.vae, images)
+        return inference.decode(self.vae, inference.sample_codes(z_mean, z_log_var, rng))
 
     def halfway(self, labelled: ImageSet, rng: np.random.Generator) -> np.ndarray:
         """Pairs each image with another at random, and decodes the point half-way between their

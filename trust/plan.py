@@ -1,5 +1,6 @@
 """What a run is going to do, settled before it spends minutes on it."""
 
+from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,12 @@ class Plan(NamedTuple):
     streams: Streams
     split: Split
 
+    def settled(self) -> dict:
+        """{flag: value}, with the values that hold where the user gave none."""
+        settled = asdict(self.settings)
+        settled = {name: value for name, value in settled.items() if name in self.options}
+        return self.options | settled | {"out": self.out}
+
 
 def settle(options: dict, data: datasets.Dataset, out: str | None) -> Plan:
     """The Plan.  options: {flag: value}; a flag that a door does not have is missing.
@@ -68,4 +75,12 @@ def settle(options: dict, data: datasets.Dataset, out: str | None) -> Plan:
     parts = split(data, settings.split, streams.split)
     if max_error := options.get("max_error"):
         promise.check_possible(max_error, len(parts.held_out) // 2)
-    return Plan(options, out, data, settings, saved, streams, parts)
+    return Plan(
+        options=options,
+        out=out,
+        data=data,
+        settings=settings,
+        saved=saved,
+        streams=streams,
+        split=parts,
+    )

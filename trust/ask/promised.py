@@ -21,7 +21,13 @@ def ask(asked: Asked) -> dict:
         strong = beside.accept.passes(filtered.every)
         labels, words = filtered.every.labels[strong], asked.sampled[name][strong]
     known_words = asked.judged_tested[beside.like].labels[beside.promised_on.rows]
-    return did_it_hold(beside.accept.promise, beside.promised_on, known_words, labels, words)
+    return did_it_hold(
+        beside.accept.promise,
+        known=beside.promised_on,
+        known_words=known_words,
+        labels=labels,
+        words=words,
+    )
 
 
 def did_it_hold(

@@ -71,18 +71,26 @@ def load_dataset(name_or_path):
         raise DataError(f"{path!r} is not the file that came with the code{cure}")
     name = bundled or Path(path).resolve().stem
     names = BUNDLED.get(bundled, names)
-    understood = describe(name, train, test, names, notes)
-    return Dataset(name, path, train, test, names, fingerprint, bundled is not None, understood)
+    return Dataset(
+        name=name,
+        path=path,
+        train=train,
+        test=test,
+        class_names=names,
+        fingerprint=fingerprint,
+        bundled=bundled is not None,
+        understood="; ".join([describe(name, train, test, names), *notes]),
+    )
 
 
-def describe(name, train, test, class_names, notes) -> str:
+def describe(name, train, test, class_names) -> str:
     """A line for the user that says what was read."""
     height, width = train.images.shape[1:3]
     kind = "grey" if train.images.ndim == 3 else "RGB"
     first = f"{name}: {len(train.labels):,} training and {len(test.labels):,} test images, "
     names = ", ".join(class_names[:12]) + (", ..." if len(class_names) > 12 else "")
     first += f"{height} x {width} {kind}, {len(class_names)} classes: {names}"
-    return "; ".join([first, *notes])
+    return first
 
 
 def check_enough(dataset, minimum):

@@ -8,15 +8,13 @@ verdict}, "notes", "sets": {set: {question: {key: number}}}, "classes": {class: 
 import hashlib
 import importlib.metadata
 import subprocess
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from trust.ask import right, verdicts
+from trust.data.datasets import Dataset
 from trust.examination import Run
-from trust.filter.filters import Filter
-from trust.plan import Plan
 from trust.show import figures
 from trust.show.rows import TEMPERATURES
 from trust.train import loops
@@ -24,52 +22,43 @@ from trust.train import loops
 ROOT = Path(__file__).parents[2]
 
 
-def build_report(run: Run, plan: Plan, networks: dict, notes: list[str]) -> dict:
-    """The report of a run.  networks: numbers about the networks themselves."""
-    beside, classes = run.asked.beside, plan.data.classes
+def build_report(run: Run, data: Dataset, settings: dict, networks: dict, notes: list[str]) -> dict:
+    """The report of a run.  settings: {flag: value}, as they were settled.  networks: numbers about
+    the networks themselves."""
+    packages = ("tensorflow", "keras", "numpy", "matplotlib")
+    accept = run.asked.beside.accept
+    threshold = accept.threshold if accept and accept.threshold > 0 else None
     return {
-        **origin(plan, beside.accept),
+        "dataset": data.name,
+        "fingerprint": data.fingerprint,
+        "code": code_version(),
+        "settings": settings | {"threshold": threshold},
+        "devices": loops.devices(),
+        "versions": {name: importlib.metadata.version(name) for name in packages},
         "verdicts": run.verdicts[run.subject],
         "notes": notes,
         "sets": run.sets,
-        "classes": by_class(plan.data.class_names, numbers_by_class(run, classes)),
+        "classes": by_class(data.class_names, numbers_by_class(run, data.classes)),
         "run": networks | numbers_of_filter(run),
     }
 
 
-def notes(run: Run, plan: Plan) -> list[str]:
+def doubts(run: Run, class_names) -> list[str]:
     """Sentences on what makes the numbers of a run doubtful."""
-    found, numbers = [], run.sets[run.subject]["right"]
+    notes, numbers, beside = [], run.sets[run.subject]["right"], run.asked.beside
     if not len(run.accepted):
-        found.append("no image passes the filter: there is nothing to examine")
-    if plan.out and (names := figures.unknown_to_the_font(plan.data.class_names)):
-        found.append(f"the figures cannot show the name {', '.join(names)}")
+        notes.append("no image passes the filter: there is nothing to examine")
+    if names := figures.unknown_to_the_font(class_names):
+        notes.append(f"the figures cannot show the name {', '.join(names)}")
     if numbers.get("own_neighbours_z", 0.0) > verdicts.CHANCE:
-        found.append(
+        notes.append(
             f"accepted images differ from reconstructions: {numbers['own_neighbours']:.1%} have "
             "their nearest neighbour in their own set, 50% would mean no difference; the "
             "temperature and a promise may not hold for accepted images"
         )
-    beside = run.asked.beside
     if beside.promised_on is not None and beside.like == "real":
-        found.append("the promise stands on real images: yours may be harder to classify")
-    return found
-
-
-def origin(plan: Plan, accept: Filter | None) -> dict:
-    """Where a report comes from."""
-    packages = ("tensorflow", "keras", "numpy", "matplotlib")
-    settings = asdict(plan.settings)
-    settled = {name: value for name, value in settings.items() if name in plan.options}
-    threshold = accept.threshold if accept and accept.threshold > 0 else None
-    return {
-        "dataset": plan.data.name,
-        "fingerprint": plan.data.fingerprint,
-        "code": code_version(),
-        "settings": plan.options | settled | {"out": plan.out, "threshold": threshold},
-        "devices": loops.devices(),
-        "versions": {name: importlib.metadata.version(name) for name in packages},
-    }
+        notes.append("the promise stands on real images: yours may be harder to classify")
+    return notes
 
 
 def code_version(root: Path = ROOT) -> str:

@@ -73,7 +73,8 @@ def devices() -> str:
 
 def progress() -> int:
     """Keras's verbose: a moving bar on a terminal (1), else a line per epoch, as for a log (2)."""
-    return 1 if sys.stdout.isatty() else 2
+    terminal = getattr(sys.stdout, "isatty", bool)()  # not every replacement of it has one
+    return 1 if terminal else 2
 
 
 def new_vae(latent_dim, pixels: Pixels, n_images, seed, most_sharpness=None) -> models.VAE:
@@ -140,17 +141,21 @@ def steps_in_epoch(images, batch_size, devices=1):
     return math.ceil(math.ceil(steps / WHOLE_STEPS) * WHOLE_STEPS / devices)
 
 
-def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None, verbose=None):
+def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None, **settings) -> dict:
     """Trains the VAE on images (n, h, w[, c]) uint8; returns Keras's history of losses in nats.
-    verbose: Keras's; progress() if left out.
+    settings: of Keras's fit, such as verbose.
+
     Raises TrainingError where the loss is not finite, and where the latents collapse: then every
     latent is decoded to the same blurred image.
     """
-    settings = {"verbose": progress() if verbose is None else verbose}
+    settings.setdefault("verbose", progress())
     if validation_images is not None:
         batches = tf.data.Dataset.from_tensor_slices(validation_images).batch(500)
         settings["validation_data"] = fast.without_autotune(batches.map(as_pixels))
-    history = _fit(vae, [images], VAE_BATCH, epochs, learning_rate, seed, **settings)
+    size, steps = _sizes(vae, images, VAE_BATCH)
+    _compile(vae, OneCycle(learning_rate, epochs * steps))
+    batches = shuffled_batches(images, batch_size=size, seed=seed)
+    history = _fit(vae, batches, epochs, steps, **settings)
     if (nats := history["kl_loss"][-1]) < COLLAPSED_NATS:
         problem = f"they carry {nats:.2f} nats per image, so it explains no image better than the "
         problem += "mean picture does"
@@ -159,38 +164,47 @@ def train_vae(vae, images, epochs, learning_rate, seed, validation_images=None, 
     return history
 
 
-def train_classifier(classifier, images, targets, seed, epochs=5, learning_rate=4e-3):
+def train_classifier(classifier, images, targets, seed, epochs=5, learning_rate=4e-3) -> dict:
     """Trains the classifier on images (n, h, w[, c]), uint8 or float32 in [0, 1], and targets:
     labels (n,), or soft ones, the probabilities of the classes (n, classes).
     Returns Keras's history of the loss in nats per image."""
-    return _fit_classifier(classifier, images, targets, seed, epochs, learning_rate, shift=True)
+    size, steps = _sizes(classifier, images, CLASSIFIER_BATCH)
+    _compile(classifier, OneCycle(learning_rate, epochs * steps), _cross_entropy(targets))
+    batches = shuffled_batches(images, targets, batch_size=size, seed=seed)
+    return _fit(classifier, shifted(batches, seed), epochs, steps, verbose=0)
 
 
-def train_on_still_images(classifier, images, targets, seed, epochs, learning_rate=4e-3):
+def train_on_still_images(classifier, images, targets, seed, epochs, learning_rate=4e-3) -> dict:
     """train_classifier() without moving the images: it learns from exactly these images, and needs
     fewer steps."""
-    return _fit_classifier(classifier, images, targets, seed, epochs, learning_rate, shift=False)
+    size, steps = _sizes(classifier, images, CLASSIFIER_BATCH)
+    _compile(classifier, OneCycle(learning_rate, epochs * steps), _cross_entropy(targets))
+    batches = shuffled_batches(images, targets, batch_size=size, seed=seed)
+    return _fit(classifier, batches, epochs, steps, verbose=0)
 
 
-def _fit_classifier(classifier, images, targets, seed, epochs, learning_rate, shift):
+def _cross_entropy(targets):
+    """The loss for labels (n,), or for probabilities (n, classes)."""
     hard, soft = losses.SparseCategoricalCrossentropy, losses.CategoricalCrossentropy
-    loss = (hard if targets.ndim == 1 else soft)(from_logits=True)
-    settings = {"shift": shift, "loss": loss, "verbose": 0}
-    arrays = [images, targets]
-    return _fit(classifier, arrays, CLASSIFIER_BATCH, epochs, learning_rate, seed, **settings)
+    return (hard if targets.ndim == 1 else soft)(from_logits=True)
 
 
-def _fit(model, arrays, size, epochs, learning_rate, seed, shift=False, loss=None, **settings):
-    """Keras's fit on shuffled batches of the arrays, `size` on each device of the model's strategy;
-    shift: whether the images are moved."""
+def _sizes(model, images, size):
+    """The images of a batch on all devices of the model, `size` on each, and the steps of an
+    epoch."""
     devices = model.distribute_strategy.num_replicas_in_sync
-    steps = steps_in_epoch(arrays[0], size, devices)
+    return size * devices, steps_in_epoch(images, size, devices)
+
+
+def _compile(model, rate, loss=None):
     # TensorFlow cannot loop over steps that several devices share (Keras's issue 19246).
-    together = fast.STEPS_TOGETHER if devices == 1 else 1
+    several = model.distribute_strategy.num_replicas_in_sync > 1
+    together = 1 if several else fast.STEPS_TOGETHER
     with model.distribute_strategy.scope():
-        rate = OneCycle(learning_rate, epochs * steps)
         model.compile(fast.adam(rate), loss, steps_per_execution=together)
-    batches = shuffled_batches(*arrays, batch_size=size * devices, seed=seed)
-    batches = shifted(batches, seed) if shift else batches
+
+
+def _fit(model, batches, epochs, steps, **settings):
+    """Keras's fit; returns its history."""
     settings |= {"steps_per_epoch": steps, "callbacks": [StopOnBadNumbers()]}
     return model.fit(batches, epochs=epochs, shuffle=False, **settings).history

@@ -39,12 +39,12 @@ def load(saved: saves.Saved, data: Dataset, split: Split, clock: Clock) -> Train
 
 
 def train(
+    settings: saves.Settings,
     data: Dataset,
     split: Split,
-    settings: saves.Settings,
-    save: str | None,
     clock: Clock,
     rng: np.random.Generator,
+    save: str | None = None,
 ) -> Trained:
     """Trains all of them.  save: a path, or None.  With the user's own data, the models are saved
     before the referee is trained, and again with it.  rng: for the start of the mixture."""
@@ -52,7 +52,13 @@ def train(
     vae, classifier = new_networks(data, split, settings)
     judge = new_referee(data)
     with clock("training the VAE"):
-        loops.train_vae(vae, split.vae.images, settings.epochs, settings.learning_rate, seed)
+        loops.train_vae(
+            vae,
+            split.vae.images,
+            epochs=settings.epochs,
+            learning_rate=settings.learning_rate,
+            seed=seed,
+        )
     with clock("fitting the mixture to its codes"):
         mixture = fit_prior(vae, split.vae, rng)
     with clock("training the classifier"):
@@ -102,5 +108,5 @@ def new_classifier(data: Dataset, split: Split, seed: int) -> keras.Model:
 def fit_prior(vae: models.VAE, images: ImageSet, rng) -> priors.GaussianMixture:
     """The mixture fitted to the codes of images, those that the VAE has learned from, and then
     narrowed.  rng: a numpy.random.Generator."""
-    codes = inference.encode(vae, images.images)
-    return priors.fit_mixture(*codes, images.labels, rng).narrowed(priors.NARROWING)
+    z_mean, z_log_var = inference.encode(vae, images.images)
+    return priors.fit_mixture(z_mean, z_log_var, images.labels, rng).narrowed(priors.NARROWING)

@@ -1,0 +1,201 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import linalg
+from sklearn.neighbors import NearestNeighbors
+
+from trust.ask import varied
+
+RNG = np.random.default_rng
+
+
+# Varied?
+
+
+def gaussian(seed, n, d=6, scale=1.0, shift=0.0):
+    rng = RNG(seed)
+    mixing = RNG(99).normal(size=(d, d))
+    return (shift + scale * rng.normal(size=(n, d)) @ mixing).astype(np.float32)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(500, 400, 6), (200, 900, 20), (30, 300, 40)])
+def test_frechet_distance_is_the_formula_with_a_matrix_root(n, m, d):
+    a, b = gaussian(3, n, d), gaussian(4, m, d, scale=1.3, shift=0.5)
+    first, second = (np.cov(x.astype(float).T) for x in (a, b))
+    gap = a.mean(axis=0, dtype=float) - b.mean(axis=0, dtype=float)
+    # a little on the diagonal: fewer images than features have no root that SciPy finds
+    shaky = 1e-9 * np.eye(d)
+    root = linalg.sqrtm((first + shaky) @ (second + shaky)).real
+    expected = gap @ gap + np.trace(first + second - 2 * root)
+    assert varied.frechet_distance(a, b) == pytest.approx(expected, rel=1e-3)
+
+
+def test_frechet_distance_in_closed_form():
+    a = gaussian(5, 300)
+    shift = np.array([1, -2, 0, 0.5, 3, 0], np.float32)
+    assert varied.frechet_distance(a, a) == pytest.approx(0, abs=1e-3)
+    assert varied.frechet_distance(a + shift, a) == pytest.approx(14.25, rel=1e-4)
+    # twice as wide about the same mean: the trace of (2 - 1)^2 of the covariance
+    wide = a.mean(axis=0) + 2 * (a - a.mean(axis=0))
+    expected = np.trace(np.cov(a.T))
+    assert varied.frechet_distance(wide, a) == pytest.approx(expected, rel=1e-4)
+    assert varied.frechet_distance(a, wide) == pytest.approx(expected, rel=1e-4)
+
+
+def test_frechet_distance_without_a_covariance():
+    a = gaussian(6, 50)
+    assert math.isnan(varied.frechet_distance(a[:0], a))
+    assert math.isnan(varied.frechet_distance(a[:1], a))
+    assert math.isfinite(varied.frechet_distance(a[:2], a))
+
+
+@pytest.mark.parametrize("references", [0, 1])
+def test_frechet_distance_to_too_few_test_images(references):
+    a = gaussian(6, 50)
+    assert math.isnan(varied.frechet_distance(a, a[:references]))
+
+
+def naive_variety(features, reference, k):
+    def distance(a, b):
+        return math.sqrt(sum((x - y) ** 2 for x, y in zip(a, b, strict=True)))
+
+    def radii(points):
+        return [
+            sorted(distance(a, b) for j, b in enumerate(points) if i != j)[k - 1]
+            for i, a in enumerate(points)
+        ]
+
+    features, reference = features.astype(float).tolist(), reference.astype(float).tolist()
+    own, theirs = radii(features), radii(reference)
+    between = [[distance(a, b) for b in reference] for a in features]
+    balls = [[gap <= r for gap, r in zip(row, theirs, strict=True)] for row in between]
+    return {
+        "precision": np.mean([any(row) for row in balls]),
+        "recall": np.mean(
+            [
+                any(between[i][j] <= own[i] for i in range(len(features)))
+                for j in range(len(reference))
+            ]
+        ),
+        "density": sum(sum(row) for row in balls) / (k * len(features)),
+        "coverage": np.mean([any(column) for column in zip(*balls, strict=True)]),
+    }
+
+
+@pytest.mark.parametrize(("n", "m", "k"), [(60, 45, 5), (6, 50, 5), (40, 40, 1), (30, 70, 3)])
+def test_variety_by_two_loops(n, m, k):
+    a, b = gaussian(7, n, 3, scale=0.8, shift=0.4), gaussian(8, m, 3)
+    result = varied.variety(a, b, k)
+    assert result == pytest.approx(naive_variety(a, b, k), abs=1e-9)
+    assert 0 < result["recall"] < 1 and all(isinstance(value, float) for value in result.values())
+
+
+def test_variety_by_hand():
+    # k = 1: the reference's balls are [-1, 1], [0, 2], [8, 12], [8, 12], those of the images
+    # [0, 1] and [0, 1] about 0.5 - 0.5 and 0.5 + 0.5, and [-19, 21] about 20's nearest, 1
+    reference = np.array([[0.0], [1.0], [10.0], [12.0]])
+    images = np.array([[0.25], [0.75], [20.0]])
+    result = varied.variety(images, reference, k=1)
+    # 0.25 and 0.75 are in two balls each, 20 in none; 0 and 1 are 0.25 from an image whose ball
+    # reaches 0.5; the ball of 20 reaches 19.25, to all but 0
+    expected = {"precision": 2 / 3, "recall": 1, "density": 4 / 3, "coverage": 1 / 2}
+    assert result == pytest.approx(expected)
+
+
+def test_variety_of_real_images_is_what_theory_expects():
+    k, n = 5, 1500
+    results = [
+        varied.variety(gaussian(10 + 2 * i, n, 4), gaussian(11 + 2 * i, n, 4), k) for i in range(3)
+    ]
+    mean = {key: np.mean([result[key] for result in results]) for key in results[0]}
+    # Naeem et al. 2020, sec. 3.3: where both sets are of one kind
+    missed = math.prod((n - i) / (2 * n - i) for i in range(1, k + 1))
+    assert mean["density"] == pytest.approx(1, abs=0.03)
+    assert mean["coverage"] == pytest.approx(1 - missed, abs=0.01)
+    assert mean["precision"] > 0.93 and mean["recall"] > 0.93
+
+
+def test_variety_of_a_collapsed_and_of_a_scattered_set():
+    reference = gaussian(20, 800)
+    collapsed = reference[:1] + 0.01 * RNG(21).normal(size=(800, 6)).astype(np.float32)
+    result = varied.variety(collapsed, reference)
+    assert result["precision"] == 1 and result["density"] > 1
+    assert result["recall"] < 0.01 and result["coverage"] < 0.05
+    # half of the classes are missing
+    half = gaussian(22, 800)
+    half = half[half[:, 0] > 0]
+    result = varied.variety(half, reference)
+    assert result["precision"] > 0.85
+    assert 0.4 < result["recall"] < 0.75 and 0.4 < result["coverage"] < 0.7
+    far = varied.variety(gaussian(23, 800, scale=20), reference)
+    assert far["precision"] < 0.2 and far["recall"] > 0.8 and far["density"] < 0.2
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_variety_of_too_few_images(n):
+    few, many = gaussian(24, n), gaussian(25, 50)
+    for result in (varied.variety(few, many), varied.variety(many, few)):
+        assert list(result) == ["precision", "recall", "density", "coverage"]
+        assert all(math.isnan(value) for value in result.values())
+
+
+# Are two sets alike?
+
+
+def by_brute_force(features, others):
+    n = min(len(features), len(others))
+    points, marks = np.concatenate([features[:n], others[:n]]), np.arange(2 * n) < n
+    _, nearest = NearestNeighbors(n_neighbors=2).fit(points).kneighbors(points)
+    return np.mean(marks == marks[nearest[:, 1]])
+
+
+@pytest.mark.parametrize("n, m, shift", [(60, 60, 0), (40, 90, 1), (90, 40, 3)])
+def test_own_neighbours_are_sklearns(n, m, shift):
+    features, others = gaussian(80, n, 6), gaussian(81, m, 6, shift=shift)
+    share, _ = varied.own_neighbours(features, others, RNG(0))
+    assert share == pytest.approx(by_brute_force(features, others))
+
+
+def test_z_of_own_neighbours_is_standard_where_both_are_alike_and_finds_what_is_planted():
+    z = [
+        varied.own_neighbours(gaussian(i, 150, 4), gaussian(1000 + i, 150, 4), RNG(i))[1]
+        for i in range(200)
+    ]
+    assert abs(np.mean(z)) < 0.25 and 0.85 < np.std(z) < 1.15
+    assert np.mean(np.abs(z) > 3) < 0.02
+    others = gaussian(91, 400, 4)
+    others[:200] += 1.5  # half of one set lies elsewhere
+    share, z = varied.own_neighbours(gaussian(90, 400, 4), others, RNG(0))
+    assert share > 0.55 and z > 3
+
+
+def test_own_neighbours_of_one_point_are_not_a_number():
+    assert all(map(math.isnan, varied.own_neighbours(np.ones((1, 3)), np.ones((5, 3)), RNG(0))))
+
+
+# All numbers of one set
+
+
+def test_both_kinds_of_numbers_are_of_images_from_the_whole_set(monkeypatch):
+    """The first half of a test set may be easier, so the images are not the first ones."""
+    monkeypatch.setattr(varied, "IMAGES", 40)
+    features, others = gaussian(37, 100), gaussian(38, 50)
+    features[:, 0] = np.arange(100)
+    some, few = varied.spread_rows(features), varied.spread_rows(others)
+    rows = some[:, 0]
+    assert len(rows) == len(few) == 40 and rows[0] == 0 and rows[-1] == 99
+    assert set(np.diff(rows)) == {2, 3}
+    found = varied.examine_variety(features, others)
+    assert found.pop("frechet") == varied.frechet_distance(features, others)  # of all
+    assert found == pytest.approx(naive_variety(some, few, 5), abs=1e-9)
+    # 40 of either are compared, whatever their numbers are
+    numbers = varied.examine_likeness(features, others, seed=0)
+    assert numbers["own_neighbours"] == pytest.approx(by_brute_force(some, few))
+    assert varied.examine_likeness(features, others, seed=0) == numbers
+
+
+def test_a_small_set_is_used_whole():
+    points = gaussian(39, 30)
+    np.testing.assert_array_equal(varied.spread_rows(points), points)
+    assert len(varied.spread_rows(points[:0])) == 0
