@@ -69,9 +69,7 @@ def main(words=None):
     out = options.out or ("imgs" if data.bundled and data.name == "mnist" else f"imgs/{data.name}")
     plan = settle(vars(options), data, out)
     settings, split, streams = plan.settings, plan.split, plan.streams
-    print(data.understood)
     clock = cli.Clock()
-
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
         from trust import controls, examination, finish
         from trust.ask import networks, reference
@@ -84,9 +82,8 @@ def main(words=None):
     if plan.saved:
         nets = trained.load(plan.saved, data, split, clock)
     else:
-        nets = trained.train(settings, data, split, clock, streams.mixture, save=options.save)
+        nets = trained.train(settings, data, split, clock, rng=streams.mixture, save=options.save)
     generator, other = generators(nets.vae, nets.mixture, options.prior)
-
     with clock("calibrating"):
         held_out, raw = split.held_out, options.temperature
         blurred = generator.reconstruct(held_out.images, streams.draws)
@@ -112,17 +109,19 @@ def main(words=None):
             max_draws=options.max_draws or DRAWS * options.per_class * data.classes,
             progress=lambda: print(quota.progress(data.class_names), flush=True),
         )
-        beside = controls.beside_generated(accepted, generator, other, accept, split, streams)
+        beside = controls.beside_generated(
+            accepted, generator, other, accept, split=split, streams=streams
+        )
     with clock("examining"):
         real = reference.build_reference(
-            split.vae, split.held_out, split.test, nets.referee, settings.seed
+            split.vae, split.held_out, split.test, referee=nets.referee, seed=settings.seed
         )
         run = examination.examine(
-            {"generated": accepted}, beside, real, streams.chance, options.soft_labels
+            {"generated": accepted}, beside, real, streams.chance, soft_labels=options.soft_labels
         )
         numbers = networks.ask(nets, beside, real, streams.elbo)
         notes = networks.doubts(nets, numbers, data, accept.temperature)
-    finish.finish(run, plan, clock, pages.GENERATED, numbers, notes)
+    finish.finish(run, plan, clock, figures=pages.GENERATED, networks=numbers, notes=notes)
 
 
 if __name__ == "__main__":

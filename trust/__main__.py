@@ -48,7 +48,6 @@ def main(words=None):
     data = load_dataset(options.dataset)
     plan = settle(vars(options), data, options.out)
     split, seed = plan.split, plan.settings.seed
-    print(data.understood)
     given = read_given(options.file, data)
     print(describe(given))
     clock = cli.Clock()

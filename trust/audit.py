@@ -166,7 +166,6 @@ def measure(sheet: Sheet, answers: np.ndarray) -> dict:
     wrong, doubted = labels != answers, labels != words
     n, k = len(answers), int(np.count_nonzero(wrong))
     rest = np.delete(np.arange(len(sheet.labels)), audited)
-    others = sheet.labels[rest], sheet.referee_labels[rest]
     low, high = statistics.clopper_pearson(k, n)
     return {
         "audited": n,
@@ -180,7 +179,13 @@ def measure(sheet: Sheet, answers: np.ndarray) -> dict:
         "low": low,
         "high": high,
         "bound": statistics.upper_bound(k, n),
-        **right.corrected_error(*others, labels, words, answers),
+        **right.corrected_error(
+            sheet.labels[rest],
+            sheet.referee_labels[rest],
+            known=labels,
+            known_referee_labels=words,
+            truth=answers,
+        ),
     }
 
 

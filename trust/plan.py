@@ -54,7 +54,8 @@ class Plan(NamedTuple):
 
 
 def settle(options: dict, data: datasets.Dataset, out: str | None) -> Plan:
-    """The Plan.  options: {flag: value}; a flag that a door does not have is missing.
+    """Says what was read, and returns the Plan.  options: {flag: value}; a flag that a door does
+    not have is missing.
 
     Raises UserError now rather than after minutes: where an output cannot be written, or where
     there are too few images, or other ones than the saved models learned from.
@@ -71,6 +72,7 @@ def settle(options: dict, data: datasets.Dataset, out: str | None) -> Plan:
     save = options.get("save")
     if save and (warning := saves.check_save(save, settings)):
         print(warning)
+    print(data.understood)
     streams = new_streams(settings.seed)
     parts = split(data, settings.split, streams.split)
     if max_error := options.get("max_error"):

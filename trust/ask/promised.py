@@ -43,7 +43,13 @@ def did_it_hold(
     """
     errors = {
         "test": right.known_error(known.labels, known.truth),
-        "estimated": right.error_estimate(labels, words, known.labels, known_words, known.truth),
+        "estimated": right.error_estimate(
+            labels,
+            words,
+            known=known.labels,
+            known_referee_labels=known_words,
+            truth=known.truth,
+        ),
     }
     numbers = {
         "max_error": promise.max_error,

@@ -101,7 +101,13 @@ def examine_unknown(
     known_words: the referee's labels of these."""
     return {
         **examine_labels(images, judged),
-        **error_estimate(images.labels, judged.labels, known.labels, known_words, known.truth),
+        **error_estimate(
+            images.labels,
+            judged.labels,
+            known=known.labels,
+            known_referee_labels=known_words,
+            truth=known.truth,
+        ),
     }
 
 
@@ -260,7 +266,13 @@ def error_estimate(labels, referee_labels, known, known_referee_labels, truth) -
     """corrected_error() of images that may be easier for the referee than the known ones.  It then
     raises fewer false alarms than there, so error_high is at least the upper end of the interval
     for the disagreement itself.  Takes and returns the same."""
-    found = corrected_error(labels, referee_labels, known, known_referee_labels, truth)
+    found = corrected_error(
+        labels,
+        referee_labels,
+        known=known,
+        known_referee_labels=known_referee_labels,
+        truth=truth,
+    )
     wrong = labels != referee_labels
     uncorrected = wilson_interval(np.count_nonzero(wrong), len(wrong))[1]
     return found | {"error_high": float(np.maximum(found["error_high"], uncorrected))}  # keeps NaN

@@ -53,6 +53,6 @@ def accuracy_after_training(images: np.ndarray, targets: np.ndarray, reference: 
         return float("nan")
     loops.make_reproducible(reference.seed)
     classifier = loops.new_classifier(reference.classes, pixels_of(images))
-    loops.train_on_still_images(classifier, images, targets, reference.seed, EPOCHS)
+    loops.train_on_still_images(classifier, images, targets, seed=reference.seed, epochs=EPOCHS)
     found = inference.predict(classifier, reference.test.images).argmax(axis=1)
     return float(np.mean(found == reference.test.labels))

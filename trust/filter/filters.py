@@ -145,7 +145,9 @@ def fit_promise(
     """
     first, second = halves(held_out, rng)
     check_possible(max_error, len(second))
-    accept = fit_filter(classifier, held_out.take(first), images[first], 0.0, temperature)
+    accept = fit_filter(
+        classifier, held_out.take(first), images[first], threshold=0.0, temperature=temperature
+    )
     known = accept.classify(images[second], truth=held_out.labels[second])
     wrong = known.labels != known.truth
     threshold = loosest_threshold(known.confidence, wrong, max_error)

@@ -47,8 +47,13 @@ def settle(options: dict, data, saved: Settings | None = None, path: str = "") -
     where options or data contradict `saved`, the settings of the file `path`.  data: a Dataset."""
     given = {name: options[name] for name in DEFAULTS if options.get(name) is not None}
     if saved is None:
-        origin = data.name, data.fingerprint, tuple(data.class_names)
-        return Settings(*origin, data.pixels, **given)
+        return Settings(
+            dataset=data.name,
+            fingerprint=data.fingerprint,
+            class_names=tuple(data.class_names),
+            pixels=data.pixels,
+            **given,
+        )
     if saved.fingerprint != data.fingerprint:
         raise UserError(f"--load {path}: these models were trained on other data ({saved.dataset})")
     for name, value in given.items():
