@@ -6,7 +6,7 @@ import numpy as np
 
 from trust.ask import new
 from trust.ask.questions import Beside
-from trust.data.images import ImageSet, first_of_each_class
+from trust.data.images import ImageSet, first_of_each_class, join
 from trust.data.splits import Split
 from trust.filter.filters import CHUNK, Filter, Filtered, sift_labelled
 from trust.generator import Generator
@@ -47,6 +47,7 @@ def beside_generated(
         "halfway": accept.sift(generator.halfway(held_out, rng)),
         "other_prior": accept.sift(other.sample(CHUNK, rng)),
     }
+    everything = join([split.vae, held_out])
     alike = accepted, *tested.values(), *behind_filter.values()
     counts = np.min([each.passing.counts(len(accepted.quota.kept)) for each in alike], axis=0)
     blurred = tested["reconstructed"].passing
@@ -67,6 +68,7 @@ def beside_generated(
         other_prior=other.name,
         accept=accept,
         promised_on=blurred if accept.promise else None,
+        pool=accept.sift(everything.images, everything.labels).passing,
         clouds=latent_clouds(generator, other, split.vae, streams.figures),
     )
 
@@ -77,11 +79,11 @@ def beside_submitted(
     """What stands beside images that another generator made.  submitted: by sift_labelled().
     labelled: whether they came with labels; else the classifier named them, as it then names the
     real ones.  rng: a numpy.random.Generator."""
-    real, tested = (
+    real, tested, pool = (
         sift_labelled(
             replace(images, labels=images.labels if labelled else None, truth=images.labels), accept
         )
-        for images in (split.held_out, split.test)
+        for images in (split.held_out, split.test, join([split.vae, split.held_out]))
     )
     # One half measures what to expect of real images, the other is compared with it.
     measure, fresh = np.array_split(rng.permutation(len(real.passing)), 2)
@@ -107,6 +109,7 @@ def beside_submitted(
         accept=accept,
         promised_on=promised_on,
         like_seen=measure,
+        pool=pool.passing,
     )
 
 

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-from trust.ask import verdicts
 from trust.ask.neighbours import Nearest, Neighbours
 from trust.ask.questions import Asked
 from trust.ask.reference import Reference
+from trust.ask.verdicts import CAUGHT, Verdict, decide
 
 DEPTHS = (100, 5, 1)  # percent of the images, the closest in the order of Nearest.closest()
 DOSES = (1, 2, 5, 10)  # percent of copies that are planted among real images
@@ -34,6 +34,19 @@ def ask(asked: Asked) -> tuple[dict, dict]:
     return sets | {"planted": planted}, neighbours
 
 
+def verdict(numbers: dict, real: dict | None = None) -> Verdict:
+    """The verdict from seen_or_unseen(): a lean of the closest 1 % fails, because it points to
+    copies; a lean of more images is worse."""
+    copies = [numbers[key] for key in ("closest_1_lean_z", "closest_1_moved_lean_z")]
+    lean = [numbers[key] for key in ("lean_z", "closest_5_lean_z", "closest_5_moved_lean_z")]
+    return decide(
+        fails=any(z < -3 for z in copies),
+        worse=any(z < -3 for z in lean),
+        detectable=math.nan,
+        bound=0.05,
+    )
+
+
 def examine_newness(neighbours: Neighbours, reference: Reference) -> dict:
     """All numbers of this question about one set."""
     return seen_or_unseen(neighbours, reference.real.labels, reference.unseen, reference.like_seen)
@@ -53,11 +66,11 @@ def smallest_found(real: Neighbours, copies: Neighbours, reference: Reference) -
     it does all larger ones.  NaN where it does not find the largest share, or where it finds copies
     although there are none."""
     found = math.nan
-    if verdicts.new(examine_newness(real, reference)) in verdicts.CAUGHT:
+    if verdict(examine_newness(real, reference)).word in CAUGHT:
         return found
     for dose in sorted(DOSES, reverse=True):
         numbers = examine_newness(plant(real, copies, dose), reference)
-        if verdicts.new(numbers) not in verdicts.CAUGHT:
+        if verdict(numbers).word not in CAUGHT:
             break
         found = dose / 100
     return found

@@ -30,6 +30,8 @@ class Beside:
     that pass, of the kind that the promise was found on.
     like_seen: more images of the kind of those that the generator has seen, where the unseen ones
     are of another kind; see new.seen_or_unseen().
+    pool: real images behind the same filter, from which random sets are drawn where it does not
+    matter what was seen: all training images, also those that networks have learned from.
     clouds: {kind of latents: (n, 2) float}, for a figure.
     """
 
@@ -46,6 +48,7 @@ class Beside:
     accept: Filter | None = None
     promised_on: ImageSet | None = None
     like_seen: ImageSet | None = None
+    pool: ImageSet | None = None
     clouds: dict[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -55,7 +58,7 @@ class Asked:
     passing images of each subject and each kind of held-out images: as many as Beside.counts.
     judged: {subject: Judged}, of all that pass.  sampled: {subject: labels (n,)}, the referee's of
     what there was before the filter, where that is known.  judged_tested: {kind: Judged}, of all
-    test images.  judged_held_out: {kind: Judged}, of `rows`.
+    test images.  judged_held_out: {kind: Judged}, of `rows`.  rng: for random sets of real images.
     """
 
     subjects: dict[str, Filtered]
@@ -66,6 +69,7 @@ class Asked:
     sampled: dict[str, np.ndarray]
     judged_tested: dict[str, Judged]
     judged_held_out: dict[str, Judged]
+    rng: np.random.Generator
 
 
 def _judge_all(tested: Filtered, reference: Reference) -> Judged:
@@ -75,7 +79,9 @@ def _judge_all(tested: Filtered, reference: Reference) -> Judged:
     return reference.judge(tested.every.images)
 
 
-def look(subjects: dict[str, Filtered], beside: Beside, reference: Reference) -> Asked:
+def look(
+    subjects: dict[str, Filtered], beside: Beside, reference: Reference, rng: np.random.Generator
+) -> Asked:
     """Lets the referee look at all sets."""
     rows = {
         name: first_of_each_class(filtered.passing.labels, beside.counts)
@@ -101,4 +107,5 @@ def look(subjects: dict[str, Filtered], beside: Beside, reference: Reference) ->
         sampled=sampled,
         judged_tested=tested,
         judged_held_out=held_out,
+        rng=rng,
     )

@@ -6,13 +6,16 @@ import numpy as np
 
 from trust.ask.questions import Asked
 from trust.ask.varied import examine_likeness
+from trust.ask.verdicts import Verdict, decide
 from trust.data.images import ImageSet, first_of_each_class
 from trust.filter.filters import Filter
 from trust.filter.quotas import WEAK
-from trust.statistics import mean, wilson_interval
+from trust.statistics import Z95, mean, wilson_interval
 from trust.train.inference import softmax
 from trust.train.referee import Judged
 
+MOST_ERRORS = 0.05  # right fails if error_low is above this: the classifier was 95 % sure
+LOST_BELOW = 0.1  # cannot tell if the referee is less sure than of real images by more than this
 ERROR = ("error_estimate", "error_low", "error_high")
 
 
@@ -53,6 +56,25 @@ def ask(asked: Asked, rng: np.random.Generator) -> dict:
     for name, numbers in likeness(asked).items():
         sets[name] |= numbers
     return sets
+
+
+def verdict(numbers: dict, real: dict) -> Verdict:
+    """The verdict from the estimated errors of the set and of real images, their intervals, and how
+    sure the referee is of its labels."""
+    doubt = ""
+    if real["referee_confidence"] - numbers["referee_confidence"] > LOST_BELOW:
+        doubt = "unlike real ones"
+    difference = numbers["error_estimate"] - real["error_estimate"]
+    below = numbers["error_estimate"] - numbers["error_low"]
+    above = real["error_high"] - real["error_estimate"]
+    chance = 3.0 * math.hypot(below, above) / Z95  # Zou & Donner 2008
+    return decide(
+        fails=numbers["error_low"] > MOST_ERRORS and not doubt,
+        worse=difference > chance and not doubt,
+        detectable=math.nan,
+        bound=MOST_ERRORS,
+        doubt=doubt,
+    )
 
 
 def likeness(asked: Asked) -> dict:

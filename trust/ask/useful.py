@@ -5,9 +5,11 @@ import numpy as np
 
 from trust.ask.questions import Asked
 from trust.ask.reference import Reference
+from trust.ask.verdicts import Verdict, decide
 from trust.data.images import as_many_of_each_class, pixels_of
 from trust.train import inference, loops
 
+MOST_LOSS = 0.1  # useful fails if accuracy is below that of real images by more than this
 EPOCHS = 6  # twice as many change the difference between two sets by less than 0.3 points
 
 
@@ -34,6 +36,13 @@ def ask(asked: Asked, soft_labels: bool, rng: np.random.Generator) -> dict:
         accuracy = accuracy_after_training(images[rows], targets[rows], reference)
         sets[name] = {"accuracy": accuracy, "repeated": repeated}
     return sets
+
+
+def verdict(numbers: dict, real: dict) -> Verdict:
+    """The verdict from the accuracy of classifiers that learned from the set and from real
+    images."""
+    loss = real["accuracy"] - numbers["accuracy"]
+    return decide(fails=loss > MOST_LOSS, worse=False, detectable=float("nan"), bound=MOST_LOSS)
 
 
 def _soft(images):

@@ -5,8 +5,10 @@ import math
 import numpy as np
 
 from trust.ask.questions import Asked
+from trust.ask.verdicts import Verdict, decide
 
 IMAGES, NEIGHBOURS = 5000, 5
+LEAST_VARIETY = 0.5  # varied fails below this share of real images' recall or coverage
 BLOCK = 1000  # points at a time
 
 
@@ -17,6 +19,13 @@ def ask(asked: Asked) -> dict:
     for name, judged in asked.judged.items():
         features[name] = judged.features[asked.rows[name]]
     return {name: examine_variety(each, others) for name, each in features.items()}
+
+
+def verdict(numbers: dict, real: dict) -> Verdict:
+    """The verdict from recall and coverage."""
+    pairs = [(numbers[key], real[key]) for key in ("recall", "coverage")]
+    fails = any(share < LEAST_VARIETY * other for share, other in pairs)
+    return decide(fails, worse=False, detectable=math.nan, bound=LEAST_VARIETY * real["recall"])
 
 
 def examine_variety(features: np.ndarray, others: np.ndarray) -> dict:

@@ -38,6 +38,7 @@ ROWS = [
     Row("estimated error of strong images ↓", "right", "error_estimate", PERCENT),
     Row("... 95 % interval, from", "right", "error_low", PERCENT),
     Row("... to", "right", "error_high", PERCENT),
+    Row("... an error higher by this would have shown", "right", "detectable", PERCENT),
     Row("referee agrees with the whole accepted set ↑", "right", "accepted_agreement", PERCENT),
     Row("referee agrees with all images ↑", "right", "all_agreement", PERCENT),
     Row("referee agrees with weak images", "right", "weak_agreement", PERCENT),
@@ -48,10 +49,12 @@ ROWS = [
     Row("... with the temperature of real images ↓", "right", "ece_real_temperature", PLAIN),
     Row("confidence minus accuracy, all images", "right", "confidence_gap", PLAIN),
     Row("smallest class / largest class, strong ↑", "balanced", "class_balance", TWO_DIGITS),
+    Row("... a class that lacks this share would have shown", "balanced", "detectable", PERCENT),
     Row("images examined for variety", "balanced", "images", COUNT),
     Row("Fréchet distance to test images ↓", "varied", "frechet", PLAIN),
     Row("precision ↑", "varied", "precision", PLAIN),
     Row("recall ↑", "varied", "recall", PLAIN),
+    Row("... recall lower by this would have shown", "varied", "detectable", PLAIN),
     Row("density ↑", "varied", "density", PLAIN),
     Row("coverage ↑", "varied", "coverage", PLAIN),
     Row("distance to nearest real image, median", "new", "nearest_distance_median", TWO_DIGITS),
@@ -63,7 +66,9 @@ ROWS = [
     Row("... z of the closest 5 %, also centred", "new", "closest_5_moved_lean_z", TWO_DIGITS),
     Row("... z of the closest 1 % (below -3: copies)", "new", "closest_1_lean_z", TWO_DIGITS),
     Row("... z of the closest 1 %, also centred", "new", "closest_1_moved_lean_z", TWO_DIGITS),
+    Row("... copies would have shown from", "new", "detectable", PERCENT),
     Row("a classifier trained on them: accuracy ↑", "useful", "accuracy", PERCENT),
+    Row("... a loss of this would have shown", "useful", "detectable", PERCENT),
     Row("... share of images used twice ↓", "useful", "repeated", PERCENT),
 ]
 # Of sets without a column: {set: rows}.
@@ -131,3 +136,12 @@ ANSWERS = [
     _row("new", "seen_share"),
     _row("useful", "accuracy"),
 ]
+
+# What would have been called worse in four of five cases: what stands behind an answer.
+DETECTABLE = {
+    "right": "an error higher by {} would have shown",
+    "balanced": "a class that lacks {} of its images would have shown",
+    "varied": "a recall lower by {} would have shown",
+    "new": "copies would have shown from {} on",
+    "useful": "a loss of {} would have shown",
+}

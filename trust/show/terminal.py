@@ -8,8 +8,10 @@ from trust.show.rows import (
     ANSWERS,
     COLUMNS,
     CONTROL_ROWS,
+    DETECTABLE,
     EXACT,
     PERCENT,
+    PLAIN,
     PROMISE_ROWS,
     REAL,
     ROWS,
@@ -21,17 +23,32 @@ from trust.show.rows import (
 
 
 def answers(report: dict) -> list[str]:
-    """The five answers, a line for each: question, verdict, the number, and that of real images."""
+    """The answers, a line for each: question, verdict, the number, that of real images, and what
+    would have been seen."""
     sets, lines = report["sets"], []
     subject = sets["yours" if "yours" in sets else "generated"]
     for row in ANSWERS:
-        question, verdict = f"{row.question}?", report["verdicts"][row.question]
-        number, real = (
-            show(each[row.question][row.key], row.form) for each in (subject, sets["real"])
+        question, verdict = row.question, report["verdicts"][row.question]
+        number, real, spread = (
+            show(each[question].get(key), row.form)
+            for each, key in (
+                (subject, row.key),
+                (sets["real"], row.key),
+                (sets["real"], f"{row.key}_sd"),
+            )
         )
-        if row.question == "new":
+        if spread:
+            real += f" ± {spread}"
+        if question == "new":
             real += f", expected {show(subject['new']['expected_share'], row.form)}"
-        lines.append(f"{question:10}{verdict:9}{_title(row, report)} {number} (real {real})")
+        line = f"{question + '?':12}{verdict:13}{_title(row, report)} {number} (real {real})"
+        detectable = subject[question]["detectable"]
+        if why := report["reasons"].get(question):
+            line += f"; {why}"
+        if not math.isnan(detectable):
+            form = PLAIN if question == "varied" else PERCENT
+            line += f"; {DETECTABLE[question].format(show(detectable, form))}"
+        lines.append(line)
     right = subject["right"]
     if not math.isnan(right["error_low"]):
         low, high = (show(right[f"error_{end}"], PERCENT) for end in ("low", "high"))
@@ -39,9 +56,6 @@ def answers(report: dict) -> list[str]:
         least = min(agreement, key=lambda name: np.nan_to_num(agreement[name], nan=1.0))
         lines[0] += f", 95 % interval {low} to {high}; the referee agrees least in class {least}: "
         lines[0] += show(agreement[least], PERCENT)
-    missed = [name for name, dose in sets["planted"]["new"].items() if math.isnan(dose)]
-    if missed:
-        lines[3] += f"; could not have found {', '.join(missed).replace('_', ' ')}"
     return lines
 
 
@@ -108,5 +122,8 @@ def print_report(report: dict) -> None:
     for stage, seconds in report["seconds"].items():
         print(f"{stage:46}{seconds:14.1f}")
     print(f"{'peak memory, GB':46}{report['peak_memory_gb']:14.2f}")
-    verdicts = (f"{question}? {verdict}" for question, verdict in report["verdicts"].items())
-    print(f"\nIn short: {', '.join(verdicts)}")
+    short = []
+    for question, verdict in report["verdicts"].items():
+        why = report["reasons"].get(question)
+        short.append(f"{question}? {verdict}" + (f" ({why})" if why else ""))
+    print(f"\nIn short: {', '.join(short)}")
