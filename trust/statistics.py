@@ -74,3 +74,22 @@ def z_of_difference(share: float, n: int, other: float, m: int) -> float:
     pooled = (share * n + other * m) / (n + m)
     deviation = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
     return (share - other) / deviation if deviation > 1e-12 else 0.0
+
+
+def share_with_hits(k: int, n: int, probability: float) -> float:
+    """The share of hits at which k or more of n independent images are hits with that probability:
+    a float in [0, 1]; NaN for k > n."""
+    return _share_with_tail(k - 1, n, 1 - probability) if k <= n else math.nan
+
+
+def beta_binomial_tails(n: int, a: int, b: int) -> np.ndarray:
+    """The probabilities of at least 0, 1, ..., n hits in n images, if each is a hit with the same
+    probability, which has a beta distribution with the parameters a and b: (n + 1,) float.
+
+    So are the hits distributed that lie below the a-th smallest of a + b - 1 others, where all are
+    drawn from one continuous distribution (Wilks 1942)."""
+    before, k = np.arange(a), np.arange(n)
+    none = np.sum(np.log(b + before) - np.log(n + b + before))
+    steps = np.log((n - k) / (k + 1)) + np.log((k + a) / (n - k - 1 + b))
+    logs = none + np.concatenate([[0.0], np.cumsum(steps)])
+    return np.minimum(np.exp(logs)[::-1].cumsum()[::-1], 1.0)

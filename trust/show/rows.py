@@ -9,7 +9,7 @@ COLUMNS = ("generated", "real", "reconstructed", "other_prior")  # sets with a c
 YOURS = ("yours", "real")  # the same for images that another generator made
 REAL = {  # which images these are
     COLUMNS: "real: test images in new and right (but for what passes), held-out images elsewhere",
-    YOURS: "real: test images in right, held-out images elsewhere",
+    YOURS: "real: test images in right, training images in new, held-out images elsewhere",
 }
 
 
@@ -61,11 +61,17 @@ ROWS = [
     Row("nearest real image was seen ↓", "new", "seen_share", PERCENT),
     Row("... expected", "new", "expected_share", PERCENT),
     Row("lean to seen images ↓", "new", "lean", PERCENT),
-    Row("... z (below -3: more than chance)", "new", "lean_z", TWO_DIGITS),
+    Row("... z (below -3.2: more than chance)", "new", "lean_z", TWO_DIGITS),
     Row("... z of the closest 5 %", "new", "closest_5_lean_z", TWO_DIGITS),
     Row("... z of the closest 5 %, also centred", "new", "closest_5_moved_lean_z", TWO_DIGITS),
-    Row("... z of the closest 1 % (below -3: copies)", "new", "closest_1_lean_z", TWO_DIGITS),
-    Row("... z of the closest 1 %, also centred", "new", "closest_1_moved_lean_z", TWO_DIGITS),
+    Row("flagged: close to one real image alone ↓", "new", "copies", COUNT),
+    Row("... if it may also be centred ↓", "new", "copies_moved", COUNT),
+    Row("... expected of real images", "new", "copies_expected", TWO_DIGITS),
+    Row("... from so many on there are copies", "new", "copies_limit", COUNT),
+    Row("flagged, close to a training image", "new", "copies_training", COUNT),
+    Row("... to a held-out image", "new", "copies_held_out", COUNT),
+    Row("... to a test image", "new", "copies_test", COUNT),
+    Row("planted noisy copies that are flagged ↑", "new", "flagged_noisy", PERCENT),
     Row("... copies would have shown from", "new", "detectable", PERCENT),
     Row("a classifier trained on them: accuracy ↑", "useful", "accuracy", PERCENT),
     Row("... a loss of this would have shown", "useful", "detectable", PERCENT),
