@@ -34,11 +34,12 @@ def ask(asked: Asked) -> tuple[dict, dict]:
     labels = np.concatenate([each.passing.labels for each in asked.subjects.values()])
     most = max(len(filtered.passing) for filtered in asked.subjects.values())
     mix = np.bincount(labels, minlength=reference.classes) / max(len(labels), 1)
-    neighbours = {}
-    measure, rest = draw_real(pool, mix, most, asked.rng.spawn(1)[0])
-    neighbours[MEASURE] = reference.neighbours(measure, own=measure.rows)
+    rng, neighbours = asked.rng.spawn(1)[0], {}
     if "real" not in beside.fresh:
-        neighbours["real"] = reference.neighbours(rest, own=rest.rows)
+        real, pool = draw_real(pool, most * mix, rng, pool.counts(reference.classes) // 2)
+        neighbours["real"] = reference.neighbours(real, own=real.rows)
+    measure, _ = draw_real(pool, max(most, MEASURED) * mix, rng)
+    neighbours[MEASURE] = reference.neighbours(measure, own=measure.rows)
     fresh = beside.fresh | {name: each.passing for name, each in asked.subjects.items()}
     neighbours |= {name: reference.neighbours(images) for name, images in fresh.items()}
     flagged = {}
@@ -75,16 +76,13 @@ def verdict(numbers: dict, real: dict | None = None) -> Verdict:
     )
 
 
-def draw_real(pool: ImageSet, mix, n: int, rng) -> tuple[ImageSet, ImageSet]:
-    """Random images of the pool, with shares `mix` (classes,) of each class, as far as it has them:
-    those that say what to expect of n images, at least MEASURED, and n others, at most half of a
-    class."""
-    counts = pool.counts(len(mix))
-    others = random_of_each_class(pool.labels, np.minimum(np.ceil(mix * n), counts // 2), rng)
-    rest = np.delete(np.arange(len(pool)), others)
-    wanted = np.ceil(mix * max(n, MEASURED))
-    measure = rest[random_of_each_class(pool.labels[rest], wanted, rng)]
-    return pool.take(measure), pool.take(others)
+def draw_real(pool: ImageSet, counts, rng, most=None) -> tuple[ImageSet, ImageSet]:
+    """counts (classes,) random images of each class of the pool, rounded up, or all that it has, or
+    `most` (classes,); and the rest of it."""
+    counts = np.ceil(counts).astype(int)
+    counts = counts if most is None else np.minimum(counts, most)
+    rows = random_of_each_class(pool.labels, counts, rng)
+    return pool.take(rows), pool.take(np.delete(np.arange(len(pool)), rows))
 
 
 def examine_newness(
