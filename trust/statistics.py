@@ -74,3 +74,36 @@ def z_of_difference(share: float, n: int, other: float, m: int) -> float:
     pooled = (share * n + other * m) / (n + m)
     deviation = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
     return (share - other) / deviation if deviation > 1e-12 else 0.0
+
+
+def lower_bound(k: int, n: int, risk: float = 0.05) -> float:
+    """The smallest share that k hits in n independent images leave possible: a float in [0, 1], at
+    most the true share with a probability of at least 1 - risk; NaN for n = 0.  The lower end of a
+    one-sided interval of Clopper & Pearson 1934."""
+    if not n:
+        return math.nan
+    return _share_with_tail(k - 1, n, 1 - risk) if k else 0.0
+
+
+def weighted_share(hits: np.ndarray, weights: np.ndarray) -> tuple[float, float, float]:
+    """The share of hits, (n,) bool, among images with weights (n,) of sum 1, and its 95 % interval:
+    three floats in [0, 1], NaN for n = 0.
+
+    The interval is wilson_interval() of as many equal images as have the share's variance (Korn &
+    Graubard 1998).  The variance is counted with one more hit of the mean weight, so that it is not
+    0 where there are no hits (Fay & Feuer 1997).  With equal weights it is wilson_interval().
+    """
+    if not len(hits):
+        return math.nan, math.nan, math.nan
+    share, mean_weight = float(weights[hits].sum()), float((weights**2).sum())
+    variance = float((weights[hits] ** 2).sum()) + mean_weight**2
+    n = (share + mean_weight) / variance
+    return share, *wilson_interval(share * n, n)
+
+
+def share_found(k: int, n: int, power: float) -> float:
+    """The share of hits at which n independent images have at least k hits with the probability
+    `power`: a float in [0, 1], 0 for k = 0, NaN for k > n."""
+    if k > n:
+        return math.nan
+    return _share_with_tail(k - 1, n, 1 - power) if k else 0.0
