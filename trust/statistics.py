@@ -85,9 +85,12 @@ def lower_bound(k: int, n: int, risk: float = 0.05) -> float:
     return _share_with_tail(k - 1, n, 1 - risk) if k else 0.0
 
 
-def weighted_share(hits: np.ndarray, weights: np.ndarray) -> tuple[float, float, float]:
+def weighted_share(
+    hits: np.ndarray, weights: np.ndarray, others: float = math.inf
+) -> tuple[float, float, float]:
     """The share of hits, (n,) bool, among images with weights (n,) of sum 1, and its 95 % interval:
-    three floats in [0, 1], NaN for n = 0.
+    three floats in [0, 1], NaN for n = 0.  others: the interval is for the share among so many
+    other images, and so wider than that for the share among all that there could be.
 
     The interval is wilson_interval() of as many equal images as have the share's variance (Korn &
     Graubard 1998).  The variance is counted with one more hit of the mean weight, so that it is not
@@ -97,7 +100,7 @@ def weighted_share(hits: np.ndarray, weights: np.ndarray) -> tuple[float, float,
         return math.nan, math.nan, math.nan
     share, mean_weight = float(weights[hits].sum()), float((weights**2).sum())
     variance = float((weights[hits] ** 2).sum()) + mean_weight**2
-    n = (share + mean_weight) / variance
+    n = 1 / (variance / (share + mean_weight) + 1 / others)
     return share, *wilson_interval(share * n, n)
 
 

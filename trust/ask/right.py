@@ -15,6 +15,7 @@ from trust.train.inference import softmax
 from trust.train.referee import Judged
 
 MOST_ERRORS = 0.05  # right fails if it is worse and error_low is above this
+Z80 = 0.841621  # POWER of a normal distribution lies below so many standard deviations
 CHANCE = 3.0  # standard deviations from which an error is more than chance
 LEAST_KNOWN = 20  # known images in a stratum, for what is counted in it to say something
 LOST_BELOW = 0.1  # cannot tell if the referee is less sure than of real images by more than this
@@ -158,6 +159,11 @@ def examine_subject(images: ImageSet, judged: Judged, asked: Asked) -> dict:
     numbers["false_alarms"] = weighted_mean(false_alarms, weights)
 
     disputed = images.labels != judged.labels
+    of_the_set = correction(
+        known.labels, of_known.labels, known.truth, weights, others=max(len(images), 1)
+    )
+    numbers |= widened(numbers, mean(disputed), of_the_set)
+
     frequency = class_frequencies(images.labels, real.labels)
     corrections = frequency[known.labels] * (1.0 * missed - false_alarms)
     found = mean(frequency[images.labels] * disputed) + weighted_mean(corrections, weights)
@@ -169,31 +175,48 @@ def examine_subject(images: ImageSet, judged: Judged, asked: Asked) -> dict:
         most = mean(disputed) + missed_share * growth - numbers["false_alarms"]
         numbers["error_if_shared"] = float(np.clip(most, 0, 1))
     else:
-        numbers |= of_unknown_origin(images, judged, other, asked.judged_tested["real"])
+        words = asked.judged_tested["real"].take(other.rows)
+        numbers |= of_unknown_origin(images, judged, other, words)
         numbers["hidden"] += numbers["false_alarms"]
     error = known_error(real.labels, real.truth, class_weights(images.labels, real.labels))
-    corrected = correction(known.labels, of_known.labels, known.truth, weights)
+    # How many mistakes the referee misses also depends on which images happen to be examined.
+    corrected = _sum(
+        (1, weighted_share(missed, weights, others=max(len(images), 1))),
+        (-1, weighted_share(false_alarms, weights)),
+    )
     return numbers | what_shows(len(images), corrected, error)
 
 
-def of_unknown_origin(images: ImageSet, judged: Judged, other: ImageSet, of_test: Judged) -> dict:
+def widened(numbers: dict, disagreement: float, corrected: tuple) -> dict:
+    """The ends of the interval in `numbers`, moved apart where it does not hold the error of these
+    very images.  Their disagreement is known; what the referee misses among them varies more than
+    what it misses in the long run.  corrected: by correction(), of so many others."""
+    share, below, above = corrected
+    low, high = np.clip([disagreement + share - below, disagreement + share + above], 0, 1)
+    return {
+        "error_low": float(np.minimum(numbers["error_low"], low)),
+        "error_high": float(np.maximum(numbers["error_high"], high)),
+    }
+
+
+def of_unknown_origin(images: ImageSet, judged: Judged, other: ImageSet, words: Judged) -> dict:
     """The bounds for labels that may be anybody's, also the referee's own: a label is wrong only
     where the referee disagrees with it, or is wrong itself.
 
-    other: see Beside.any_label; of_test: what the referee says of the test images.
+    other: see Beside.any_label; words: what the referee says of these.
     """
-    words = of_test.take(other.rows)
     labels = words.labels if other.labels is None else other.labels
     weights = alike_weights(
         images.labels, judged.confidence, labels, known_confidence=words.confidence
     )
-    disputed = weighted_share(images.labels != judged.labels, equal_weights(len(images)))
-    missed = weighted_share((labels == words.labels) & (labels != other.truth), weights)
-    most, _, above = _sum((1, disputed), (1, missed))
+    wrong, n = (labels == words.labels) & (labels != other.truth), len(images)
+    disputed = weighted_share(images.labels != judged.labels, equal_weights(n))
+    most, _, above = _sum((1, disputed), (1, weighted_share(wrong, weights)))
+    of_the_set = weighted_share(wrong, weights, others=max(n, 1))
     return {
         "error_if_shared": float(np.minimum(most, 1)),
-        "error_high": float(np.minimum(most + above, 1)),
-        "hidden": missed[0],
+        "error_high": float(np.clip(np.maximum(most + above, disputed[0] + of_the_set[2]), 0, 1)),
+        "hidden": of_the_set[0],
     }
 
 
@@ -215,11 +238,15 @@ def what_shows(n: int, corrected: tuple, error: dict) -> dict:
     reach = np.sqrt((shares - lows) ** 2 + below**2 + (high - of_real) ** 2)
     chance = np.flatnonzero(shares + correct - of_real <= CHANCE / Z95 * reach)
     least = int(chance[-1]) + 1 if len(chance) else 0  # images with which the referee disagrees
-    expected = max(of_real - correct, 0.0)
-    detectable = (share_found(least, n, POWER) - expected) / (1 - expected)
+    if least > n:
+        return {"worse_from": math.nan, "detectable": math.nan}
+    found, expected = share_found(least, n, POWER), max(of_real - correct, 0.0)
+    # In four of five cases also of what was known from the other images.
+    own, of_others = math.sqrt(found * (1 - found) / n), math.hypot(below, high - of_real) / Z95
+    found += Z80 * (math.hypot(own, of_others) - own)
     return {
-        "worse_from": least / n + correct if least <= n else math.nan,
-        "detectable": max(detectable, 0.0) if least <= n else math.nan,
+        "worse_from": least / n + correct,
+        "detectable": max((found - expected) / (1 - expected), 0.0),
     }
 
 
@@ -429,13 +456,15 @@ def corrected_error(
     return dict(zip(ERROR, np.clip([middle, low, high], 0, 1).tolist(), strict=True))
 
 
-def correction(known, known_referee_labels, truth, weights) -> tuple[float, float, float]:
+def correction(
+    known, known_referee_labels, truth, weights, others=math.inf
+) -> tuple[float, float, float]:
     """Missed errors minus false alarms, and how far its 95 % interval reaches down and up.  Takes
-    the same as corrected_error()."""
+    the same as corrected_error(), and others as weighted_share() does."""
     agreed, wrong = known == known_referee_labels, known != truth
     return _sum(
-        (1, weighted_share(agreed & wrong, weights)),
-        (-1, weighted_share(~agreed & ~wrong, weights)),
+        (1, weighted_share(agreed & wrong, weights, others)),
+        (-1, weighted_share(~agreed & ~wrong, weights, others)),
     )
 
 
