@@ -101,7 +101,8 @@ def weighted_share(
     share, mean_weight = float(weights[hits].sum()), float((weights**2).sum())
     variance = float((weights[hits] ** 2).sum()) + mean_weight**2
     n = 1 / (variance / (share + mean_weight) + 1 / others)
-    return share, *wilson_interval(share * n, n)
+    low, high = wilson_interval(share * n, n)
+    return share, max(low - 1 / others, 0.0), high  # among few others there may be no hit
 
 
 def share_found(k: int, n: int, power: float) -> float:

@@ -164,7 +164,8 @@ def examine_subject(images: ImageSet, judged: Judged, asked: Asked) -> dict:
     )
     numbers |= widened(numbers, mean(disputed), of_the_set)
 
-    frequency = class_frequencies(images.labels, real.labels)
+    classes = 1 + max(each.labels.max(initial=0) for each in (images, known, real))
+    frequency = class_frequencies(images.labels, real.labels, classes)
     corrections = frequency[known.labels] * (1.0 * missed - false_alarms)
     found = mean(frequency[images.labels] * disputed) + weighted_mean(corrections, weights)
     numbers["error_real_classes"] = float(np.clip(found, 0, 1))
@@ -233,11 +234,17 @@ def what_shows(n: int, corrected: tuple, error: dict) -> dict:
     of_real, _, high = (error[key] for key in ERROR)
     if not n or math.isnan(correct) or math.isnan(of_real):
         return {"worse_from": math.nan, "detectable": math.nan}
-    shares = np.arange(n + 1) / n
-    lows = np.array([wilson_interval(k, n)[0] for k in range(n + 1)])
-    reach = np.sqrt((shares - lows) ** 2 + below**2 + (high - of_real) ** 2)
-    chance = np.flatnonzero(shares + correct - of_real <= CHANCE / Z95 * reach)
-    least = int(chance[-1]) + 1 if len(chance) else 0  # images with which the referee disagrees
+
+    def is_chance(disputed):
+        """Whether it is, if the referee disagrees with so many of the images."""
+        share, down = disputed / n, disputed / n - wilson_interval(disputed, n)[0]
+        reach = math.hypot(down, below, high - of_real)
+        return share + correct - of_real <= CHANCE / Z95 * reach
+
+    chance, least = -1, n + 1
+    while least - chance > 1:
+        middle = (chance + least) // 2
+        chance, least = (middle, least) if is_chance(middle) else (chance, middle)
     if least > n:
         return {"worse_from": math.nan, "detectable": math.nan}
     found, expected = share_found(least, n, POWER), max(of_real - correct, 0.0)
@@ -245,7 +252,7 @@ def what_shows(n: int, corrected: tuple, error: dict) -> dict:
     own, of_others = math.sqrt(found * (1 - found) / n), math.hypot(below, high - of_real) / Z95
     found += Z80 * (math.hypot(own, of_others) - own)
     return {
-        "worse_from": least / n + correct,
+        "worse_from": (least - 0.5) / n + correct,
         "detectable": max((found - expected) / (1 - expected), 0.0),
     }
 
@@ -388,14 +395,13 @@ def class_weights(labels: np.ndarray, known_labels: np.ndarray) -> np.ndarray:
     )
 
 
-def class_frequencies(labels: np.ndarray, other: np.ndarray) -> np.ndarray:
+def class_frequencies(labels: np.ndarray, other: np.ndarray, classes: int) -> np.ndarray:
     """How many times as frequent each class is in `other`, (m,) integer, as in labels (n,):
-    (classes,) float; 0 where it is in neither or only in `other`."""
-    size = max(labels.max(initial=0), other.max(initial=0)) + 1
-    own, theirs = (np.bincount(each, minlength=size) for each in (labels, other))
-    return np.divide(
-        theirs * len(labels), own * max(len(other), 1), where=own > 0, out=np.zeros(size)
+    (classes,) float, 0 where it is not in labels."""
+    own, theirs = (
+        np.bincount(each, minlength=classes) / max(len(each), 1) for each in (labels, other)
     )
+    return np.divide(theirs, own, where=own > 0, out=np.zeros(classes))
 
 
 def alike_weights(labels, confidence, known_labels, known_confidence) -> np.ndarray:
@@ -409,9 +415,9 @@ def alike_weights(labels, confidence, known_labels, known_confidence) -> np.ndar
 
     labels, known_labels: (n,) and (m,) integer.  confidence: (n,) and (m,) float.
     """
-    weights = np.zeros(len(known_labels))
     if not len(labels) or not len(known_labels):
-        return weights
+        return equal_weights(len(known_labels))
+    weights = np.zeros(len(known_labels))
     names, counts = np.unique(known_labels, return_counts=True)
     names = names[counts >= LEAST_KNOWN]
     groups = [(labels == name, known_labels == name) for name in names]
