@@ -6,7 +6,7 @@ import numpy as np
 
 from trust.ask import new
 from trust.ask.questions import Beside
-from trust.data.images import ImageSet, first_of_each_class, join, random_of_each_class
+from trust.data.images import ImageSet, join, random_of_each_class
 from trust.data.splits import Split
 from trust.filter.filters import CHUNK, Filter, Filtered, sift_labelled
 from trust.generator import Generator
@@ -58,7 +58,7 @@ def beside_generated(
         tested=tested,
         held_out=behind_filter,
         like="reconstructed",
-        known=blurred.take(first_of_each_class(blurred.labels, counts)),
+        known=blurred,
         fresh=fresh,
         copies=copies,
         others=others,
@@ -84,6 +84,12 @@ def beside_submitted(
         for images in (split.held_out, split.test, join([split.vae, split.held_out]))
     )
     classes = int(split.vae.labels.max()) + 1
+    any_label = None
+    if labelled:
+        any_label = replace(split.test, truth=split.test.labels, labels=None)
+        any_label = replace(any_label, rows=np.arange(len(any_label)))
+        if accept is not None and accept.threshold > 0:
+            any_label = accept.sift(split.test.images, split.test.labels).passing
     promised_on = None
     if accept is not None and accept.promise:
         promised_on = accept.sift(split.test.images, split.test.labels).passing
@@ -98,6 +104,7 @@ def beside_submitted(
         accept=accept,
         promised_on=promised_on,
         like_seen=split.held_out,
+        any_label=any_label,
         pool=pool.passing,
     )
 

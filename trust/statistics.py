@@ -78,8 +78,10 @@ def z_of_difference(share: float, n: int, other: float, m: int) -> float:
 
 def share_with_hits(k: int, n: int, probability: float) -> float:
     """The share of hits at which k or more of n independent images are hits with that probability:
-    a float in [0, 1]; NaN for k > n."""
-    return _share_with_tail(k - 1, n, 1 - probability) if k <= n else math.nan
+    a float in [0, 1], 0 for k = 0, NaN for k > n."""
+    if k > n:
+        return math.nan
+    return _share_with_tail(k - 1, n, 1 - probability) if k else 0.0
 
 
 def beta_binomial_tails(n: int, a: int, b: int) -> np.ndarray:
@@ -93,3 +95,32 @@ def beta_binomial_tails(n: int, a: int, b: int) -> np.ndarray:
     steps = np.log((n - k) / (k + 1)) + np.log((k + a) / (n - k - 1 + b))
     logs = none + np.concatenate([[0.0], np.cumsum(steps)])
     return np.minimum(np.exp(logs)[::-1].cumsum()[::-1], 1.0)
+
+
+def lower_bound(k: int, n: int, risk: float = 0.05) -> float:
+    """The smallest share that k hits in n independent images leave possible: a float in [0, 1], at
+    most the true share with a probability of at least 1 - risk; NaN for n = 0.  The lower end of a
+    one-sided interval of Clopper & Pearson 1934."""
+    if not n:
+        return math.nan
+    return _share_with_tail(k - 1, n, 1 - risk) if k else 0.0
+
+
+def weighted_share(
+    hits: np.ndarray, weights: np.ndarray, others: float = math.inf
+) -> tuple[float, float, float]:
+    """The share of hits, (n,) bool, among images with weights (n,) of sum 1, and its 95 % interval:
+    three floats in [0, 1], NaN for n = 0.  others: the interval is for the share among so many
+    other images, and so wider than that for the share among all that there could be.
+
+    The interval is wilson_interval() of as many equal images as have the share's variance (Korn &
+    Graubard 1998).  The variance is counted with one more hit of the mean weight, so that it is not
+    0 where there are no hits (Fay & Feuer 1997).  With equal weights it is wilson_interval().
+    """
+    if not len(hits):
+        return math.nan, math.nan, math.nan
+    share, mean_weight = float(weights[hits].sum()), float((weights**2).sum())
+    variance = float((weights[hits] ** 2).sum()) + mean_weight**2
+    n = 1 / (variance / (share + mean_weight) + 1 / others)
+    low, high = wilson_interval(share * n, n)
+    return share, max(low - 1 / others, 0.0), high  # among few others there may be no hit

@@ -22,6 +22,9 @@ class Beside:
     learned from these, but the test images are not among them.
     like: which of the two kinds is most like the examined images; known: images of this kind, from
     `tested`, on which the referee's errors are counted.
+    any_label: where the labels came with the images, and may be anybody's: the test images that
+    pass the filter with some label.  Their labels are those with which they pass; None where they
+    pass with any.
     fresh: {set: images} that nobody has seen, for *new*; copies: {name: images} that replace some
     of the real ones among them.
     others: {"other_prior", "halfway"}, as far as there are any.  prior, other_prior: the names of
@@ -48,6 +51,7 @@ class Beside:
     accept: Filter | None = None
     promised_on: ImageSet | None = None
     like_seen: ImageSet | None = None
+    any_label: ImageSet | None = None
     pool: ImageSet | None = None
     clouds: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -56,9 +60,10 @@ class Beside:
 class Asked:
     """subjects: {name: Filtered}, the sets that are examined.  rows: {set: (m,) integer}, of the
     passing images of each subject and each kind of held-out images: as many as Beside.counts.
-    judged: {subject: Judged}, of all that pass.  sampled: {subject: labels (n,)}, the referee's of
-    what there was before the filter, where that is known.  judged_tested: {kind: Judged}, of all
-    test images.  judged_held_out: {kind: Judged}, of `rows`.  rng: for random sets of real images.
+    judged: {subject: Judged}, of all that pass.  sampled, sampled_confidence: {subject: (n,)}, the
+    referee's labels of what there was before the filter, where that is known, and how sure it is of
+    them.  judged_tested: {kind: Judged}, of all test images.  judged_held_out: {kind: Judged}, of
+    `rows`.  rng: for random sets of real images.
     """
 
     subjects: dict[str, Filtered]
@@ -67,6 +72,7 @@ class Asked:
     rows: dict[str, np.ndarray]
     judged: dict[str, Judged]
     sampled: dict[str, np.ndarray]
+    sampled_confidence: dict[str, np.ndarray]
     judged_tested: dict[str, Judged]
     judged_held_out: dict[str, Judged]
     rng: np.random.Generator
@@ -94,7 +100,7 @@ def look(
     }
     judged = {name: reference.judge(each.passing.images) for name, each in subjects.items()}
     sampled = {
-        name: reference.judge(each.every.images).labels
+        name: reference.judge(each.every.images)
         for name, each in subjects.items()
         if each.every is not None
     }
@@ -104,7 +110,8 @@ def look(
         reference=reference,
         rows=rows,
         judged=judged,
-        sampled=sampled,
+        sampled={name: each.labels for name, each in sampled.items()},
+        sampled_confidence={name: each.confidence for name, each in sampled.items()},
         judged_tested=tested,
         judged_held_out=held_out,
         rng=rng,
