@@ -67,6 +67,7 @@ def beside_generated(
         accept=accept,
         promised_on=blurred if accept.promise else None,
         pool=accept.sift(everything.images, everything.labels).passing,
+        near_copies=max(split.near_copies, split.repeats),
         clouds=latent_clouds(generator, other, split.vae, streams.figures),
     )
 
@@ -106,6 +107,7 @@ def beside_submitted(
         like_seen=split.held_out,
         any_label=any_label,
         pool=pool.passing,
+        near_copies=max(split.near_copies, split.repeats),
     )
 
 

@@ -35,6 +35,8 @@ class Beside:
     are of another kind; see new.seen_or_unseen().
     pool: real images behind the same filter, from which random sets are drawn where it does not
     matter what was seen: all training images, also those that networks have learned from.
+    near_copies: the share of the known images that are near copies of others, or that networks have
+    learned from such.
     clouds: {kind of latents: (n, 2) float}, for a figure.
     """
 
@@ -53,6 +55,7 @@ class Beside:
     like_seen: ImageSet | None = None
     any_label: ImageSet | None = None
     pool: ImageSet | None = None
+    near_copies: float = 0.0
     clouds: dict[str, np.ndarray] = field(default_factory=dict)
 
 

@@ -65,6 +65,8 @@ def verdict(numbers: dict, real: dict) -> Verdict:
     doubt, detectable = "", numbers["detectable"]
     if detectable <= MOST_ERRORS < detectable + numbers.get("hidden", 0.0):
         doubt = "labels of unknown origin"
+    if numbers.get("near_copies"):
+        doubt = "near copies in the data"
     unlike = real["referee_confidence"] - numbers["referee_confidence"] > LOST_BELOW
     if unlike:
         doubt = "unlike real ones"
@@ -144,7 +146,7 @@ def examine_subject(images: ImageSet, judged: Judged, asked: Asked) -> dict:
     error_if_shared: if shared mistakes grow with the disagreement; or, for labels of unknown
     origin, if they share all of the referee's mistakes that they can.  hidden: by how much that can
     make the estimate too small; only for these.
-    worse_from, detectable: see what_shows().
+    worse_from, detectable: see what_shows().  near_copies: see Beside; only where there are some.
     """
     beside = asked.beside
     known, real, other = beside.known, beside.tested["real"].passing, beside.any_label
@@ -153,6 +155,8 @@ def examine_subject(images: ImageSet, judged: Judged, asked: Asked) -> dict:
         images.labels, judged.confidence, known.labels, known_confidence=of_known.confidence
     )
     numbers = examine_unknown(images, judged, known, of_known.labels, weights)
+    if beside.near_copies:
+        numbers["near_copies"] = beside.near_copies
     agreed, wrong = known.labels == of_known.labels, known.labels != known.truth
     missed, false_alarms = agreed & wrong, ~agreed & ~wrong
     numbers["missed"] = missed_share = weighted_mean(missed, weights)
