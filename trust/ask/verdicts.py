@@ -7,6 +7,7 @@ verdict is *cannot tell*, with the reason in a few words.  The bounds stand in t
 questions; they were fixed before any set was examined.
 """
 
+import math
 from typing import NamedTuple
 
 QUESTIONS = ("right", "balanced", "varied", "new", "useful")
@@ -14,6 +15,7 @@ AS_REAL, WORSE, FAILS, CANNOT_TELL = "as real", "worse", "fails", "cannot tell"
 CAUGHT = WORSE, FAILS
 FALSE_ALARM = 0.002  # the probability, of each question, that an honest set is called worse
 POWER = 0.8  # the share of cases in which a difference is found that counts as detectable
+CHANCE = 3.0  # standard deviations from which several seeds together are worse
 TOO_FEW = "too few images"
 
 
@@ -37,3 +39,17 @@ def decide(fails: bool, worse: bool, detectable: float, bound: float, doubt: str
     if doubt or not detectable <= bound:  # also where it is NaN
         return Verdict(CANNOT_TELL, doubt or TOO_FEW, detectable)
     return Verdict(AS_REAL, "", detectable)
+
+
+def pooled(words: list[str], evidence: list[float]) -> str:
+    """The verdict of several seeds together.  words: the verdict of each.  evidence: by how many
+    standard deviations each is worse than real images.
+
+    Where most seeds fail, or most cannot tell, so do all together.  Else the sum of the evidence
+    over the root of their number says whether all together are worse (Stouffer et al. 1949).
+    """
+    most = [word for word in (FAILS, CANNOT_TELL) if 2 * words.count(word) > len(words)]
+    if most:
+        return most[0]
+    z = sum(evidence) / math.sqrt(len(evidence))
+    return WORSE if z > CHANCE else AS_REAL
