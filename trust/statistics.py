@@ -1,5 +1,6 @@
 """Intervals and tests that the filter, the questions and the audit share."""
 
+import functools
 import math
 
 import numpy as np
@@ -124,3 +125,34 @@ def weighted_share(
     n = 1 / (variance / (share + mean_weight) + 1 / others)
     low, high = wilson_interval(share * n, n)
     return share, max(low - 1 / others, 0.0), high  # among few others there may be no hit
+
+
+def t_tail(t: float, freedom: int) -> float:
+    """The probability that Student's t with so many degrees of freedom, at least 1, is above t: a
+    float in [0, 1].  Abramowitz & Stegun 1964, 26.7.3 and 26.7.4."""
+    if math.isnan(t):
+        return math.nan
+    angle = math.atan(t / math.sqrt(freedom))
+    # The sums are 1 + 1/2 c^2 + 1/2 3/4 c^4 ... for even freedom, c + 2/3 c^3 ... for odd.
+    odd = freedom % 2
+    steps = np.arange(1 + odd, freedom - 2, 2)
+    terms = np.cumprod(np.append(1.0, steps / (steps + 1) * math.cos(angle) ** 2))
+    if odd:
+        total = math.sin(angle) * math.cos(angle) * terms.sum() if freedom > 1 else 0.0
+        inside = 2 / math.pi * (angle + total)
+    else:
+        inside = math.sin(angle) * terms.sum()
+    return min(max((1 - inside) / 2, 0.0), 1.0)
+
+
+@functools.cache
+def t_quantile(share: float, freedom: int) -> float:
+    """The value below which Student's t with so many degrees of freedom lies with the probability
+    `share`, in (0, 1): a float; NaN for less than one degree of freedom."""
+    if freedom < 1:
+        return math.nan
+    low, high = -1e6, 1e6
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if t_tail(middle, freedom) > 1 - share else (low, middle)
+    return (low + high) / 2

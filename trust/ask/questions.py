@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from trust.ask.reference import Reference
-from trust.data.images import ImageSet, first_of_each_class
+from trust.data.images import ImageSet, random_of_each_class
 from trust.filter.filters import Filter, Filtered
 from trust.train.referee import Judged
 
@@ -58,6 +58,12 @@ class Beside:
     near_copies: float = 0.0
     clouds: dict[str, np.ndarray] = field(default_factory=dict)
 
+    def like_fresh(self) -> ImageSet:
+        """Real images that pass as unseen ones do.  A classifier is surer of images that it has
+        learned, so it also passes the harder ones among them: where one chooses, they are held-out
+        images, else all."""
+        return self.pool if self.accept is None else self.held_out["real"].passing
+
 
 @dataclass(frozen=True, eq=False)
 class Asked:
@@ -66,7 +72,8 @@ class Asked:
     judged: {subject: Judged}, of all that pass.  sampled, sampled_confidence: {subject: (n,)}, the
     referee's labels of what there was before the filter, where that is known, and how sure it is of
     them.  judged_tested: {kind: Judged}, of all test images.  judged_held_out: {kind: Judged}, of
-    `rows`.  rng: for random sets of real images.
+    `rows`, but not of real images, from which further sets are drawn.  rng: for random sets of real
+    images.
     """
 
     subjects: dict[str, Filtered]
@@ -81,6 +88,24 @@ class Asked:
     rng: np.random.Generator
 
 
+def disjoint_sets(
+    labels: np.ndarray, counts: np.ndarray, most: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Random sets, none of which shares an image with another, each with counts[k] images of every
+    class k: at most so many of them, or as many as there are images for.
+
+    labels: (n,) integer.  counts: (classes,) integer.  Returns a list of rows in rising order,
+    (m,) integer each.
+    """
+    order = rng.permutation(len(labels))
+    wanted = np.flatnonzero(counts)
+    rows = [order[labels[order] == label] for label in wanted]
+    sizes = counts[wanted]
+    most = min([most, *(len(own) // size for own, size in zip(rows, sizes, strict=True))])
+    cut = [own[: most * size].reshape(most, size) for own, size in zip(rows, sizes, strict=True)]
+    return list(np.sort(np.concatenate([np.empty((most, 0), int), *cut], axis=1), axis=1))
+
+
 def _judge_all(tested: Filtered, reference: Reference) -> Judged:
     """What the referee says of images before the filter, or of the test images themselves."""
     if tested.every is None or tested.every.images is reference.test.images:
@@ -92,14 +117,16 @@ def look(
     subjects: dict[str, Filtered], beside: Beside, reference: Reference, rng: np.random.Generator
 ) -> Asked:
     """Lets the referee look at all sets."""
+    choose = rng.spawn(1)[0]
     rows = {
-        name: first_of_each_class(filtered.passing.labels, beside.counts)
+        name: random_of_each_class(filtered.passing.labels, beside.counts, choose)
         for name, filtered in (subjects | beside.held_out).items()
     }
     tested = {kind: _judge_all(each, reference) for kind, each in beside.tested.items()}
     held_out = {
         kind: reference.judge(filtered.passing.images[rows[kind]])
         for kind, filtered in beside.held_out.items()
+        if kind != "real"
     }
     judged = {name: reference.judge(each.passing.images) for name, each in subjects.items()}
     sampled = {

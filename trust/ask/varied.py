@@ -1,38 +1,109 @@
-"""Question 3, are the images varied? Frechet distance, precision, recall, density, coverage."""
+"""Question 3, are the images varied? Frechet distance, precision, recall, density, coverage.
+
+These numbers depend on how many images there are, and so does how much they vary by chance.  So a
+set is cut into parts of at most PART images, and beside them stand parts of real images, as large
+and with as many images of each class.  The number of a set is the mean of its parts; how much it
+varies by chance is seen in the real parts.
+"""
 
 import math
 
 import numpy as np
 
-from trust.ask.questions import Asked
-from trust.ask.verdicts import Verdict, decide
+from trust.ask.questions import Asked, disjoint_sets
+from trust.ask.verdicts import FALSE_ALARM, POWER, Verdict, decide
+from trust.statistics import t_quantile
 
 IMAGES, NEIGHBOURS = 5000, 5
+PART = 1000  # images that are looked at together
+LEAST_PARTS, MOST_PARTS = 8, 20  # of real images, enough to see how much they vary
+REAL_IMAGES = 10_000  # in all real parts: the referee needs most of the time
 LEAST_VARIETY = 0.5  # varied fails below this share of real images' recall or coverage
 BLOCK = 1000  # points at a time
 
 
 def ask(asked: Asked) -> dict:
-    """{set: {key: number}}, by the referee's features."""
-    others = asked.reference.judged.features
-    features = {kind: judged.features for kind, judged in asked.judged_held_out.items()}
-    for name, judged in asked.judged.items():
-        features[name] = judged.features[asked.rows[name]]
-    return {name: examine_variety(each, others) for name, each in features.items()}
+    """{set: {key: number}}, by the referee's features: the mean of the parts of each set, and the
+    standard deviation of the real parts."""
+    beside, reference, rng = asked.beside, asked.reference, asked.rng.spawn(1)[0]
+    real, others = beside.like_fresh(), reference.judged.features
+    available = real.counts(reference.classes)
+    counts = np.minimum(beside.counts, available)
+    parts = parts_of(counts, available)
+    counts = counts // parts
+    radius = ball_radius(spread_rows(others))
+
+    judged = {name: each.take(asked.rows[name]) for name, each in asked.judged.items()}
+    sets = {}
+    for name, each in (judged | asked.judged_held_out).items():
+        passing = (asked.subjects | beside.held_out)[name].passing
+        own = disjoint_sets(passing.labels[asked.rows[name]], counts, parts, rng)
+        sets[name] = _mean_of(
+            [examine_variety(each.features[rows], others, radius) for rows in own]
+        )
+        sets[name] |= {"images": int(len(own) * counts.sum()), "parts": len(own)}
+    most = max(LEAST_PARTS, min(REAL_IMAGES // max(counts.sum(), 1), MOST_PARTS))
+    own = disjoint_sets(real.labels, counts, most, rng)
+    features = reference.judge(real.images[np.concatenate(own)]).features
+    found = [examine_variety(each, others, radius) for each in np.split(features, len(own))]
+    sets["real"] = _mean_of(found) | {"images": len(features), "parts": len(own)}
+    for key in ("frechet", "recall", "coverage"):
+        values = [each[key] for each in found]
+        sets["real"][f"{key}_sd"] = float(np.std(values, ddof=1)) if len(own) > 1 else math.nan
+    return sets
 
 
 def verdict(numbers: dict, real: dict) -> Verdict:
-    """The verdict from recall and coverage."""
-    pairs = [(numbers[key], real[key]) for key in ("recall", "coverage")]
-    fails = any(share < LEAST_VARIETY * other for share, other in pairs)
-    return decide(fails, worse=False, detectable=math.nan, bound=LEAST_VARIETY * real["recall"])
+    """The verdict from recall, coverage and Frechet distance, by a one-sided t-test of each."""
+    parts, others = numbers["parts"], real["parts"]
+    # Half of the level: recall has a longer tail than a normal distribution.
+    chance = t_quantile(1 - FALSE_ALARM / 2 / 3, others - 1)
+    factor = math.sqrt(1 / parts + 1 / others)
+    # Where nearly all recall is 1, it hardly varies, until an image is unlike the others.
+    least = parts / max(numbers["images"], 1)
+    lower = {}
+    for key in ("recall", "coverage"):
+        error = max(real[f"{key}_sd"], least) * factor
+        lower[key] = real[key] - numbers[key] > chance * error
+    # Its logarithm is nearly normal, itself it is not.
+    higher = math.log(max(numbers["frechet"], 1e-9) / max(real["frechet"], 1e-9))
+    higher = real["frechet"] * higher > chance * real["frechet_sd"] * factor
+    few = [lower[key] and numbers[key] < LEAST_VARIETY * real[key] for key in lower]
+    detectable = chance + t_quantile(POWER, others - 1)
+    return decide(
+        fails=any(few),
+        worse=higher or any(lower.values()),
+        detectable=detectable * max(real["recall_sd"], least) * factor,
+        bound=LEAST_VARIETY * real["recall"],
+    )
 
 
-def examine_variety(features: np.ndarray, others: np.ndarray) -> dict:
+def parts_of(counts: np.ndarray, available: np.ndarray) -> int:
+    """How many parts a set is cut into: so many that none is larger than PART, and that the real
+    images are enough for LEAST_PARTS, as long as a part has images enough to measure.
+
+    counts, available: (classes,) integer, of each class in the set and among the real images.
+    """
+    least = max(math.ceil(counts.sum() / PART), 1)
+    wanted = counts > 0
+    scarce = np.max(LEAST_PARTS * counts[wanted] / available[wanted], initial=1)
+    parts = max(least, math.ceil(scarce))
+    return parts if (counts // parts).sum() > NEIGHBOURS else least
+
+
+def _mean_of(found: list[dict]) -> dict:
+    """{key: float}, the mean of each number."""
+    return {key: float(np.mean([each[key] for each in found])) for key in found[0]}
+
+
+def examine_variety(features: np.ndarray, others: np.ndarray, radius=None) -> dict:
     """How varied a set is beside others: all numbers of this question, of features (n, d) and
-    (m, d) float."""
+    (m, d) float.  radius: ball_radius() of spread_rows(others), if it is known."""
     frechet = frechet_distance(features, others)
-    return {"frechet": frechet, **variety(spread_rows(features), spread_rows(others))}
+    return {
+        "frechet": frechet,
+        **variety(spread_rows(features), spread_rows(others), radius=radius),
+    }
 
 
 def examine_likeness(features: np.ndarray, others: np.ndarray, seed: int) -> dict:
@@ -53,7 +124,7 @@ def frechet_distance(features, reference):
     if min(len(features), len(reference)) < 2:
         return math.nan
     difference = features.mean(axis=0) - reference.mean(axis=0)
-    first, second = np.cov(features.T), np.cov(reference.T)
+    first, second = (np.atleast_2d(np.cov(each.T)) for each in (features, reference))
     # The trace of the square root of first @ second, whose eigenvalues are those of a symmetric
     # matrix.
     values, vectors = np.linalg.eigh(first)
@@ -62,24 +133,22 @@ def frechet_distance(features, reference):
     return float(difference @ difference + np.trace(first) + np.trace(second) - 2 * roots.sum())
 
 
-def variety(features, reference, k=NEIGHBOURS):
+def variety(features, reference, k=NEIGHBOURS, radius=None):
     """How well two sets cover each other.  Each point has a ball up to its k-th nearest neighbour.
 
     precision: share of the images in a ball of the reference; recall: share of the reference in a
     ball of the images (Kynkaanniemi et al. 2019).  density: balls of the reference about an image,
     over k; coverage: share of the reference's balls with an image (Naeem et al. 2020).
-    features (n, d), reference (m, d): float.  Returns a dict of floats, NaN where a set has no
-    more than k images.
+    features (n, d), reference (m, d): float.  radius: ball_radius(reference, k), if it is known.
+    Returns a dict of floats, NaN where a set has no more than k images.
     """
     if min(len(features), len(reference)) <= k:
         return dict.fromkeys(("precision", "recall", "density", "coverage"), math.nan)
     between = _squared_distances(features, reference)
-    radius = _neighbour_distance(features, k)
-    reference_radius = _neighbour_distance(reference, k)
-    in_reference = between <= reference_radius
+    in_reference = between <= (ball_radius(reference, k) if radius is None else radius)
     return {
         "precision": float(in_reference.any(axis=1).mean()),
-        "recall": float((between <= radius[:, None]).any(axis=0).mean()),
+        "recall": float((between <= ball_radius(features, k)[:, None]).any(axis=0).mean()),
         "density": float(in_reference.sum() / (k * len(features))),
         "coverage": float(in_reference.any(axis=0).mean()),
     }
@@ -119,8 +188,11 @@ def _squared_distances(a, b):
     return np.add.outer(*squares) - 2 * a @ b.T
 
 
-def _neighbour_distance(points, k):
-    """The squared distance of each point to its k-th nearest other point, (n,)."""
+def ball_radius(points, k=NEIGHBOURS):
+    """The squared distance of each point to its k-th nearest other point, (n,); NaN where there are
+    no more than k points."""
+    if len(points) <= k:
+        return np.full(len(points), np.nan)
     squares = _squared_distances(points, points)
     np.fill_diagonal(squares, np.inf)
     return np.partition(squares, k - 1, axis=1)[:, k - 1]

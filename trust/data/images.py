@@ -96,22 +96,6 @@ def random_of_each_class(labels: np.ndarray, counts, rng) -> np.ndarray:
     return np.sort(order[first_of_each_class(labels[order], counts)])
 
 
-def as_many_of_each_class(labels: np.ndarray, counts, rng) -> tuple[np.ndarray, float]:
-    """Rows of the first counts[k] images of every class k.  Where a class has too few, all of them,
-    and some of them again, at random.
-
-    labels: (n,) integer.  Returns (m,) integer, and the share of the rows that repeat another.
-    """
-    rows = first_of_each_class(labels, counts)
-    repeats = [
-        rng.choice(own, count - len(own))
-        for label, count in enumerate(counts)
-        if 0 < len(own := np.flatnonzero(labels == label)) < count
-    ]
-    rows = np.concatenate([rows, *repeats])
-    return rows, sum(map(len, repeats)) / max(len(rows), 1)
-
-
 def cut_alike(*sets: ImageSet) -> list[ImageSet]:
     """The sets, cut to the same number of images of each class: the first ones, in their old
     order."""
