@@ -2,6 +2,7 @@
 behind the same filter."""
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 
@@ -43,6 +44,11 @@ def verdict(numbers: dict, real: dict) -> Verdict:
         detectable=numbers["detectable"],
         bound=1 - LEAST_BALANCE,
     )
+
+
+def evidence(numbers: dict, real: dict) -> dict:
+    """The probability of such counts by chance, in standard deviations."""
+    return {"chance": -NormalDist().inv_cdf(min(numbers["chance"], 1 - 1e-9))}
 
 
 def class_balance(counts: np.ndarray) -> float:

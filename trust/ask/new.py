@@ -17,6 +17,7 @@ MEASURED = 4000  # real images at least, if there are so many, that say how clos
 COPIES_ALARM = FALSE_ALARM / 4  # the false alarms of each of the two counts of flagged images
 LEAN_Z = -3.2  # z of a lean that is more than chance; three are asked
 LEAST_SHARE = 0.05  # new is as real only if this share of copies would have been found
+LEANS = ("lean_z", "closest_5_lean_z", "closest_5_moved_lean_z")
 LARGE_LEAN = 0.5  # new fails at this lean
 SENSITIVE = 0.5  # share of noisy copies that must be flagged, or the images do not suit the count
 DEPTHS = (100, 5, 1)  # percent of the images, the closest in the order of Nearest.closest()
@@ -65,15 +66,19 @@ def verdict(numbers: dict, real: dict | None = None) -> Verdict:
     copies = any(numbers[key] >= numbers["copies_limit"] for key in ("copies", "copies_moved"))
     to_seen = z < LEAN_Z and numbers["lean"] > LARGE_LEAN
     to_unseen = z > -LEAN_Z and numbers["seen_share"] < (1 - LARGE_LEAN) * numbers["expected_share"]
-    leans = (z, numbers["closest_5_lean_z"], numbers["closest_5_moved_lean_z"])
     blind = numbers["flagged_noisy"] < SENSITIVE and not numbers["detectable"] <= LEAST_SHARE
     return decide(
         fails=copies or to_seen or to_unseen,
-        worse=any(each < LEAN_Z for each in leans),
+        worse=any(numbers[key] < LEAN_Z for key in LEANS),
         detectable=numbers["detectable"],
         bound=LEAST_SHARE,
         doubt="no copies could have been found" if blind else "",
     )
+
+
+def evidence(numbers: dict, real: dict | None = None) -> dict:
+    """By how many standard deviations the images lean."""
+    return {key: -numbers[key] for key in LEANS}
 
 
 def draw_real(pool: ImageSet, counts, rng, most=None) -> tuple[ImageSet, ImageSet]:

@@ -18,7 +18,6 @@ class Reference:
     held-out and test images.  centred: real, each with its centre of mass in the middle.
     test: images that no network learned from, not even the referee; judged: what it says of them.
     seed: of what is trained or drawn to compare.
-    like_seen: unused; what to expect is in Run.neighbours["measure"].
     """
 
     real: ImageSet
@@ -30,7 +29,6 @@ class Reference:
     referee: keras.Model
     classes: int
     seed: int
-    like_seen: None = None
 
     def judge(self, images: np.ndarray) -> Judged:
         """What the referee says of images (n, h, w[, c]), uint8 or float32 in [0, 1]."""

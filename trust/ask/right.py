@@ -80,6 +80,13 @@ def verdict(numbers: dict, real: dict) -> Verdict:
     )
 
 
+def evidence(numbers: dict, real: dict) -> dict:
+    """By how many standard deviations the estimated error is above that of real images."""
+    of_real = real["error_estimate"]
+    reach = numbers["worse_from"] - of_real
+    return {"error_estimate": CHANCE * (numbers["error_estimate"] - of_real) / reach}
+
+
 def likeness(asked: Asked, rng: np.random.Generator) -> dict:
     """{set: {key: number}}: how like the reconstructions of held-out images the other sets are, and
     one half of them the other; nothing where there are none."""

@@ -72,6 +72,12 @@ def verdict(numbers: dict, real: dict) -> Verdict:
     )
 
 
+def evidence(numbers: dict, real: dict) -> dict:
+    """By how many standard deviations the accuracy is below that of real images."""
+    error = real["accuracy_sd"] * math.sqrt(1 + 1 / real["sets"])
+    return {"accuracy": (real["accuracy"] - numbers["accuracy"]) / error}
+
+
 def spread_of_trainings(right: np.ndarray, labels: np.ndarray, classes: int) -> float:
     """The standard deviation of the accuracy between trainings, on the same test images.
 

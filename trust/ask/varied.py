@@ -20,6 +20,7 @@ LEAST_PARTS, MOST_PARTS = 8, 20  # of real images, enough to see how much they v
 REAL_IMAGES = 10_000  # in all real parts: the referee needs most of the time
 LEAST_VARIETY = 0.5  # varied fails below this share of real images' recall or coverage
 BLOCK = 1000  # points at a time
+SHARES = "recall", "coverage"
 
 
 def ask(asked: Asked) -> dict:
@@ -58,24 +59,34 @@ def verdict(numbers: dict, real: dict) -> Verdict:
     parts, others = numbers["parts"], real["parts"]
     # Half of the level: recall has a longer tail than a normal distribution.
     chance = t_quantile(1 - FALSE_ALARM / 2 / 3, others - 1)
-    factor = math.sqrt(1 / parts + 1 / others)
-    # Where nearly all recall is 1, it hardly varies, until an image is unlike the others.
-    least = parts / max(numbers["images"], 1)
-    lower = {}
-    for key in ("recall", "coverage"):
-        error = max(real[f"{key}_sd"], least) * factor
-        lower[key] = real[key] - numbers[key] > chance * error
-    # Its logarithm is nearly normal, itself it is not.
-    higher = math.log(max(numbers["frechet"], 1e-9) / max(real["frechet"], 1e-9))
-    higher = real["frechet"] * higher > chance * real["frechet_sd"] * factor
-    few = [lower[key] and numbers[key] < LEAST_VARIETY * real[key] for key in lower]
+    beyond = {key: z > chance for key, z in evidence(numbers, real).items()}
+    few = [beyond[key] and numbers[key] < LEAST_VARIETY * real[key] for key in SHARES]
     detectable = chance + t_quantile(POWER, others - 1)
+    error = _spread("recall", numbers, real) * math.sqrt(1 / parts + 1 / others)
     return decide(
         fails=any(few),
-        worse=higher or any(lower.values()),
-        detectable=detectable * max(real["recall_sd"], least) * factor,
+        worse=any(beyond.values()),
+        detectable=detectable * error,
         bound=LEAST_VARIETY * real["recall"],
     )
+
+
+def evidence(numbers: dict, real: dict) -> dict:
+    """By how many standard deviations recall and coverage are below those of real images, and the
+    Frechet distance above: its logarithm is nearly normal, itself it is not."""
+    factor = math.sqrt(1 / numbers["parts"] + 1 / real["parts"])
+    found = {
+        key: (real[key] - numbers[key]) / (_spread(key, numbers, real) * factor) for key in SHARES
+    }
+    higher = math.log(max(numbers["frechet"], 1e-9) / max(real["frechet"], 1e-9))
+    spread = max(real["frechet_sd"], 1e-9) * factor
+    return found | {"frechet": real["frechet"] * higher / spread}
+
+
+def _spread(key, numbers, real):
+    """The standard deviation of a share between parts.  Where nearly all recall is 1, it hardly
+    varies, until an image is unlike the others."""
+    return max(real[f"{key}_sd"], numbers["parts"] / max(numbers["images"], 1))
 
 
 def parts_of(counts: np.ndarray, available: np.ndarray) -> int:

@@ -41,15 +41,15 @@ def decide(fails: bool, worse: bool, detectable: float, bound: float, doubt: str
     return Verdict(AS_REAL, "", detectable)
 
 
-def pooled(words: list[str], evidence: list[float]) -> str:
-    """The verdict of several seeds together.  words: the verdict of each.  evidence: by how many
-    standard deviations each is worse than real images.
+def pooled(words: list[str], evidence: list[dict]) -> str:
+    """The verdict of several seeds together.  words: the verdict of each.  evidence: for each the
+    {number: by how many standard deviations it is worse than that of real images}.
 
-    Where most seeds fail, or most cannot tell, so do all together.  Else the sum of the evidence
-    over the root of their number says whether all together are worse (Stouffer et al. 1949).
+    Where most seeds fail, or most cannot tell, so do all together.  Else the sum of a number's
+    evidence over the root of how many there are says whether it is worse (Stouffer et al. 1949).
     """
     most = [word for word in (FAILS, CANNOT_TELL) if 2 * words.count(word) > len(words)]
     if most:
         return most[0]
-    z = sum(evidence) / math.sqrt(len(evidence))
-    return WORSE if z > CHANCE else AS_REAL
+    z = [sum(each[key] for each in evidence) / math.sqrt(len(evidence)) for key in evidence[0]]
+    return WORSE if max(z) > CHANCE else AS_REAL
