@@ -60,23 +60,38 @@ def answers(report: dict) -> list[str]:
 
 
 def promised(report: dict) -> list[str]:
-    """What was promised and whether it held: two lines, or none without a promise."""
+    """What was promised and whether it held: lines of text, none without a promise."""
     if "promise" not in report["sets"]:
         return []
     right = report["sets"]["promise"]["right"]
     texts = {key: show(value, PERCENT) for key, value in right.items()}
     bounds = {name: numbers["promise_bound"] for name, numbers in report["classes"].items()}
-    most = max(bounds, key=lambda name: np.nan_to_num(bounds[name]))
-    theirs = "yours" in report["sets"]
-    kinds = ("", "your images") if theirs else ("reconstructions of ", "images drawn")
-    interval = f"{texts['estimated_error_low']} to {texts['estimated_error_high']}"
-    return [
-        f"promise   with 95 % confidence at most {texts['max_error']} of all that passes is wrong, "
-        f"at the threshold {show(right['threshold'], EXACT)}; found on {kinds[0]}held-out images",
-        f"          wrong: {texts['wrong']} of {right['images']:,} of these (class {most}: at most "
-        f"{show(bounds[most], PERCENT)}), {texts['test_error_estimate']} of {kinds[0]}test images, "
-        f"an estimated {texts['estimated_error_estimate']} of {kinds[1]} ({interval})",
+    worst = max(bounds, key=lambda name: np.nan_to_num(bounds[name]))
+    broken = [
+        name
+        for name, numbers in report["classes"].items()
+        if numbers["promise_low"] > right["max_error"]
     ]
+    theirs = "yours" in report["sets"]
+    kind, others = ("images", "your images") if theirs else ("reconstructions", "images drawn")
+    likeness = ""
+    if not theirs:
+        share = show(report["sets"]["generated"]["right"]["own_neighbours"], PERCENT)
+        likeness = (
+            f"; of accepted images {share} have their nearest neighbour in their own set, where "
+            "50 % would mean that they are like reconstructions"
+        )
+    interval = f"{texts['estimated_error_low']} to {texts['estimated_error_high']}"
+    lines = [
+        f"promise     with 95 % confidence at most {texts['max_error']} of {kind} of held-out images "
+        f"that pass are wrong, at the threshold {show(right['threshold'], EXACT)}{likeness}",
+        f"            wrong: {texts['wrong']} of {right['images']:,} of these (class {worst}: at "
+        f"most {show(bounds[worst], PERCENT)}), {texts['test_error_estimate']} of those of test "
+        f"images, an estimated {texts['estimated_error_estimate']} of {others} ({interval})",
+    ]
+    if broken:
+        lines.append(f"            it surely does not hold in class {', '.join(broken)}")
+    return lines
 
 
 def _title(row: Row, report: dict) -> str:
@@ -110,7 +125,8 @@ def print_report(report: dict) -> None:
             if value is not None:
                 print(f"{row.title:46}{show(value, row.form):>14}")
     forms = {"generated": "{:,}", "strong": "{:,}", "accepted": "{:,}"}
-    shares = "agreement", "agreement_low", "agreement_high", "promise_wrong", "promise_bound"
+    shares = ["agreement", "agreement_low", "agreement_high"]
+    shares += ["promise_wrong", "promise_low", "promise_bound"]
     forms |= dict.fromkeys(shares, PERCENT)
     there = next(iter(report["classes"].values()))
     forms = {name: form for name, form in forms.items() if name in there}
