@@ -21,12 +21,14 @@ class Run:
     """All that is printed, written or drawn.
 
     sets: {set: {question: {key: number}}}, of the subjects and of what stands beside them.
-    verdicts: {subject: {question: Verdict}}.  neighbours: {set: Neighbours}.
+    verdicts: {subject: {question: Verdict}}.  evidence: {subject: {question: {number: by how
+    many standard deviations it is worse than that of real images}}}.  neighbours: {set: Neighbours}.
     asked: the sets themselves, and what the referee says of them.
     """
 
     sets: dict
     verdicts: dict[str, dict[str, Verdict]]
+    evidence: dict[str, dict[str, dict]]
     neighbours: dict[str, Neighbours]
     asked: Asked
 
@@ -95,7 +97,14 @@ def examine(
         }
         for name in subjects
     }
+    evidence = {
+        name: {
+            question: room.evidence(sets[name][question], sets["real"][question])
+            for question, room in ROOMS.items()
+        }
+        for name in subjects
+    }
     for name, verdicts in found.items():
         for question, verdict in verdicts.items():
             sets[name][question]["detectable"] = verdict.detectable
-    return Run(sets, found, neighbours, asked)
+    return Run(sets=sets, verdicts=found, evidence=evidence, neighbours=neighbours, asked=asked)

@@ -1,7 +1,8 @@
 """The report: all numbers of a run as one dict, and the code that made them.
 
 {"dataset", "fingerprint", "code", "settings", "devices", "versions", "verdicts": {question:
-verdict}, "reasons": {question: why it cannot tell}, "notes", "sets": {set: {question: {key:
+verdict}, "reasons": {question: why it cannot tell},
+"evidence": {question: {number: standard deviations}}, "notes", "sets": {set: {question: {key:
 number}}}, "classes": {class: {key: number}}, "run": {key: number}}; a number that was not measured
 is left out.
 """
@@ -39,6 +40,7 @@ def build_report(run: Run, data: Dataset, settings: dict, networks: dict, notes:
         "versions": {name: importlib.metadata.version(name) for name in packages},
         "verdicts": {question: each.word for question, each in found.items()},
         "reasons": {question: each.why for question, each in found.items() if each.why},
+        "evidence": run.evidence[run.subject],
         "notes": notes,
         "sets": run.sets,
         "classes": by_class(data.class_names, numbers_by_class(run, data.classes)),

@@ -83,8 +83,8 @@ def promised(report: dict) -> list[str]:
         )
     interval = f"{texts['estimated_error_low']} to {texts['estimated_error_high']}"
     lines = [
-        f"promise     with 95 % confidence at most {texts['max_error']} of {kind} of held-out images"
-        f" that pass are wrong, at the threshold {show(right['threshold'], EXACT)}{likeness}",
+        f"promise     with 95 % confidence at most {texts['max_error']} of {kind} of held-out "
+        f"images that pass are wrong, at the threshold {show(right['threshold'], EXACT)}{likeness}",
         f"            wrong: {texts['wrong']} of {right['images']:,} of these (class {worst}: at "
         f"most {show(bounds[worst], PERCENT)}), {texts['test_error_estimate']} of those of test "
         f"images, an estimated {texts['estimated_error_estimate']} of {others} ({interval})",
