@@ -22,7 +22,8 @@ class Run:
 
     sets: {set: {question: {key: number}}}, of the subjects and of what stands beside them.
     verdicts: {subject: {question: Verdict}}.  evidence: {subject: {question: {number: by how
-    many standard deviations it is worse than that of real images}}}.  neighbours: {set: Neighbours}.
+    many standard deviations it is worse than that of real images}}}.
+    neighbours: {set: Neighbours}.
     asked: the sets themselves, and what the referee says of them.
     """
 

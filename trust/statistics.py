@@ -156,3 +156,8 @@ def t_quantile(share: float, freedom: int) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if t_tail(middle, freedom) > 1 - share else (low, middle)
     return (low + high) / 2
+
+
+def ratio(value: float, error: float) -> float:
+    """How many errors a value is; NaN where the error is 0."""
+    return value / error if error else math.nan

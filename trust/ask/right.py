@@ -10,7 +10,7 @@ from trust.ask.verdicts import POWER, Verdict, decide
 from trust.data.images import ImageSet, random_of_each_class
 from trust.filter.filters import Filter
 from trust.filter.quotas import WEAK
-from trust.statistics import Z95, mean, share_with_hits, weighted_share, wilson_interval
+from trust.statistics import Z95, mean, ratio, share_with_hits, weighted_share, wilson_interval
 from trust.train.inference import softmax
 from trust.train.referee import Judged
 
@@ -84,7 +84,7 @@ def evidence(numbers: dict, real: dict) -> dict:
     """By how many standard deviations the estimated error is above that of real images."""
     of_real = real["error_estimate"]
     reach = numbers["worse_from"] - of_real
-    return {"error_estimate": CHANCE * (numbers["error_estimate"] - of_real) / reach}
+    return {"error_estimate": ratio(CHANCE * (numbers["error_estimate"] - of_real), reach)}
 
 
 def likeness(asked: Asked, rng: np.random.Generator) -> dict:

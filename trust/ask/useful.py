@@ -9,7 +9,7 @@ from trust.ask.questions import Asked, disjoint_sets
 from trust.ask.reference import Reference
 from trust.ask.verdicts import FALSE_ALARM, POWER, Verdict, decide
 from trust.data.images import pixels_of, random_of_each_class
-from trust.statistics import t_quantile
+from trust.statistics import ratio, t_quantile
 from trust.train import inference, loops
 
 MOST_LOSS = 0.1  # useful fails if accuracy is below that of real images by more than this
@@ -75,7 +75,7 @@ def verdict(numbers: dict, real: dict) -> Verdict:
 def evidence(numbers: dict, real: dict) -> dict:
     """By how many standard deviations the accuracy is below that of real images."""
     error = real["accuracy_sd"] * math.sqrt(1 + 1 / real["sets"])
-    return {"accuracy": (real["accuracy"] - numbers["accuracy"]) / error}
+    return {"accuracy": ratio(real["accuracy"] - numbers["accuracy"], error)}
 
 
 def spread_of_trainings(right: np.ndarray, labels: np.ndarray, classes: int) -> float:
