@@ -6,7 +6,7 @@ import sys
 from conftest import ROOT
 
 NOTEBOOK = """
-import runpy, signal, sys
+import os, runpy, signal, sys
 
 class Output:  # a notebook's stream has neither reconfigure nor, at times, isatty
     def __init__(self, stream):
@@ -21,6 +21,7 @@ before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
 sys.stdout = Output(sys.stdout)
 script, *sys.argv[1:] = sys.argv[1:]
 sys.argv[0] = script
+sys.path.insert(0, os.path.dirname(script))  # as %run does
 try:
     runpy.run_path(script, run_name="__main__")
 except SystemExit as end:
