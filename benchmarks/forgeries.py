@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 
 from trust import cli, outputs
-from trust.ask.new import DOSES
 from trust.ask.verdicts import CAUGHT, LOST, QUESTIONS
 from trust.data import datasets, splits
 from trust.data.images import ImageSet
@@ -104,6 +103,7 @@ def forgeries(honest, seen, vae, classes, rng):
     """The list of Forgery.  honest, seen: ImageSet, images that the generator has not seen and
     images that it learned from.  vae: a models.VAE that learned from the latter."""
     from trust import controls
+    from trust.ask.new import DOSES
     from trust.generator import Generator
 
     twins = seen.images[controls.twins(honest.labels, seen.labels, rng)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.forgeries import EXPECTED, QUESTIONS, summary
 from trust.cli import Parser, UserError, run
-from trust.show.report import ANSWERS, CONTROL_ROWS, PERCENT, PLAIN, ROWS, RUN_ROWS
+from trust.show.rows import ANSWERS, CONTROL_ROWS, PERCENT, PLAIN, ROWS, RUN_ROWS
 
 WORST_CLASS = next(row for row in ROWS if row.key == "worst_class_agreement")
 # The long table has these columns.
