@@ -14,8 +14,8 @@ from trust.train import saves
 DRAWS = 50  # at most, for each image to accept
 
 
-def parse_options(words=None):
-    """The parsed flags.  words: a list of them, or None for those of the command line."""
+def parse_options(flags=None):
+    """The parsed flags.  flags: a list of them, or None for those of the command line."""
     parser = cli.Parser(
         description="Generate images with a VAE, keep those that a classifier is sure of, and "
         "examine whether they are right, balanced, varied, new and useful."
@@ -59,12 +59,12 @@ def parse_options(words=None):
     add = parser.add_mutually_exclusive_group().add_argument
     add("--save", metavar="FILE", type=cli.path, help="write the trained models, as .npz")
     add("--load", metavar="FILE", type=cli.path, help="use models that --save wrote; train none")
-    return parser.parse_args(words)
+    return parser.parse_args(flags)
 
 
-def main(words=None):
-    """Runs the script.  words: the flags as a list, or None for those of the command line."""
-    options = parse_options(words)
+def main(flags=None):
+    """Runs the script.  flags: a list of them, or None for those of the command line."""
+    options = parse_options(flags)
     data = load_dataset(options.dataset)
     out = options.out or ("imgs" if data.bundled and data.name == "mnist" else f"imgs/{data.name}")
     plan = settle(vars(options), data, out)

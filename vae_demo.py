@@ -25,11 +25,11 @@ def latent_grid(side):
     return np.stack([first.ravel(), second.ravel()], axis=1).astype("float32")
 
 
-def main(words=None):
-    """Runs the script.  words: the flags as a list, or None for those of the command line."""
+def main(flags=None):
+    """Runs the script.  flags: a list of them, or None for those of the command line."""
     parser = cli.Parser(description="Train a VAE on each data set and draw what it learned.")
     cli.add_shared_arguments(parser, epochs=10, latent_dim=2, learning_rate=1.5e-2)
-    options = parser.parse_args(words)
+    options = parser.parse_args(flags)
     outputs.check_outputs(options.out)
     names = [options.dataset] if options.dataset else datasets.BUNDLED
     loaded = [datasets.load_dataset(name) for name in names]

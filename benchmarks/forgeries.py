@@ -104,6 +104,7 @@ def forgeries(honest, seen, vae, classes, rng):
     """The list of Forgery.  honest, seen: ImageSet, images that the generator has not seen and
     images that it learned from.  vae: a models.VAE that learned from the latter."""
     from trust import controls
+    from trust.ask.new import DOSES
     from trust.generator import Generator
 
     twins = seen.images[controls.twins(honest.labels, seen.labels, rng)]

@@ -58,9 +58,8 @@ def train(python, *words, **options):
     return np.diff(ends, prepend=0.0), nats
 
 
-def matmul_rate():
+def matmul_rate(n=2048):
     """Float32 operations per second in the best of 20 products of large matrices."""
-    n = 2048
     a, b = np.random.default_rng(0).random((2, n, n), dtype=np.float32)
     seconds = []
     for _ in range(20):

@@ -1,12 +1,20 @@
 """What the tests of the scripts share: how a script is run, and what it has to leave behind."""
 
+import contextlib
+import importlib
+import io
 import json
+import os
 import subprocess
 import sys
 
 import numpy as np
+import pytest
 from conftest import ROOT
 from PIL import Image
+
+from trust import cli
+from trust.show import rows
 
 FIGURES = {
     *("calibration.png", "class-balance.png", "copies.png", "dnn-vae-strong.png"),
@@ -20,12 +28,40 @@ def command(script, *flags):
     return [sys.executable, str(ROOT / script), *" ".join(flags).split()]
 
 
-def run(folder, script, *flags):
-    done = subprocess.run(command(script, *flags), cwd=folder, capture_output=True, text=True)
+def assert_finished(done):
+    """What it printed."""
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert done.stdout.splitlines()[-1].startswith("The figures are in ")
     return done.stdout
+
+
+def run(folder, script, *flags):
+    """A script in a process of its own."""
+    words = command(script, *flags)
+    return assert_finished(subprocess.run(words, cwd=folder, capture_output=True, text=True))
+
+
+def call(folder, module, *flags):
+    """A script in this process, which saves the import of TensorFlow: how it ended.  As in a
+    notebook, where cli.run() leaves the signals alone."""
+    main, words = importlib.import_module(module).main, " ".join(map(str, flags)).split()
+    out, err, before = io.StringIO(), io.StringIO(), os.getcwd()
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
+        patch.setattr(sys, "ps1", "In : ", raising=False)
+        patch.setattr(sys, "argv", [module, *words])
+        stack.enter_context(contextlib.redirect_stdout(out))
+        stack.enter_context(contextlib.redirect_stderr(err))
+        stack.callback(os.chdir, before)
+        os.chdir(folder)
+        with pytest.raises(SystemExit) as end:
+            cli.run(main)
+    return subprocess.CompletedProcess(words, end.value.code, out.getvalue(), err.getvalue())
+
+
+def run_here(folder, module, *flags):
+    """The same as run(), in this process."""
+    return assert_finished(call(folder, module, *flags))
 
 
 def run_in_shell(folder, line, script):
@@ -51,6 +87,27 @@ def read(folder):
     classes = list(values["classes"].values())
     counts = {f"class_counts_{key}": [each[key] for each in classes] for key in classes[0]}
     return flat | values["run"] | counts
+
+
+def assert_numbers_have_rows(values):
+    """Every number of a report has a row in the table, and every row that belongs to such a run has
+    a number.  Of images that somebody else made, some things cannot be measured."""
+    sets = values["sets"]
+    columns = rows.YOURS if "yours" in sets else rows.COLUMNS
+    expected = {"columns": rows.ROWS, "run": rows.RUN_ROWS, **rows.CONTROL_ROWS}
+    if values["settings"]["max_error"] is not None:
+        expected["promise"] = rows.PROMISE_ROWS
+    expected = {name: {row[1:3] for row in own} for name, own in expected.items()}
+    found = {
+        name: {(question, key) for question, numbers in answers.items() for key in numbers}
+        for name, answers in (sets | {"run": {"run": values["run"]}}).items()
+    }
+    found["columns"] = set().union(*(found.pop(name) for name in columns))
+    if "yours" in sets:
+        assert all(found[name] <= expected[name] for name in found), found
+        assert "run" in found and not found["run"]
+    else:
+        assert found == expected
 
 
 def assert_drawn(file):

@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 
 from trust.data import datasets, files, splits
-from trust.data.images import (
-    DataError,
-    ImageSet,
-)
+from trust.data.images import DataError, ImageSet
 
 # What the makers of the data sets state of them.
 MNIST_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -114,7 +111,7 @@ def test_own_file_is_read_as_stored(tmp_path):
     arrays = small_arrays()
     data = datasets.load_dataset(saved(tmp_path / "own.npz", **arrays))
     assert data.name == "own" and data.class_names == ("0", "1", "2") and not data.bundled
-    found = (*data.train, *data.test)
+    found = data.train.images, data.train.labels, data.test.images, data.test.labels
     for name, array in zip(("x_train", "y_train", "x_test", "y_test"), found, strict=True):
         np.testing.assert_array_equal(array, arrays[name])
 
@@ -240,10 +237,10 @@ def test_shared_sets_hold_out_a_sixth_of_each_class_at_random(tmp_path):
     sets = splits.split(data, "shared", seed=0)
     assert len(sets.held_out.images) == 100
     np.testing.assert_array_equal(sets.vae.images, sets.classifier.images)
-    np.testing.assert_array_equal(numbers(sets.vae.images), sets.vae_rows)
-    np.testing.assert_array_equal(numbers(sets.held_out.images), sets.held_out_rows)
-    for images, labels in sets[:3]:
-        np.testing.assert_array_equal(labels, data.train.labels[numbers(images)])
+    for part in (sets.vae, sets.classifier, sets.held_out):
+        np.testing.assert_array_equal(numbers(part.images), part.rows)
+        np.testing.assert_array_equal(part.labels, data.train.labels[part.rows])
+    np.testing.assert_array_equal(sets.test.images, data.test.images)
     assert sorted([*numbers(sets.vae.images), *numbers(sets.held_out.images)]) == list(range(600))
     assert np.bincount(sets.held_out.labels, minlength=10).tolist() == [10] * 10
     # Ten of a block's sixty in order: at random, their mean is off by 5 at one standard deviation.
@@ -265,11 +262,12 @@ def test_a_small_class_is_learned_from(tmp_path):
 def test_disjoint_sets_share_nothing_and_lose_nothing(tmp_path):
     data = own_dataset(tmp_path)
     sets = splits.split(data, "disjoint", seed=0)
-    assert [len(images) for images, _ in sets[:3]] == [250, 250, 100]
-    assert sorted(np.concatenate([numbers(images) for images, _ in sets[:3]])) == list(range(600))
-    for images, labels in sets[:3]:
-        np.testing.assert_array_equal(labels, data.train.labels[numbers(images)])
-    np.testing.assert_array_equal(numbers(sets.vae.images), sets.vae_rows)
+    parts = sets.vae, sets.classifier, sets.held_out
+    assert [len(part) for part in parts] == [250, 250, 100]
+    assert sorted(np.concatenate([part.rows for part in parts])) == list(range(600))
+    for part in parts:
+        np.testing.assert_array_equal(numbers(part.images), part.rows)
+        np.testing.assert_array_equal(part.labels, data.train.labels[part.rows])
     shared = splits.split(data, "shared", seed=0).held_out
     np.testing.assert_array_equal(sets.held_out.images, shared.images)
 
@@ -289,9 +287,9 @@ def test_splits_follow_the_seed(tmp_path, how):
 def test_some_of_the_images_keep_their_labels():
     every = ImageSet(numbered(5), np.arange(5) * 10)
     for rows in (np.array([3, 1]), np.array([False, True, False, True, False])):
-        images, labels = every.take(rows)
-        assert sorted(labels) == [10, 30]
-        np.testing.assert_array_equal(numbers(images) * 10, labels)
+        some = every.take(rows)
+        assert sorted(some.labels) == [10, 30] and len(some) == 2
+        np.testing.assert_array_equal(numbers(some.images) * 10, some.labels)
 
 
 @pytest.mark.parametrize("name", ["fashion-mnist", "Fashion_MNIST"])

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT
 
-from trust.train import fast, loops
+from trust import cli
+from trust.train import fast, inference, loops
 from trust.train.architectures import models
 
 
@@ -66,53 +67,68 @@ def test_two_batches_are_computed_at_the_same_time():
     assert fast.map_two(meet, range(4)) == [0, 2, 4, 6]
 
 
-TRAINED = """
+def threads():
+    """How many threads of one operation are asked for before TensorFlow is imported, or None."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+        with cli.quiet_tensorflow():
+            return os.environ.get("TF_NUM_INTRAOP_THREADS")
+
+
+def train():
+    """What comes out of training, {name: numbers}, and how it was done."""
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(6, 22, (2, 640, 1, 1))
+    grid = np.arange(28)
+    images = 255 * np.exp(-((grid - x) ** 2 + (grid[:, None] - y) ** 2) / 20)
+    images = images.astype(np.uint8)
+    loops.make_reproducible(0)
+    vae = fast.VAE(models.build_encoder(2, (16,)), models.build_decoder(2, (16,)), 3.0, 0)
+    # Halves of a batch draw noise of their own: without any, only rounding is left.
+    vae.sampling = lambda moments: moments[0]
+    classifier = models.build_classifier(2, hidden=(64,))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loops, "LEAST_STEPS", 1)
+        patch.setattr(loops, "VAE_BATCH", 64)
+        patch.setattr(loops, "CLASSIFIER_BATCH", 64)
+        patch.setattr(loops, "COLLAPSED_NATS", 0)
+        found = loops.train_vae(vae, images, 3, 0.005, 0, verbose=0)
+        losses = loops.train_classifier(classifier, images, (x > 14).ravel().astype(int), 0)
+    found["classifier"] = losses["loss"]
+    found["codes"] = np.ravel(inference.encode(vae, images)[0][:50]).tolist()
+    return found, [fast.STEPS_TOGETHER, type(vae).__name__, type(vae.optimizer).__name__]
+
+
+TRAIN = """
 import json
-import os
-import numpy as np
-from trust import cli
-with cli.quiet_tensorflow():
-    import keras
-    from trust.train.architectures import models
-    from trust.data import datasets, checks, splits
-    from trust.data.images import ImageSet, Pixels, pixels_of
-    from trust.train import fast, loops, inference
-rng = np.random.default_rng(0)
-x, y = rng.uniform(6, 22, (2, 640, 1, 1))
-grid = np.arange(28)
-images = 255 * np.exp(-((grid - x) ** 2 + (grid[:, None] - y) ** 2) / 20)
-images = images.astype(np.uint8)
-loops.LEAST_STEPS, loops.VAE_BATCH, loops.COLLAPSED_NATS = 1, 64, 0
-loops.make_reproducible(0)
-# Halves of a batch draw noise of their own: without any, only rounding is left.
-vae = fast.VAE(models.build_encoder(2, (16,)), models.build_decoder(2, (16,)), 3.0, 0)
-vae.sampling = lambda moments: moments[0]
-history = loops.train_vae(vae, images, 3, 0.005, 0, verbose=0)
-classifier = loops.new_classifier(2, pixels_of(images))
-classified = loops.train_classifier(classifier, images, (x > 14).ravel().astype(int), 0)
-history["classifier"] = classified["loss"]
-history["codes"] = np.ravel(inference.encode(vae, images)[0][:50]).tolist()
-used = [fast.PLAIN, fast.STEPS_TOGETHER, type(vae).__name__, type(vae.optimizer).__name__]
-print(json.dumps([history, [*used, os.environ.get("TF_NUM_INTRAOP_THREADS")]]))
+import sys
+
+sys.path.append("tests")
+import test_fast
+
+print(json.dumps([test_fast.train(), test_fast.threads()]))
 """
 
 
 def test_the_switch_changes_how_it_is_done_and_not_what_comes_out():
-    environment = {name: os.environ[name] for name in os.environ if "INTRAOP" not in name}
-    found = []
-    for plain in "01":
-        done = subprocess.run(
-            [sys.executable, "-c", TRAINED],
-            cwd=ROOT,
-            env=environment | {"TRUST_PLAIN": plain},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        found.append(json.loads(done.stdout.splitlines()[-1]))
-    (quick, how_quick), (plain, how_plain) = found
-    assert how_quick[:4] == [False, 10, "SideBySideVAE", "FusedAdam"] and how_quick[4]
-    assert how_plain == [True, 1, "VAE", "Adam", None]
+    """In another process it stands the other way."""
+    other = not fast.PLAIN
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN],
+        cwd=ROOT,
+        env=os.environ | {"TRUST_PLAIN": str(int(other))},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found = {
+        fast.PLAIN: [train(), threads()],
+        other: json.loads(done.stdout.splitlines()[-1]),
+    }
+    (quick, how_quick), quick_threads = found[False]
+    (plain, how_plain), plain_threads = found[True]
+    assert how_quick == [10, "SideBySideVAE", "FusedAdam"] and quick_threads
+    assert how_plain == [1, "VAE", "Adam"] and plain_threads is None
     assert quick.keys() == plain.keys() and plain["loss"][-1] < plain["loss"][0] - 5
     for name in plain:
         np.testing.assert_allclose(quick[name], plain[name], rtol=1e-3, atol=1e-3, err_msg=name)

@@ -1,7 +1,8 @@
+"""The figures, by what is on the page; and the pages, by what of a run they show."""
+
 import inspect
 import io
-from functools import cached_property, partial
-from itertools import combinations
+from functools import cache, cached_property, partial
 from unittest.mock import patch
 
 import matplotlib
@@ -10,9 +11,13 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
+from test_report import DATA, PROMISE, made_run, words_of
 
-from trust.show import figures
+from trust.ask import new, right
+from trust.show import figures, pages
 from trust.show.diagram import draw_diagram
+from trust.show.sheets import Sheet
+from trust.train.inference import softmax
 
 CLOTHES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"]
 CLOTHES += ["Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
@@ -40,7 +45,8 @@ def demo(names, manifold=True):
     return "A title", grid, points, labels, names, *images, history
 
 
-def strong(names, each=11):
+def strong(names, each=None):
+    each = (11 if len(names) <= 10 else 2) if each is None else each
     labels = np.tile(np.arange(len(names)), each)
     return noise(len(labels)), labels, np.linspace(0.95, 1, len(labels)), names, 0.95
 
@@ -137,6 +143,15 @@ OF_CLASSES = {
     figures.draw_copies: copies,
     figures.draw_audit: audit,
 }
+# Where many classes are laid out otherwise than few.  The names of letters and pixels are short.
+MANY = {
+    figures.draw_demo: {"letters", "pixels"},
+    figures.draw_strong: {"pixels"},
+    figures.draw_weak: {},
+    figures.draw_class_balance: {"pixels"},
+    figures.draw_copies: {"pixels"},
+    figures.draw_audit: {"letters", "pixels"},
+}
 TYPICAL = {
     **{draw.__name__: (draw, make(CLOTHES)) for draw, make in OF_CLASSES.items()},
     "confidence": (figures.draw_confidence, confidence()),
@@ -152,6 +167,7 @@ DRAWINGS = {
         f"{draw.__name__} of {names}": (draw, make(NAMES[names]))
         for draw, make in OF_CLASSES.items()
         for names in ("letters", "pixels", "odd")
+        if names == "odd" or names in MANY[draw]
     },
     "demo without manifold": (figures.draw_demo, demo(CLOTHES, manifold=False)),
     "no strong": (figures.draw_strong, strong(CLOTHES, each=0)),
@@ -241,10 +257,22 @@ class Drawing:
         return [text for _, text in sorted(lines)]
 
 
+@cache
+def drawn(name):
+    """One of the DRAWINGS, for several tests; none of them may change it."""
+    draw, arguments = DRAWINGS[name]
+    return Drawing(draw, *arguments)
+
+
+# Those that other tests look at again.
+SHARED = {*TYPICAL, "demo without manifold", "draw_demo of letters", "no strong", "no weak"}
+SHARED |= {"no copies", "draw_class_balance of odd"}
+
+
 @pytest.mark.parametrize("drawing", DRAWINGS)
 def test_texts_are_whole_and_apart(drawing):
     draw, arguments = DRAWINGS[drawing]
-    result = Drawing(draw, *arguments)
+    result = drawn(drawing) if drawing in SHARED else Drawing(draw, *arguments)
     height, width = result.pixels.shape
     assert width == 1860
     texts = result.texts
@@ -252,22 +280,21 @@ def test_texts_are_whole_and_apart(drawing):
     assert draw in (figures.draw_demo, draw_diagram) or result.says("some_data: ")
     for text, box in texts:
         assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height, text
-    for (a, box_a), (b, box_b) in combinations(texts, 2):
-        across = min(box_a.x1, box_b.x1) - max(box_a.x0, box_b.x0)
-        down = min(box_a.y1, box_b.y1) - max(box_a.y0, box_b.y0)
-        assert across <= 2 or down <= 2, (a, b)
+    left, bottom, right, top = np.array([box.extents for _, box in texts]).T
+    across = np.minimum.outer(right, right) - np.maximum.outer(left, left)
+    down = np.minimum.outer(top, top) - np.maximum.outer(bottom, bottom)
+    overlapping = np.argwhere(np.triu((across > 2) & (down > 2), 1))
+    assert [(texts[a][0], texts[b][0]) for a, b in overlapping] == []
 
 
 @pytest.mark.parametrize("drawing", TYPICAL)
 def test_same_input_same_bytes(drawing, tmp_path):
     draw, arguments = DRAWINGS[drawing]
-    draw = naming_the_data(draw)
-    file, path = io.BytesIO(), tmp_path / "figure.png"
+    path, first = tmp_path / "figure.png", drawn(drawing).png
     before = dict(matplotlib.rcParams)
-    draw(file, *arguments)
-    draw(path, *arguments)
-    assert path.read_bytes() == file.getvalue()
-    assert file.getvalue().startswith(b"\x89PNG")
+    naming_the_data(draw)(path, *arguments)
+    assert path.read_bytes() == first
+    assert first.startswith(b"\x89PNG")
     with Image.open(path) as image:
         assert set(image.info) == {"dpi"}
     assert dict(matplotlib.rcParams) == before
@@ -294,9 +321,8 @@ def test_too_many_classes_are_cut_and_the_page_says_so(monkeypatch):
 
 
 def test_demo_shows_each_image_above_its_reconstruction():
-    arguments = demo(NAMES["digits"])
-    originals, reconstructions, samples = arguments[5:8]
-    result = Drawing(figures.draw_demo, *arguments)
+    originals, reconstructions, samples = TYPICAL["draw_demo"][1][5:8]
+    result = drawn("draw_demo")
     places = [result.find(image) for image in originals]
     assert places == sorted(places)
     assert len({row for row, *_ in places}) == 2
@@ -322,30 +348,28 @@ def test_demo_manifold_keeps_the_order_of_its_rows_and_columns():
     assert (np.diff(row, axis=0) > 180).all() and (np.diff(column, axis=1) > 180).all()
 
 
-@pytest.mark.parametrize("names", ["digits", "letters"])
-def test_demo_colours_the_codes_as_in_the_legend(names):
-    arguments = demo(NAMES[names])
-    codes, labels = arguments[2:4]
-    result = Drawing(figures.draw_demo, *arguments)
+@pytest.mark.parametrize("name", ["draw_demo", "draw_demo of letters"])
+def test_demo_colours_the_codes_as_in_the_legend(name):
+    codes, labels, names = DRAWINGS[name][1][2:5]
+    result = drawn(name)
     legend = next(axes.get_legend() for axes in result.charts if axes.collections)
     colours = {
         text.get_text(): to_hex(handle.get_color())
         for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)
     }
-    assert list(colours) == NAMES[names]
+    assert list(colours) == names
     assert len(set(colours.values())) == len(colours)
     (points,) = next(axes.collections for axes in result.charts if axes.collections)
     np.testing.assert_array_equal(points.get_offsets(), codes)
-    expected = [colours[NAMES[names][label]] for label in labels]
+    expected = [colours[names[label]] for label in labels]
     assert [to_hex(colour) for colour in points.get_facecolors()] == expected
 
 
 def test_demo_draws_every_loss_of_every_epoch():
-    arguments = demo(NAMES["digits"])
-    middle, lower = Drawing(figures.draw_demo, *arguments).charts[1:]
+    middle, lower = drawn("draw_demo").charts[1:]
     lines = [*middle.lines, *lower.lines]
     assert [list(line.get_xdata()) for line in lines] == [[1, 2, 3]] * 4
-    assert [list(line.get_ydata()) for line in lines] == list(arguments[-1].values())
+    assert [list(line.get_ydata()) for line in lines] == list(TYPICAL["draw_demo"][1][-1].values())
 
 
 def test_strong_has_a_row_for_each_class_in_the_given_order():
@@ -525,8 +549,8 @@ def test_shares_seen_stand_on_bars_of_what_chance_gives():
 
 
 def test_prior_shows_both_sets_with_their_rates_and_scatters_on_equal_axes():
-    draws, _, clouds = arguments = prior()
-    result = Drawing(figures.draw_prior, *arguments)
+    draws, _, clouds = TYPICAL["prior"][1]
+    result = drawn("prior")
     for name, rate in zip(draws, ("91.2 %", "40.0 %"), strict=True):
         places = [result.find(np.rint(255 * image)) for image in draws[name]]
         assert places[60:] == [None] * 4
@@ -542,7 +566,7 @@ def test_prior_shows_both_sets_with_their_rates_and_scatters_on_equal_axes():
 
 def test_risk_follows_the_threshold_and_marks_the_one_in_use():
     curves, classes, promised = risk()
-    axes = Drawing(figures.draw_risk_coverage, curves, classes, promised).charts[0]
+    axes = drawn("risk").charts[0]
     lines = [np.transpose(line.get_data()) for line in axes.lines]
     for kept, wrong, at in curves.values():
         assert any(np.array_equal(line, np.transpose((kept, wrong))) for line in lines)
@@ -558,7 +582,7 @@ def test_risk_follows_the_threshold_and_marks_the_one_in_use():
 
 
 def test_diagram_names_every_step_in_order():
-    result = Drawing(draw_diagram)
+    result = drawn("diagram")
     left = {text.strip().replace("\n", " "): box.x0 for text, box in result.texts}
     steps = ["training images", "encoder", "latents z, Gaussian mixture", "decoder"]
     steps += ["generated images", "classifier, calibrated", "strong"]
@@ -568,26 +592,27 @@ def test_diagram_names_every_step_in_order():
 
 
 @pytest.mark.parametrize(
-    "draw, arguments, words",
+    "name, words",
     [
-        (figures.draw_demo, demo(CLOTHES, manifold=False), "second principal axis"),
-        (figures.draw_strong, strong(CLOTHES, each=0), "No image reaches a confidence of 95 %."),
-        (figures.draw_strong, (noise(1), np.zeros(1), np.ones(1), "ab", 0.95), "no image"),
-        (figures.draw_weak, weak(CLOTHES, n=0), "No image has a confidence below 50 %."),
-        (
-            figures.draw_confidence,
-            ([], np.ones(4), 0.95, 0.5),
-            "the first 0 generated images:   none",
-        ),
-        (figures.draw_copies, copies(CLOTHES, classes=[]), "No generated images"),
-        (figures.draw_risk_coverage, risk(), "generated: 60.0 % pass, 1.23 % of these wrong"),
-        (figures.draw_risk_coverage, risk(), "promised: at most 1.00 %"),
-        (figures.draw_class_balance, class_balance(NAMES["odd"]), "x^2$"),
-        (figures.draw_class_balance, class_balance(NAMES["odd"]), "a class … README"),
+        ("demo without manifold", "second principal axis"),
+        ("no strong", "No image reaches a confidence of 95 %."),
+        ("no weak", "No image has a confidence below 50 %."),
+        ("no copies", "No generated images"),
+        ("risk", "generated: 60.0 % pass, 1.23 % of these wrong"),
+        ("risk", "promised: at most 1.00 %"),
+        ("draw_class_balance of odd", "x^2$"),
+        ("draw_class_balance of odd", "a class … README"),
     ],
 )
-def test_what_is_missing_or_odd_is_said(draw, arguments, words):
-    assert Drawing(draw, *arguments).says(words)
+def test_what_is_missing_or_odd_is_said(name, words):
+    assert drawn(name).says(words)
+
+
+def test_a_class_or_a_set_without_an_image_is_named_all_the_same():
+    one = Drawing(figures.draw_strong, noise(1), np.zeros(1), np.ones(1), "ab", 0.95)
+    assert one.says("no image")
+    none = Drawing(figures.draw_confidence, [], np.ones(4), 0.95, 0.5)
+    assert none.says("the first 0 generated images:   none")
 
 
 def test_names_that_the_font_lacks_are_told():
@@ -595,11 +620,16 @@ def test_names_that_the_font_lacks_are_told():
 
 
 def test_doubtful_images_are_in_the_row_of_their_class_under_the_referees_word():
-    images, labels, words, sure, names = doubtful()
-    result = Drawing(figures.draw_doubtful, images, labels, words, sure, names)
-    said = [text for text, _ in result.texts]
-    assert sum(text.endswith(" 30 %") for text in said) == 1  # the first is called another class
-    assert f"{100 * sure[20]:.1f} %" in said
+    images, labels, words, sure, names = TYPICAL["doubtful"][1]
+    result = drawn("doubtful")
+    places = [result.find(image) for image in images]
+    by_row = sorted(range(len(labels)), key=lambda i: places[i])
+    assert by_row == sorted(range(len(labels)), key=lambda i: labels[i])
+    for (row, column, _), label, word, share in zip(places, labels, words, sure, strict=True):
+        said = f"{100 * share:.1f} %"
+        if word != label:
+            said = f"{figures._fitting_names(names, 50)[word]} {100 * share:.0f} %"
+        assert result.text_above(row, column)[-1] == said
 
 
 def test_images_of_any_shape_are_shown_whole():
@@ -614,3 +644,194 @@ def test_images_of_any_shape_are_shown_whole():
     half = 10 * (28 * 2.5 * 2) ** 2 / 2  # of ten squares, in pixels
     for drawing, shade in ((wide, -1), (high, 77)):
         assert np.count_nonzero(drawing.pixels == shade) == pytest.approx(half, rel=0.1)
+
+
+# The pages
+
+
+@cache
+def page_of(name, *words):
+    """A page of a run by hand; words: of made_run()."""
+    page = {**pages.GENERATED, **pages.SUBMITTED}[name]
+    return Drawing(page, made_run(*words), DATA)
+
+
+def find(drawing, image):
+    """Where a page shows an image of floats."""
+    return drawing.find(np.rint(255 * image))
+
+
+def test_every_page_names_the_data_set():
+    for name in {**pages.GENERATED, **pages.SUBMITTED}:
+        assert page_of(name).says("shop: "), name
+
+
+def test_the_strong_page_shows_all_accepted_images_under_their_confidence():
+    page, accepted = page_of("dnn-vae-strong"), made_run().accepted
+    assert len(accepted) == 6 and page.says("at least 80 % sure")
+    for image, share in zip(accepted.images, accepted.confidence, strict=True):
+        row, column, _ = find(page, image)
+        assert page.text_above(row, column) == [f"{100 * share:.1f} %"]
+
+
+def test_the_weak_page_begins_with_the_least_sure_and_asks_the_filter_about_the_half_way():
+    page, run = page_of("dnn-vae-weak"), made_run()
+    weak = [i for i in np.argsort(run.filtered.every.confidence)][:4]
+    assert (np.sort(run.filtered.every.confidence)[[3, 4]] < 0.5).tolist() == [True, False]
+    every, places = run.filtered.every, []
+    for i in weak:
+        places.append(find(page, every.images[i]))
+        label, share = every.labels[i], every.confidence[i]
+        assert page.text_above(*places[-1][:2])[-1].split("\n") == [
+            f"{DATA.class_names[label]} · {100 * share:.0f} %",
+            f"{DATA.class_names[(label + 1) % 3]} · {60 * (1 - share):.0f} %",
+        ]
+    assert places == sorted(places) and page.says("All 4 weak images")
+    halfway = run.asked.beside.others["halfway"].every
+    for image, label, share in zip(halfway.images, halfway.labels, halfway.confidence, strict=True):
+        said = f"passes: {DATA.class_names[label]}" if share >= 0.8 else "rejected"
+        assert page.text_above(*find(page, image)[:2])[-1] == said
+    assert page.says("25.0 % of them pass the filter, of generated images 87.5 %")
+
+
+def test_the_confidence_page_compares_all_that_was_drawn_with_held_out_images():
+    page, run = page_of("pred-dist"), made_run()
+    both = run.filtered.every, run.asked.beside.held_out["real"].every
+    for images, kind in zip(both, ("the first 24 generated", "9 real held-out"), strict=True):
+        sure = images.confidence
+        weak, strong = np.mean(sure < 0.5), np.mean(sure >= 0.8)
+        shares = f"weak {100 * weak:.1f} %   in between {100 * (1 - weak - strong):.1f} %"
+        assert page.says(f"{kind} images:   {shares}   strong {100 * strong:.1f} %")
+
+
+def test_the_balance_page_counts_drawn_strong_and_accepted_images():
+    page, quota = page_of("class-balance"), made_run().filtered.quota
+    counts = quota.generated, quota.strong, quota.kept
+    assert len({tuple(each) for each in counts}) == 3
+    for axes, numbers in zip(page.charts, counts, strict=True):
+        assert [bar.get_width() for bar in axes.patches] == list(numbers)
+
+
+def test_the_calibration_page_takes_the_truth_where_it_is_known_and_else_the_referees_word():
+    page, run = page_of("calibration"), made_run()
+    every, beside = run.filtered.every, run.asked.beside
+    cooled = softmax(every.logits, 3.0).max(axis=1)
+    assert (cooled < every.confidence).all()
+    titles = ["test images\nby label", "reconstructed\nby label"]
+    titles += ["generated\nby the referee", "generated\ntemperature of real images"]
+    panels = [(beside.tested[kind].every, None) for kind in ("real", "reconstructed")]
+    panels = [(each.confidence, each.labels == each.truth) for each, _ in panels]
+    correct = every.labels == words_of(every.labels)
+    panels += [(every.confidence, correct), (cooled, correct)]
+    for axes, title, (sure, is_right) in zip(page.charts[:4], titles, panels, strict=True):
+        found = right.reliability(sure, is_right)
+        assert axes.get_title(loc="left") == f"{title}\nECE {found['ece']:.4f}"
+        np.testing.assert_array_equal(
+            [bar.get_height() for bar in axes.containers[0]], found["accuracy"]
+        )
+
+
+def test_the_risk_page_has_a_curve_of_each_set_and_of_each_class_and_the_promise():
+    run = made_run(promise=PROMISE)
+    page = Drawing(pages.risk_coverage, run, DATA)
+    every, beside = run.filtered.every, run.asked.beside
+    wrong = every.labels != words_of(every.labels)
+    sets = {"generated, by the referee (not corrected)": (every.confidence, wrong)}
+    for kind, name in ("reconstructed", "reconstructions of "), ("real", ""):
+        known = beside.tested[kind].every
+        sets[f"{name}test images, by their labels"] = known.confidence, known.labels != known.truth
+    lines = [np.transpose(line.get_data()) for line in page.charts[0].lines]
+    for name, (sure, bad) in sets.items():
+        passing = sure >= 0.8
+        share, of_these = np.mean(passing), np.mean(bad[passing])
+        assert page.says(f"{name}: {100 * share:.1f} % pass, {100 * of_these:.2f} % of these wrong")
+        curve = np.transpose(right.risk_coverage(sure, bad))
+        assert any(np.array_equal(line, curve) for line in lines)
+    for label in range(3):
+        own = every.labels == label
+        curve = np.transpose(right.risk_coverage(every.confidence[own], wrong[own]))
+        assert any(np.array_equal(line, curve) for line in lines)
+    assert page.says("promised: at most 20.00 %")
+    assert not page_of("risk-coverage").says("promised")
+
+
+@pytest.mark.parametrize("in_use", ["mixture", "normal"])
+def test_the_prior_page_shows_each_prior_under_its_name_whichever_is_in_use(in_use):
+    page, run = page_of("prior", "generated", in_use), made_run(prior=in_use)
+    drawn_by_us = run.filtered.every, "87.5 %"
+    by_the_other = run.asked.beside.others["other_prior"].every, "12.5 %"
+    titles, both = ["Gaussian mixture", "N(0, I)"], [drawn_by_us, by_the_other]
+    both = both if in_use == "mixture" else both[::-1]
+    for title, (images, rate) in zip(titles, both, strict=True):
+        places = [find(page, image) for image in images.images]
+        assert places == sorted(places)
+        assert page.text_above(*places[0][:2])[-1] == f"{title}: {rate} pass the filter"
+    clouds = run.asked.beside.clouds
+    for axes, title, kind in zip(page.charts, ["codes of images", *titles], clouds, strict=True):
+        assert axes.get_title(loc="left") == title
+        np.testing.assert_array_equal(axes.collections[0].get_offsets(), clouds[kind])
+
+
+def test_the_page_of_copies_shows_the_closest_of_each_class_and_what_chance_gives():
+    page, run = page_of("copies"), made_run()
+    labels, nearest, _ = run.neighbours["generated"]
+    for label, name in enumerate(DATA.class_names):
+        own = np.flatnonzero(labels == label)
+        closest = own[np.argmin((nearest.distance / nearest.second)[own])]
+        row, column, _ = find(page, run.accepted.images[closest])
+        twin = nearest.index[closest]
+        same_row, beside, _ = find(page, run.asked.reference.real.images[twin])
+        assert same_row == row and beside > column
+        assert page.text_above(row, column)[-1] == f"{name} · {'' if twin < 24 else 'un'}seen"
+    titles = {
+        "generated": "generated",
+        "real": "real",
+        "reconstructed": "reconstructions of test images",
+        "other_prior": "drawn from N(0, I)",
+        "noisy_copies": "real with 5 % noisy copies",
+        "moved_copies": "real with 5 % moved copies",
+    }
+    (axes,) = page.charts
+    assert [line.get_label() for line in axes.lines] == list(titles.values())
+    reference = run.asked.reference
+    for line, name in zip(axes.lines, titles, strict=True):
+        depths = new.shares_by_depth(
+            run.neighbours[name],
+            reference.real.labels,
+            reference.unseen,
+            moved=name == "moved_copies",
+        )
+        np.testing.assert_array_equal(line.get_ydata(), [depth[1] for depth in depths])
+
+
+def test_the_page_of_copies_names_the_prior_that_is_not_in_use():
+    assert page_of("copies", "generated", "normal").says("drawn from Gaussian mixture")
+
+
+def test_the_page_of_doubtful_images_begins_with_those_that_the_referee_calls_something_else():
+    page, run = page_of("doubtful", "yours"), made_run("yours")
+    accepted, judged = run.accepted, run.asked.judged["yours"]
+    disputed = judged.labels != accepted.labels
+    assert disputed.sum() == 2
+    for label in range(3):
+        own = np.flatnonzero(accepted.labels == label)
+        order = sorted(own, key=lambda i: (not disputed[i], judged.confidence[i]))
+        places = [find(page, accepted.images[i]) for i in order]
+        assert places == sorted(places)
+        for i, (row, column, _) in zip(order, places, strict=True):
+            share = 100 * judged.confidence[i]
+            said = f"{share:.1f} %"
+            if disputed[i]:
+                said = f"{DATA.class_names[judged.labels[i]]} {share:.0f} %"
+            assert page.text_above(row, column)[-1] == said
+
+
+def test_the_page_of_an_audit_shows_the_images_of_the_sheet_in_its_order():
+    images, shown = noise(9) / np.float32(255), np.array([7, 2, 5])
+    nothing = np.zeros(9, int)
+    sheet = Sheet("s-1", "shop", ["shirt", "coat"], shown, nothing, nothing, None)
+    page = Drawing(lambda file: pages.audit_sheet(file, sheet, images))
+    places = [find(page, images[i]) for i in shown]
+    assert places == sorted(places) and page.says("sheet s-1") and page.says("shop: ")
+    assert [find(page, images[i]) for i in (0, 1, 3, 4, 6, 8)] == [None] * 6
+    assert page.says("coat")

@@ -8,9 +8,7 @@ import pytest
 import tensorflow as tf
 
 from trust.data import datasets
-from trust.data.images import (
-    DataError,
-)
+from trust.data.images import DataError
 
 RNG = np.random.default_rng(5)
 X, XT = (RNG.integers(0, 256, (n, 12, 10), dtype=np.uint8) for n in (60, 20))

@@ -7,9 +7,10 @@ import pytest
 from conftest import ROOT
 
 from trust.data.images import ImageSet, Pixels
-from trust.generator import Generator, fit_prior, load_generator
+from trust.generator import Generator, generators, load_generator
 from trust.train import inference, loops, priors, saves
 from trust.train.architectures import models
+from trust.train.trained import fit_prior
 
 RNG = np.random.default_rng
 PIXELS = Pixels((28, 28, 1), (0.1,))
@@ -46,6 +47,17 @@ def test_a_class_is_drawn_from_its_own_components(generator):
         generator.sample(1, RNG(0), label=7)
 
 
+@pytest.mark.parametrize("name", ["mixture", "normal"])
+def test_the_other_generator_has_the_prior_that_is_not_in_use(generator, name):
+    vae, mixture = generator.vae, generator.prior
+    own, other = generators(vae, mixture, name)
+    assert own.name == name and {own.name, other.name} == {"mixture", "normal"}
+    assert own.vae is other.vae is vae
+    both = {each.name: each.prior for each in (own, other)}
+    assert both["mixture"] is mixture
+    assert isinstance(both["normal"], priors.StandardNormal) and both["normal"].latent_dim == 2
+
+
 def test_a_save_draws_the_same_images(generator, tmp_path):
     settings = saves.Settings("digits", "ab", ("a", "b"), PIXELS, latent_dim=2)
     saves.save_models(tmp_path / "models.npz", settings, {"vae": generator.vae}, generator.prior)
@@ -70,7 +82,8 @@ def test_the_readmes_lines_draw_from_a_save(generator, tmp_path, monkeypatch):
 def test_the_prior_is_the_mixture_of_the_codes_narrowed(generator):
     images = (RNG(5).random((400, 28, 28)) * 255).astype(np.uint8)
     labels = np.arange(400) % 2
-    fitted = priors.fit_mixture(*inference.encode(generator.vae, images), labels, 0)
+    z_mean, z_log_var = inference.encode(generator.vae, images)
+    fitted = priors.fit_mixture(z_mean, z_log_var, labels, 0)
     narrowed = fit_prior(generator.vae, ImageSet(images, labels), 0)
     np.testing.assert_allclose(narrowed.covariances, 0.94 * fitted.covariances, rtol=1e-6)
     np.testing.assert_array_equal(narrowed.labels, fitted.labels)

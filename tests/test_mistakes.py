@@ -1,6 +1,5 @@
-"""Every mistake, through the real command line: one sentence, status 2, nothing written."""
+"""Every mistake: one sentence, status 2, nothing written, and before the work begins."""
 
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -8,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 from conftest import ROOT
+from running import call
 
 from trust.data import datasets
 from trust.train import priors, saves
@@ -276,17 +276,6 @@ DEMO_CASES = [
 ]
 
 
-def run(script, folder, *arguments, **settings):
-    return subprocess.run(
-        [sys.executable, script, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        **settings,
-    )
-
-
 def found(folder):
     """{name: content} of all that is in a folder."""
     return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
@@ -296,65 +285,90 @@ def assert_one_sentence(done, word):
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert "error: " in done.stderr and word in done.stderr
-    assert "Traceback" not in done.stderr
+
+
+def usual(script, small_npz):
+    flags = ["--dataset", str(small_npz), "--out", "imgs"]
+    if script == "demo_dnn_vae":
+        flags += ["--report", "report.json", "--save-images", "images.npz"]
+    return flags
 
 
 @pytest.mark.parametrize(
     "script, make, arguments, word",
     [
         pytest.param(script, *case, id=f"{script} {name}")
-        for script, cases in (("demo_dnn_vae.py", CASES), ("vae_demo.py", DEMO_CASES))
+        for script, cases in (("demo_dnn_vae", CASES), ("vae_demo", DEMO_CASES))
         for name, *case in cases
     ],
 )
 def test_mistake(tmp_path, small_npz, script, make, arguments, word):
     make(tmp_path)
     before = found(tmp_path)
-    usual = ["--dataset", str(small_npz), "--out", "imgs"]
-    if script == "demo_dnn_vae.py":
-        usual += ["--report", "report.json", "--save-images", "images.npz"]
-    done = run(ROOT / script, tmp_path, *usual, *arguments.split())
+    done = call(tmp_path, script, *usual(script, small_npz), *arguments.split())
     assert_one_sentence(done, word)
+    assert ("importing TensorFlow" in done.stdout) == (word == "do not fit the network")
     assert found(tmp_path) == before
 
 
-def copy_of_the_repo(folder):
-    """A checkout in which the data can be damaged; the large files are links."""
-    for module in ROOT.glob("*.py"):
-        shutil.copy(module, folder)
-    shutil.copytree(ROOT / "trust", folder / "trust")
-    (folder / "data").mkdir()
-    for file in (ROOT / "data").iterdir():
-        (folder / "data" / file.name).symlink_to(file)
+@pytest.mark.parametrize(
+    "script, make, arguments, word",
+    [
+        ("demo_dnn_vae", *CASES[0][1:]),
+        ("demo_dnn_vae", nothing, *BAD_FLAGS["threshold 1.5"]),
+        ("vae_demo", *DEMO_CASES[-1][1:]),
+    ],
+)
+def test_mistake_on_the_real_command_line(tmp_path, small_npz, script, make, arguments, word):
+    make(tmp_path)
+    before = found(tmp_path)
+    words = [sys.executable, ROOT / f"{script}.py", *usual(script, small_npz), *arguments.split()]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert_one_sentence(done, word)
+    assert done.stderr.startswith(f"{script}.py: error: ")
+    assert found(tmp_path) == before
 
 
-@pytest.mark.parametrize("damage", ["one bit flipped", "missing"])
-def test_damaged_bundled_data(tmp_path, damage):
-    copy_of_the_repo(tmp_path)
-    file = tmp_path / "data" / "mnist.npz"
+@pytest.fixture
+def data_folder(bundled, tmp_path, monkeypatch):
+    """The data/ of a checkout in which a file can be damaged; the files are links."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for file in bundled.iterdir():
+        (folder / file.name).symlink_to(file.resolve())
+    monkeypatch.setattr(datasets, "DATA", folder)
+    return folder
+
+
+def damage(file, change):
+    """Replaces a link to a file by a file with change(bytes) of it, or by nothing."""
     content = bytearray(file.read_bytes())
     file.unlink()
-    if damage != "missing":
-        file.write_bytes(flipped(content))
-    for script in ("demo_dnn_vae.py", "vae_demo.py"):
-        done = run(script, tmp_path, "--dataset", "mnist")
+    if change:
+        file.write_bytes(change(content))
+
+
+@pytest.mark.parametrize("change", [flipped, None], ids=["one bit flipped", "missing"])
+def test_damaged_bundled_data(data_folder, tmp_path, change):
+    damage(data_folder / "mnist.npz", change)
+    for script in ("demo_dnn_vae", "vae_demo"):
+        done = call(tmp_path, script, "--dataset mnist")
         assert_one_sentence(done, "mnist.npz")
         assert "git checkout" in done.stderr
     assert not (tmp_path / "imgs").exists()
 
 
-@pytest.mark.parametrize("damage, dataset", [("cut", "./copy.npz"), ("missing", "mnist")])
-def test_damaged_referee(tmp_path, damage, dataset):
+@pytest.mark.parametrize(
+    "change, dataset",
+    [(lambda content: content[: len(content) // 2], "./copy.npz"), (None, "mnist")],
+    ids=["cut", "missing"],
+)
+def test_damaged_referee(data_folder, tmp_path, change, dataset):
     """Bundled data need the bundled referee, whatever the file is called."""
-    copy_of_the_repo(tmp_path)
-    (tmp_path / "copy.npz").symlink_to(ROOT / "data" / "mnist.npz")
-    file = tmp_path / "data" / "referee_mnist.weights.h5"
-    content = file.read_bytes() if file.exists() else b"\x89HDF\r\n\x1a\n"
-    file.unlink(missing_ok=True)
-    if damage != "missing":
-        file.write_bytes(content[: len(content) // 2])
+    (tmp_path / "copy.npz").symlink_to(data_folder / "mnist.npz")
+    damage(data_folder / "referee_mnist.weights.h5", change)
     before = found(tmp_path)
-    done = run("demo_dnn_vae.py", tmp_path, "--dataset", dataset, "--save", "models")
+    done = call(tmp_path, "demo_dnn_vae", "--dataset", dataset, "--save models")
     assert_one_sentence(done, "referee_mnist.weights.h5")
-    assert "training the" not in done.stdout
+    assert "git checkout" in done.stderr and "training the" not in done.stdout
     assert found(tmp_path) == before

@@ -150,6 +150,16 @@ def test_classes_of_few_training_images(counts):
     assert_nearest(rng.random((30, 28, 28), np.float32), labels, training_images, training_labels)
 
 
+def test_nearest_of_colour_images():
+    rng = RNG(6)
+    real_images = rng.integers(0, 256, (60, 7, 5, 3), dtype=np.uint8)
+    images = rng.random((20, 7, 5, 3), np.float32)
+    assert_nearest(images, np.arange(20) % 2, real_images, np.arange(60) % 2)
+    only = real_images.copy()
+    only[:, ..., :2] = 0  # one channel does not stand for the others
+    assert_nearest(images, np.arange(20) % 2, only, np.arange(60) % 2)
+
+
 def test_more_images_than_a_block(monkeypatch):
     rng = RNG(4)
     training_images = rng.integers(0, 256, (50, 28, 28), dtype=np.uint8)

@@ -1,15 +1,18 @@
 """The promise: the threshold that is searched for, and how often what it promises is broken."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from trust import statistics
+from trust.ask import promised, right
 from trust.data.images import ImageSet
-from trust.examination import Known
-from trust.filter import promise
-from trust.filter.filters import WEAK
-from trust.train import inference
+from trust.filter import filters, promise
+from trust.filter.filters import Filter, Filtered
+from trust.filter.quotas import WEAK
 from trust.train.inference import softmax
 
 
@@ -92,60 +95,86 @@ def test_no_threshold_where_too_many_are_wrong():
     assert promise.loosest_threshold(confidence, np.zeros(2000, bool), 0.05) == WEAK
 
 
-@pytest.fixture
-def fake(monkeypatch):
-    """A classifier whose logits are those that lie in the images' first pixels, and 1,200 held-out
-    images, all different, some of them labelled wrong."""
+def classifier(pixels, training):
+    """Its logits are what lies in the images' first pixels."""
+    return np.asarray(pixels)[:, 0, :3, 0]
+
+
+@pytest.fixture(scope="module")
+def held_out():
+    """1,200 images, all different, whose classifier is too sure, some of them labelled wrong."""
     rng = np.random.default_rng(7)
     images = rng.random((1200, 4, 4)).astype(np.float32)
     images[:, 0, :3] = 12 * rng.random((1200, 3))
     probabilities = softmax(images[:, 0, :3], 1.5)
     labels = (probabilities.cumsum(axis=1) > rng.random((1200, 1))).argmax(axis=1)
-    monkeypatch.setattr(inference, "predict", lambda classifier, images: images[:, 0, :3])
     return ImageSet(images, labels)
 
 
-def test_temperature_and_threshold_come_from_different_halves(fake):
-    first, second = promise.halves(fake, np.random.default_rng(1))
+def test_temperature_and_threshold_come_from_different_halves(held_out):
+    first, second = promise.halves(held_out, np.random.default_rng(1))
     assert not set(first) & set(second) and len(first) + len(second) == 1200
+    images = held_out.images
 
-    def fit(labels):
+    def fit(labels, **settings):
         rng = np.random.default_rng(1)
-        return promise.fit_promise(None, ImageSet(fake.images, labels), fake.images, 0.1, rng)
+        own = ImageSet(images, labels)
+        accept = filters.fit_promise(classifier, own, images, max_error=0.1, rng=rng, **settings)
+        assert accept.threshold == accept.promise.threshold in promise.GRID
+        assert accept.promise.max_error == 0.1
+        return accept
 
-    accept, promised = fit(fake.labels)
+    accept = fit(held_out.labels)
     assert accept.temperature == pytest.approx(1.5, abs=0.2)
-    assert accept.threshold == promised.threshold in promise.GRID
-    changed = fake.labels.copy()
+    changed = held_out.labels.copy()
     changed[first[:60]] = (changed[first[:60]] + 1) % 3
-    assert fit(changed)[0].temperature != accept.temperature
-    changed = fake.labels.copy()
+    assert fit(changed).temperature != accept.temperature
+    changed = held_out.labels.copy()
     # every label of the other half as the classifier says: nothing is wrong, no threshold needed
-    changed[second] = fake.images[second, 0, :3].argmax(axis=1)
-    sure, without_errors = fit(changed)
-    assert sure.temperature == accept.temperature
-    assert without_errors.threshold < promised.threshold
+    changed[second] = images[second, 0, :3].argmax(axis=1)
+    without_errors = fit(changed)
+    assert without_errors.temperature == accept.temperature
+    assert without_errors.threshold < accept.threshold
     # the bound of the images that pass, of the other half alone
-    strong = softmax(fake.images[second, 0, :3], accept.temperature)
+    strong = softmax(images[second, 0, :3], accept.temperature)
     strong, labels = strong.max(axis=1) >= accept.threshold, strong.argmax(axis=1)
-    assert np.array_equal(promised.labels, labels[strong])
-    assert np.array_equal(promised.truth, fake.labels[second][strong])
-    assert upper(promised.wrong.sum(), strong.sum()) <= 0.1
+    np.testing.assert_array_equal(accept.promise.labels, labels[strong])
+    np.testing.assert_array_equal(accept.promise.truth, held_out.labels[second][strong])
+    assert upper(accept.promise.wrong.sum(), strong.sum()) <= 0.1
+    assert fit(held_out.labels, temperature=3.0).temperature == 3.0
 
 
-def test_copies_of_an_image_count_once(fake):
-    doubled = ImageSet(*(np.concatenate([each, each]) for each in fake))
+def test_the_promise_is_found_on_the_images_that_are_given(held_out):
+    """On their reconstructions, say, which are harder: more of these are wrong."""
+    blurred = held_out.images.copy()
+    blurred[:, 0, :3] = blurred[::-1, 0, :3]
+    blurred = np.where(np.arange(1200)[:, None, None] % 12, held_out.images, blurred)
+    clear, harder = (
+        filters.fit_promise(
+            classifier, held_out, images, max_error=0.25, rng=np.random.default_rng(1)
+        )
+        for images in (held_out.images, blurred)
+    )
+    assert harder.threshold > clear.threshold and harder.temperature > clear.temperature
+    # the temperature of the real images themselves is the same
+    assert harder.temperature_real_images == clear.temperature_real_images
+
+
+def test_copies_of_an_image_count_once(held_out):
+    doubled = held_out.take(np.tile(np.arange(1200), 2))
     rows = np.concatenate(promise.halves(doubled, np.random.default_rng(0)))
     assert sorted(rows) == list(range(1200))
 
 
-def test_what_cannot_be_promised_is_said(fake):
+def test_what_cannot_be_promised_is_said(held_out):
     with pytest.raises(promise.PromiseError, match=r", 600, can show no less than 0\.0079"):
         promise.check_possible(0.0001, 600)
     promise.check_possible(0.0079, 600)
-    wrong = ImageSet(fake.images, (fake.images[:, 0, :3].argmax(axis=1) + 1) % 3)
+    images = held_out.images
+    wrong = ImageSet(images, (images[:, 0, :3].argmax(axis=1) + 1) % 3)
+    rng = np.random.default_rng(1)
     with pytest.raises(promise.PromiseError, match=r"no threshold keeps .* 100\.00% of 600"):
-        promise.fit_promise(None, wrong, fake.images, 0.1, np.random.default_rng(1))
+        filters.fit_promise(classifier, wrong, images, max_error=0.1, rng=rng)
 
 
 def test_each_class_by_hand():
@@ -156,11 +185,22 @@ def test_each_class_by_hand():
     assert np.isnan(found["promise_wrong"][2]) and np.isnan(found["promise_bound"][2])
 
 
+PROMISE = promise.Promise(0.1, 0.9, np.array([0] * 50), np.array([0] * 48 + [1] * 2))
+
+
+def known_images():
+    """40 images that are said to be of class 0, of which three are not, and the referee's labels,
+    which see one of the three."""
+    truth = np.array([0] * 37 + [1] * 3)
+    known = ImageSet(np.zeros((40, 1, 1)), labels=np.zeros(40, int), truth=truth)
+    return known, np.array([0] * 39 + [1])
+
+
 def test_whether_it_held_by_hand():
-    promised = promise.Promise(0.1, 0.9, np.array([0] * 50), np.array([0] * 48 + [1] * 2))
-    known = Known(np.zeros(40, int), np.array([0] * 39 + [1]), np.array([0] * 37 + [1] * 3))
+    known, known_words = known_images()
     labels, words = np.array([0] * 20), np.array([0] * 18 + [1] * 2)
-    found = promise.did_it_hold(promised, known, labels, words)
+    found = promised.did_it_hold(PROMISE, known, known_words, labels=labels, words=words)
+    assert found["max_error"] == 0.1 and found["threshold"] == 0.9
     assert found["images"] == 50 and found["wrong"] == 0.04
     assert found["bound"] == pytest.approx(upper(2, 50))
     assert found["test_error_estimate"] == pytest.approx(3 / 40)
@@ -168,3 +208,49 @@ def test_whether_it_held_by_hand():
     assert found["estimated_error_estimate"] == pytest.approx(2 / 20 + 2 / 40)
     ends = found["test_error_low"], found["test_error_high"]
     assert ends == statistics.wilson_interval(3, 40)
+    estimate = right.error_estimate(labels, words, known.labels, known_words, known.truth)
+    assert estimate == {key: found[f"estimated_{key}"] for key in right.ERROR}
+
+
+def asked(accept, drawn=True):
+    """What is asked about images of class 0, of which the first ten that pass are kept.  drawn:
+    whether we drew them, so that all are known."""
+    confidence = np.array([0.95] * 12 + [0.5, 0.9, 0.89])
+    words = np.array([0] * 9 + [1] * 6)  # the referee's; it disputes four of the 13 that pass
+    every = ImageSet(np.zeros((15, 1, 1)), labels=np.zeros(15, int), confidence=confidence)
+    kept = np.flatnonzero(confidence >= 0.9)[:10]
+    known, known_words = known_images()
+    # The known images are every second one of the test images.
+    of_tests = np.full(80, 2)
+    of_tests[::2] = known_words
+    known = replace(known, rows=np.arange(0, 80, 2))
+    return SimpleNamespace(
+        subjects={"made": Filtered(every.take(kept), every if drawn else None)},
+        beside=SimpleNamespace(
+            promised_on=known if accept.promise else None, like="real", accept=accept
+        ),
+        judged={"made": SimpleNamespace(labels=words[kept])},
+        sampled={"made": words} if drawn else {},
+        judged_tested={"real": SimpleNamespace(labels=of_tests)},
+    )
+
+
+ACCEPT = Filter(None, 1.0, 0.9, 1.0, 1.0, PROMISE)
+
+
+def test_a_promise_is_for_all_that_passes_also_beyond_the_quota():
+    known, known_words = known_images()
+
+    def expected(n, disputed):
+        words = np.array([0] * (n - disputed) + [1] * disputed)
+        return promised.did_it_hold(
+            PROMISE, known, known_words, labels=np.zeros(n, int), words=words
+        )
+
+    assert promised.ask(asked(ACCEPT)) == expected(13, 4)
+    # of images that somebody else drew, only those that pass are known
+    assert promised.ask(asked(ACCEPT, drawn=False)) == expected(10, 1)
+
+
+def test_without_a_promise_nothing_is_said_of_one():
+    assert promised.ask(asked(replace(ACCEPT, promise=None))) == {}

@@ -1,7 +1,8 @@
+import contextlib
+import io
 import json
 import shutil
-import subprocess
-import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -11,9 +12,7 @@ from conftest import ROOT
 
 from trust.cli import UserError
 from trust.data import datasets
-from trust.data.images import (
-    ImageSet,
-)
+from trust.data.images import ImageSet
 from trust.train import referee
 from trust.train.loops import make_reproducible
 
@@ -164,18 +163,57 @@ def bars(count, seed):
     return images.astype(np.uint8), labels
 
 
-def test_a_referee_learns_and_the_same_seed_trains_the_same_bits():
-    images, labels = bars(300, seed=0)
-    others, truth = bars(300, seed=1)
-    found = []
-    for seed in (0, 0):
-        make_reproducible(seed)
-        network = referee.build_referee(3)
-        referee.train_referee(network, images, labels, epochs=6, seed=seed)
-        found.append(network.get_weights())
+@pytest.fixture(scope="module")
+def commanded(tmp_path_factory):
+    """What the command makes of 300 images of bars: the folder, the test images, and what it
+    prints."""
+    images, labels = bars(360, seed=0)
+    small = datasets.load_dataset("mnist")._replace(
+        train=ImageSet(images[:300], labels[:300]),
+        test=ImageSet(images[300:], labels[300:]),
+    )
+    folder, printed = tmp_path_factory.mktemp("data"), io.StringIO()
+    (folder / "referees.json").write_text('{"fashion_mnist": {"test_accuracy": 0.5}}')
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr(datasets, "load_dataset", lambda name: small)
+        patch.setattr(datasets, "DATA", folder)
+        patch.setattr("sys.argv", ["referee.py", "--epochs", "6", "--seed", "3"])
+        referee.main()
+        network = referee.bundled_referee("mnist")
+    return SimpleNamespace(folder=folder, small=small, network=network, printed=printed.getvalue())
+
+
+def test_a_referee_learns(commanded):
+    images, truth = bars(300, seed=1)
+    found = referee.judge(commanded.network, images).labels
+    assert np.mean(found == truth) > 0.95  # a third by chance
+
+
+def test_the_same_seed_trains_the_same_bits(commanded):
+    make_reproducible(3)
+    network, train = referee.build_referee(10), commanded.small.train
+    referee.train_referee(network, train.images, train.labels, epochs=6, seed=3)
     assert getattr(network, "optimizer", None) is None  # or it would be saved with the weights
-    assert np.mean(referee.judge(network, others)[0] == truth) > 0.95  # a third by chance
-    assert all(map(np.array_equal, *found))
+    assert all(map(np.array_equal, network.get_weights(), commanded.network.get_weights()))
+
+
+def test_the_command_keeps_a_record_of_it_and_the_other_referee(commanded):
+    records = json.loads((commanded.folder / "referees.json").read_text())
+    assert records["fashion_mnist"] == {"test_accuracy": 0.5}
+    command = "python -m trust.train.referee --dataset mnist --epochs 6 --seed 3"
+    assert records["mnist"]["commands"] == [command]
+    names = sorted(path.name for path in commanded.folder.iterdir())
+    assert names == ["referee_mnist.weights.h5", "referees.json"]
+    found, *_ = referee.judge(commanded.network, commanded.small.test.images)
+    accuracy = np.mean(found == commanded.small.test.labels)
+    assert accuracy == records["mnist"]["test_accuracy"]
+    assert f"{accuracy:.2%}" in commanded.printed
+
+
+def test_a_log_gets_one_line_of_losses_an_epoch_without_control_codes(commanded):
+    assert not set("\x08\r\x1b") & set(commanded.printed)
+    lines = [line for line in commanded.printed.splitlines() if "loss: " in line]
+    assert len(lines) == 6 and all(line.count(" loss: ") == 1 for line in lines)
 
 
 # The bundled ones
@@ -191,9 +229,8 @@ def test_bundled_referee_is_as_good_as_recorded(name):
     # Another processor may round three images to the other side.
     assert accuracy == pytest.approx(record["test_accuracy"], abs=3e-4)
     assert accuracy >= {"mnist": 0.996, "fashion_mnist": 0.938}[name]
-    assert all(
-        line.startswith(f"python -m trust.referee --dataset {name} ") for line in record["commands"]
-    )
+    command = f"python -m trust.train.referee --dataset {name} "
+    assert all(line.startswith(command) for line in record["commands"])
     assert referee.bundled_weights(name).stat().st_size < 1.6e6
 
 
@@ -203,7 +240,7 @@ def test_a_damaged_referee_is_refused_with_a_sentence(tmp_path, monkeypatch, dam
     path = referee.bundled_weights("mnist")
     assert path.parent == tmp_path
     if damage == "cut short":
-        shutil.copy(datasets.Path(referee.__file__).parents[1] / "data" / path.name, path)
+        shutil.copy(ROOT / "data" / path.name, path)
         path.write_bytes(path.read_bytes()[:-1000])
     elif damage == "no weights":
         path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(1000))
@@ -212,71 +249,6 @@ def test_a_damaged_referee_is_refused_with_a_sentence(tmp_path, monkeypatch, dam
     with pytest.raises(UserError, match=path.name) as caught:
         referee.bundled_referee("mnist")
     assert len(str(caught.value).splitlines()) == 1 and "git checkout" in str(caught.value)
-
-
-def test_the_command_trains_a_referee_and_keeps_the_other(tmp_path, monkeypatch, capsys):
-    images, labels = bars(360, seed=0)
-    small = datasets.load_dataset("mnist")._replace(
-        train=ImageSet(images[:300], labels[:300]),
-        test=ImageSet(images[300:], labels[300:]),
-    )
-    monkeypatch.setattr(datasets, "load_dataset", lambda name: small)
-    monkeypatch.setattr(datasets, "DATA", tmp_path)
-    monkeypatch.setattr("sys.argv", ["referee.py", "--epochs", "4", "--seed", "3"])
-    (tmp_path / "referees.json").write_text('{"fashion_mnist": {"test_accuracy": 0.5}}')
-    referee.main()
-
-    records = json.loads((tmp_path / "referees.json").read_text())
-    assert records["fashion_mnist"] == {"test_accuracy": 0.5}
-    command = "python -m trust.referee --dataset mnist --epochs 4 --seed 3"
-    assert records["mnist"]["commands"] == [command]
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["referee_mnist.weights.h5", "referees.json"]
-    found, *_ = referee.judge(referee.bundled_referee("mnist"), small.test.images)
-    accuracy = np.mean(found == small.test.labels)
-    assert accuracy == records["mnist"]["test_accuracy"]
-    assert f"{accuracy:.2%}" in capsys.readouterr().out
-
-
-ON_TWO_DEVICES = """
-import sys
-import numpy as np
-import tensorflow as tf
-
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-
-from trust.train import referee, loops, inference
-
-used = []
-
-
-def every_device():
-    used.append(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
-    return used[-1].scope()
-
-
-loops.every_device = every_device
-loops.make_reproducible(0)
-arrays = np.load(sys.argv[1])
-network = referee.build_referee(3)
-referee.train_referee(network, arrays["images"], arrays["labels"], 4, 0)
-assert used[0].num_replicas_in_sync == 2
-labels, features, _ = referee.judge(network, arrays["images"])
-assert features.shape == (len(labels), 128)
-print("right:", np.mean(labels == arrays["labels"]))
-"""
-
-
-def test_the_referee_learns_on_two_devices(tmp_path):
-    """In a process of its own: its devices are settled before TensorFlow starts."""
-    images, labels = bars(600, seed=1)
-    np.savez(tmp_path / "bars.npz", images=images, labels=labels)
-    command = [sys.executable, "-c", ON_TWO_DEVICES, tmp_path / "bars.npz"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout.split("right:")[1]) > 0.9
-    assert done.stdout.count("18/18") >= 4  # a quarter of 128 at a time, in each of four passes
 
 
 def test_some_images_get_noise_and_others_none():

@@ -1,31 +1,160 @@
+"""The report, what is printed of it, and the code that it names."""
+
 import importlib.metadata
 import math
+import os
 import re
+import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from trust.data.images import (
-    Pixels,
-)
-from trust.show import report
-from trust.train import saves
+from trust.ask.neighbours import Nearest, Neighbours
+from trust.ask.questions import Asked, Beside
+from trust.ask.reference import Reference
+from trust.data.images import ImageSet
+from trust.examination import Run
+from trust.filter.filters import Filter, Filtered
+from trust.filter.promise import Promise
+from trust.filter.quotas import ClassQuota
+from trust.show import report, rows, terminal
+from trust.train import loops
+from trust.train.referee import Judged
 
-SETS = {
-    **{name: report.ROWS for name in report.COLUMNS},
-    **report.CONTROL_ROWS,
-}
+SETS = {**{name: rows.ROWS for name in rows.COLUMNS}, **rows.CONTROL_ROWS}
+
+# A run by hand
+
+NAMES = ("shirt", "coat", "bag")
+DATA = SimpleNamespace(name="shop", class_names=NAMES, classes=3, fingerprint="ab12")
+PROMISE = Promise(0.2, 0.9, labels=np.array([0] * 9 + [1]), truth=np.array([0] * 8 + [1, 1]))
+
+
+def classified(seed, n, truth=None):
+    """n images as a classifier sees them: in turn of each class, more or less sure; the class after
+    that is the second likeliest."""
+    rng = np.random.default_rng(seed)
+    labels, confidence = np.arange(n) % 3, rng.permutation(np.linspace(0.4, 0.99, n))
+    probabilities = np.empty((n, 3))
+    for step, share in enumerate((confidence, 0.6 * (1 - confidence), 0.4 * (1 - confidence))):
+        probabilities[np.arange(n), (labels + step) % 3] = share
+    return ImageSet(
+        rng.integers(0, 256, (n, 28, 28), dtype=np.uint8) / np.float32(255),
+        labels=labels,
+        truth=truth,
+        predicted=labels,
+        confidence=confidence,
+        probabilities=probabilities,
+        logits=1.5 * np.log(probabilities),
+        rows=np.arange(n),
+    )
+
+
+def filtered(accept, every, per_class=100):
+    """Images behind a filter."""
+    quota = ClassQuota(per_class, 3)
+    keep = quota.count(every.labels, every.confidence, accept.threshold)
+    return Filtered(every.take(keep), every, quota)
+
+
+def neighbours(seed, labels, real_labels):
+    """Some real image of each label, at any distance."""
+    rng = np.random.default_rng(seed)
+
+    def some():
+        index = [rng.choice(np.flatnonzero(real_labels == label)) for label in labels]
+        distance = rng.random(len(labels))
+        return Nearest(np.array(index), distance, distance + rng.random(len(labels)))
+
+    return Neighbours(labels, some(), some())
+
+
+def words_of(labels):
+    """The referee's: every fifth image is of the class after its own."""
+    return np.where(np.arange(len(labels)) % 5 == 0, (labels + 1) % 3, labels)
+
+
+def made_run(name="generated", prior="mixture", promise=None, per_class=2):
+    """A Run of 24 images that were drawn, or that somebody sent ("yours"); no network is behind
+    it."""
+    accept = Filter(None, 1.5, 0.8, 1.5, 3.0, promise)
+    drawn = filtered(accept, classified(0, 24), per_class)
+    if name == "yours":
+        drawn = Filtered(drawn.passing)
+    tested = {
+        kind: filtered(accept, classified(seed, 30, truth=words_of(np.arange(30) % 3)))
+        for seed, kind in enumerate(("real", "reconstructed"), 1)
+    }
+    others = {"halfway": classified(3, 12), "other_prior": classified(4, 21)}
+    real_labels = np.arange(36) % 3
+    real = ImageSet(classified(5, 36).images, real_labels)
+    passing = drawn.passing
+    judged = Judged(
+        words_of(passing.labels), np.zeros((len(passing), 2)), 0.5 + passing.confidence / 2
+    )
+    names = (name, "real", "reconstructed", "other_prior", "noisy_copies", "moved_copies")
+    labels = {name: passing.labels} | dict.fromkeys(names[1:], np.arange(60) % 3)
+    beside = Beside(
+        counts=np.full(3, 1),
+        tested=tested,
+        held_out={"real": filtered(accept, classified(6, 9))},
+        like="reconstructed",
+        known=tested["reconstructed"].passing,
+        fresh={},
+        copies={},
+        others={kind: filtered(accept, each) for kind, each in others.items()},
+        prior=prior,
+        other_prior={"mixture": "normal", "normal": "mixture"}[prior],
+        accept=accept,
+        clouds={
+            kind: np.random.default_rng(7 + i).normal(size=(50, 2))
+            for i, kind in enumerate(("codes", "mixture", "normal"))
+        },
+    )
+    if name == "yours":
+        beside.others.clear()
+    asked = Asked(
+        subjects={name: drawn},
+        beside=beside,
+        reference=Reference(
+            real=real,
+            centred=real.images,
+            unseen=np.arange(36) >= 24,
+            test=real,
+            judged=judged,
+            referee=None,
+            classes=3,
+            seed=0,
+        ),
+        rows={},
+        judged={name: judged},
+        sampled={name: words_of(drawn.every.labels)} if drawn.every else {},
+        judged_tested={},
+        judged_held_out={},
+    )
+    sets = {
+        name: {"right": {"strong_rate": 0.875}},
+        "halfway": {"right": {"strong_rate": 0.25}},
+        "other_prior": {"right": {"strong_rate": 0.125}},
+    }
+    near = {each: neighbours(i, labels[each], real_labels) for i, each in enumerate(names)}
+    verdicts = {name: {"right": "worse", "new": "as real"}}
+    return Run(sets=sets, verdicts=verdicts, neighbours=near, asked=asked)
+
+
+# What is printed
 
 
 def full_numbers():
     """Every key of every set and of the run, each number another."""
     numbers = iter(np.linspace(0.1, 0.9, 500).round(5).tolist())
     sets = {}
-    for name, rows in SETS.items():
+    for name, own in SETS.items():
         answers = sets[name] = {}
-        for row in rows:
+        for row in own:
             answers.setdefault(row.question, {})[row.key] = next(numbers)
-    return sets, {row.key: next(numbers) for row in report.RUN_ROWS}
+    return sets, {row.key: next(numbers) for row in rows.RUN_ROWS}
 
 
 def full_report():
@@ -47,7 +176,7 @@ def full_report():
 
 
 def printed(report_, capsys):
-    report.print_report(report_)
+    terminal.print_report(report_)
     return capsys.readouterr().out
 
 
@@ -57,74 +186,47 @@ def line_of(title, text):
 
 
 def test_keys_and_titles_are_unique():
-    for rows in (*SETS.values(), report.RUN_ROWS):
-        assert len({(row.question, row.key) for row in rows}) == len(rows)
-    titles = [row.title for row in report.ROWS + report.RUN_ROWS]
-    titles += [row.title for rows in report.CONTROL_ROWS.values() for row in rows]
+    for own in (*SETS.values(), rows.RUN_ROWS, rows.PROMISE_ROWS):
+        assert len({(row.question, row.key) for row in own}) == len(own)
+    titles = [row.title for row in rows.ROWS + rows.RUN_ROWS]
+    titles += [row.title for own in rows.CONTROL_ROWS.values() for row in own]
     assert len(set(titles)) == len(titles)
+    titles += [row.title for row in rows.PROMISE_ROWS]
     assert max(map(len, titles)) <= 45  # the width of their column on the terminal
-
-
-def test_a_full_report_passes_the_check():
-    report.check(*full_numbers())
-
-
-@pytest.mark.parametrize("name", [*SETS, "run"])
-def test_a_key_without_a_row_and_a_row_without_a_key_are_errors(name):
-    for change in ("more", "less"):
-        sets, run = full_numbers()
-        if name == "run":
-            places = [run]
-        else:  # a row is missing where no column has its number
-            places = [sets[each]["right"] for each in report.COLUMNS if name in report.COLUMNS]
-            places = places or [next(iter(sets[name].values()))]
-        for numbers in places[:1] if change == "more" else places:
-            if change == "more":
-                numbers["surprise"] = 1.0
-            else:
-                del numbers[next(iter(numbers))]
-        with pytest.raises(ValueError, match="row"):
-            report.check(sets, run)
-
-
-def test_a_set_without_a_row_is_an_error():
-    sets, run = full_numbers()
-    with pytest.raises(ValueError, match="surprise"):
-        report.check(sets | {"surprise": {}}, run)
 
 
 @pytest.mark.parametrize(
     ("value", "form", "expected"),
     [
-        (None, report.PERCENT, ""),
-        (math.nan, report.PERCENT, "none"),
-        (math.nan, report.COUNT, "none"),
-        (np.float64("nan"), report.TWO_DIGITS, "none"),
-        (0.98765, report.PERCENT, "98.77 %"),
-        (1, report.PERCENT, "100.00 %"),
-        (0.0, report.PERCENT, "0.00 %"),
-        (0.98765, report.PLAIN, "0.9877"),
-        (np.float32(-17.8), report.TWO_DIGITS, "-17.80"),
-        (12_345, report.COUNT, "12,345"),
-        (math.inf, report.TWO_DIGITS, "inf"),
+        (None, rows.PERCENT, ""),
+        (math.nan, rows.PERCENT, "none"),
+        (math.nan, rows.COUNT, "none"),
+        (np.float64("nan"), rows.TWO_DIGITS, "none"),
+        (0.98765, rows.PERCENT, "98.77 %"),
+        (1, rows.PERCENT, "100.00 %"),
+        (0.0, rows.PERCENT, "0.00 %"),
+        (0.98765, rows.PLAIN, "0.9877"),
+        (np.float32(-17.8), rows.TWO_DIGITS, "-17.80"),
+        (12_345, rows.COUNT, "12,345"),
+        (math.inf, rows.TWO_DIGITS, "inf"),
     ],
 )
 def test_a_number_as_text(value, form, expected):
-    assert report.show(value, form) == expected
+    assert rows.show(value, form) == expected
 
 
 def test_every_number_is_printed_once_a_row(capsys):
     full = full_report()
     text = printed(full, capsys)
-    for row in report.ROWS:
-        values = [full["sets"][name][row.question][row.key] for name in report.COLUMNS]
-        assert line_of(row.title, text) == [report.show(value, row.form) for value in values]
-    for name, rows in report.CONTROL_ROWS.items():
-        for row in rows:
+    for row in rows.ROWS:
+        values = [full["sets"][name][row.question][row.key] for name in rows.COLUMNS]
+        assert line_of(row.title, text) == [rows.show(value, row.form) for value in values]
+    for name, own in rows.CONTROL_ROWS.items():
+        for row in own:
             value = full["sets"][name][row.question][row.key]
-            assert line_of(row.title, text) == [report.show(value, row.form)]
-    for row in report.RUN_ROWS:
-        assert line_of(row.title, text) == [report.show(full["run"][row.key], row.form)]
+            assert line_of(row.title, text) == [rows.show(value, row.form)]
+    for row in rows.RUN_ROWS:
+        assert line_of(row.title, text) == [rows.show(full["run"][row.key], row.form)]
     lines = [re.sub(" +", " ", line) for line in text.splitlines()]
     assert "shop, seed 3, threshold 0.95" in lines
     assert "shirt 12,345 10,111 50 50.00 % 50.00 % 50.00 %" in lines
@@ -132,11 +234,11 @@ def test_every_number_is_printed_once_a_row(capsys):
     assert "training 61.3" in lines and "total 75.0" in lines
     assert "peak memory, GB 3.46" in lines
     header = next(line for line in lines if "other_prior" in line)
-    assert header.split("less is better")[1].split() == list(report.COLUMNS)
+    assert header.split("less is better")[1].split() == list(rows.COLUMNS)
     assert lines[-1] == "In short: " + ", ".join(
         f"{question}? {verdict}" for question, verdict in full["verdicts"].items()
     )
-    assert f"\n{report.REAL[report.COLUMNS]}\n" in text
+    assert f"\n{rows.REAL[rows.COLUMNS]}\n" in text
 
 
 def test_columns_stay_in_line_with_gaps_and_missing_values(capsys):
@@ -145,8 +247,8 @@ def test_columns_stay_in_line_with_gaps_and_missing_values(capsys):
     full["sets"]["reconstructed"]["right"]["strong_rate"] = math.nan
     del full["sets"]["other_prior"]["right"]["strong_rate"]
     text = printed(full, capsys)
-    title = report.ROWS[0].title
-    shown = report.show(full["sets"]["generated"]["right"]["strong_rate"], report.PERCENT)
+    title = rows.ROWS[0].title
+    shown = rows.show(full["sets"]["generated"]["right"]["strong_rate"], rows.PERCENT)
     expected = f"{title:46}{shown:>14}{'':14}{'none':>14}{'':14}"
     assert [line for line in text.splitlines() if line.startswith(title)] == [expected]
 
@@ -156,20 +258,20 @@ def test_the_five_answers_come_first(capsys):
     generated, real = full["sets"]["generated"], full["sets"]["real"]
     lines = printed(full, capsys).splitlines()
     answers = lines[2:7]
-    assert lines[7:9] == ["note: something to know", ""] and report.answers(full) == answers
+    assert lines[7:9] == ["note: something to know", ""] and terminal.answers(full) == answers
     questions = ["right?", "balanced?", "varied?", "new?", "useful?"]
     assert [line.split()[0] for line in answers] == questions
     for line, (question, verdict) in zip(answers, full["verdicts"].items(), strict=True):
         assert line.startswith(f"{question}?".ljust(10) + verdict.ljust(8))
-    for line, row in zip(answers, report.ANSWERS, strict=True):
+    for line, row in zip(answers, rows.ANSWERS, strict=True):
         number, other = (
-            report.show(each[row.question][row.key], row.form) for each in (generated, real)
+            rows.show(each[row.question][row.key], row.form) for each in (generated, real)
         )
         assert f"{row.title} {number} (real {other}" in line
-    expected = report.show(generated["new"]["expected_share"], report.PERCENT)
+    expected = rows.show(generated["new"]["expected_share"], rows.PERCENT)
     assert answers[3].endswith(f", expected {expected})")
     for key in "error_low", "error_high":
-        assert report.show(generated["right"][key], report.PERCENT) in answers[0]
+        assert rows.show(generated["right"][key], rows.PERCENT) in answers[0]
     assert real["right"]["agreement"] != generated["right"]["agreement"]
     assert answers[0].endswith("least in class coat: 25.00 %")
     assert "could not have found" not in answers[3]
@@ -178,21 +280,9 @@ def test_the_five_answers_come_first(capsys):
 def test_a_run_that_could_not_have_found_copies_says_so():
     full = full_report()
     full["sets"]["planted"]["new"]["moved_copies"] = math.nan
-    assert report.answers(full)[3].endswith("; could not have found moved copies")
+    assert terminal.answers(full)[3].endswith("; could not have found moved copies")
     full["sets"]["planted"]["new"]["noisy_copies"] = math.nan
-    assert report.answers(full)[3].endswith("; could not have found noisy copies, moved copies")
-
-
-def test_where_a_report_comes_from():
-    settings = saves.Settings(
-        "mnist", "ab12", ("0", "1"), Pixels((28, 28, 1), (0.1,)), epochs=12, seed=3
-    )
-    origin = report.origin(settings, {"epochs": None, "seed": 3, "threshold": 0.95}, "1 GPU")
-    assert origin["devices"] == "1 GPU"
-    assert origin["dataset"] == "mnist" and origin["fingerprint"] == "ab12"
-    assert origin["settings"] == {"epochs": 12, "seed": 3, "threshold": 0.95}
-    assert origin["versions"]["numpy"] == np.__version__
-    assert origin["versions"]["matplotlib"] == importlib.metadata.version("matplotlib")
+    assert terminal.answers(full)[3].endswith("; could not have found noisy copies, moved copies")
 
 
 def test_images_of_another_generator_have_a_table_of_their_own(capsys):
@@ -203,9 +293,231 @@ def test_images_of_another_generator_have_a_table_of_their_own(capsys):
     text = printed(full, capsys)
     assert "no filter" in text.splitlines()[0] + text.splitlines()[1]
     head = next(line for line in text.splitlines() if "yours" in line)
-    assert (
-        head.split("less is better")[1].split() == ["yours", "real"] and "strong images" not in text
-    )
-    for row in report.ROWS:
+    assert head.split("less is better")[1].split() == ["yours", "real"]
+    assert "strong images" not in text
+    for row in rows.ROWS:
         value = full["sets"]["yours"][row.question][row.key]
-        assert report.show(value, row.form) in text
+        assert rows.show(value, row.form) in text
+
+
+EVIDENCE = {
+    "max_error": 0.01,
+    "threshold": 0.9875,
+    "images": 12_345,
+    "wrong": 0.004,
+    "bound": 0.0075,
+    "test_error_estimate": 0.006,
+    "test_error_low": 0.0041,
+    "test_error_high": 0.0082,
+    "estimated_error_estimate": 0.0123,
+    "estimated_error_low": 0.0111,
+    "estimated_error_high": 0.0222,
+}
+
+
+def with_promise(full):
+    full["sets"]["promise"] = {"right": EVIDENCE}
+    for own, bound in zip(full["classes"].values(), (0.031, math.nan), strict=True):
+        own |= {"promise_wrong": 0.02, "promise_bound": bound}
+    return full
+
+
+def test_a_promise_is_told_below_the_answers_with_its_worst_class(capsys):
+    full = with_promise(full_report())
+    lines = terminal.promised(full)
+    assert lines == [
+        "promise   with 95 % confidence at most 1.00 % of all that passes is wrong, at the "
+        "threshold 0.9875; found on reconstructions of held-out images",
+        "          wrong: 0.40 % of 12,345 of these (class shirt: at most 3.10 %), 0.60 % of "
+        "reconstructions of test images, an estimated 1.23 % of images drawn (1.11 % to 2.22 %)",
+    ]
+    text = printed(full, capsys)
+    assert text.splitlines()[7:9] == lines
+    assert {row.key for row in rows.PROMISE_ROWS} == set(EVIDENCE)
+    for row in rows.PROMISE_ROWS:
+        shown = f"\n{row.title:46}{rows.show(EVIDENCE[row.key], row.form):>14}\n"
+        assert shown in text
+    lines = [re.sub(" +", " ", line) for line in text.splitlines()]
+    assert "shirt 12,345 10,111 50 50.00 % 50.00 % 50.00 % 2.00 % 3.10 %" in lines
+    assert "coat 4,321 222 49 25.00 % 25.00 % 25.00 % 2.00 % none" in lines
+    theirs = full | {"sets": full["sets"] | {"yours": full["sets"]["generated"]}}
+    first, second = terminal.promised(theirs)
+    assert first.endswith("; found on held-out images")
+    assert "0.60 % of test images, an estimated 1.23 % of your images (" in second
+
+
+def test_without_a_promise_nothing_is_said_of_one(capsys):
+    full = full_report()
+    assert terminal.promised(full) == []
+    assert "promise" not in printed(full, capsys)
+
+
+# The report
+
+
+def test_a_report_holds_all_of_the_run_and_where_it_comes_from():
+    run = made_run()
+    settled = {"epochs": 12, "seed": 3, "threshold": 0.7}
+    built = report.build_report(
+        run, DATA, settings=settled, networks={"sharpness": 4.0}, notes=["a note"]
+    )
+    assert built["dataset"] == "shop" and built["fingerprint"] == "ab12"
+    assert built["settings"] == {"epochs": 12, "seed": 3, "threshold": 0.8}  # the one in use
+    assert built["devices"] == loops.devices() and built["code"] == report.code_version()
+    packages = "tensorflow", "keras", "numpy", "matplotlib"
+    assert built["versions"] == {name: importlib.metadata.version(name) for name in packages}
+    assert built["notes"] == ["a note"] and built["sets"] is run.sets
+    assert built["verdicts"] == {"right": "worse", "new": "as real"}
+    assert built["run"] == {
+        "sharpness": 4.0,
+        "strong_rate_mixture": 0.875,
+        "strong_rate_normal": 0.125,
+        "temperature": 1.5,
+        "temperature_reconstructions": 1.5,
+        "temperature_real_images": 3.0,
+    }
+
+
+def test_the_prior_in_use_has_the_rate_of_the_images_drawn():
+    built = report.build_report(made_run(prior="normal"), DATA, {}, networks={}, notes=[])
+    assert built["run"]["strong_rate_normal"] == 0.875
+    assert built["run"]["strong_rate_mixture"] == 0.125
+
+
+def columns(built):
+    """{key: the numbers of the classes}."""
+    assert list(built["classes"]) == list(NAMES)
+    own = list(built["classes"].values())
+    return {key: [each[key] for each in own] for key in own[0]}
+
+
+def test_each_class_has_its_counts_and_the_referees_word():
+    run = made_run(promise=PROMISE)
+    found = columns(report.build_report(run, DATA, {}, networks={}, notes=[]))
+    every, passing = run.filtered.every, run.accepted
+    assert found["generated"] == [8, 8, 8] and found["accepted"] == [2, 2, 2]
+    assert found["strong"] == every.take(every.confidence >= 0.8).counts(3).tolist() != [2, 2, 2]
+    wrong = passing.take(words_of(passing.labels) != passing.labels).counts(3)
+    assert sorted(wrong) == [0, 1, 1] and found["agreement"] == (1 - wrong / 2).tolist()
+    ends = found["agreement_low"], found["agreement"], found["agreement_high"]
+    for low, share, high in zip(*ends, strict=True):
+        assert low < share < high or share == high == 1
+    assert found["promise_wrong"][:2] == [1 / 9, 0.0] and math.isnan(found["promise_wrong"][2])
+    assert 1 / 9 < found["promise_bound"][0] < found["promise_bound"][1] < 1
+
+
+def test_of_images_that_somebody_sent_only_what_was_accepted_is_counted():
+    built = report.build_report(made_run("yours"), DATA, {}, networks={}, notes=[])
+    assert built["run"] == {} and list(columns(built)) == [
+        *("accepted", "agreement", "agreement_low", "agreement_high")
+    ]
+    assert columns(built)["accepted"] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("all_pass", [None, Filter(None, 1.0, 0.0, 1.0, 1.0)])
+def test_where_all_images_pass_the_report_has_no_threshold(all_pass):
+    run = made_run("yours")
+    object.__setattr__(run.asked.beside, "accept", all_pass)
+    built = report.build_report(run, DATA, {"threshold": 0.7}, networks={}, notes=[])
+    assert built["settings"] == {"threshold": None}
+
+
+def test_class_names_that_the_figures_cannot_show_are_noted():
+    run = made_run()
+    assert report.doubts(run, NAMES) == []
+    (note,) = report.doubts(run, ("shirt", "犬", "猫"))
+    assert note == "the figures cannot show the name 犬, 猫"
+
+
+# The code that made it
+
+AUTHOR = {f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+def git(folder, *words):
+    done = subprocess.run(
+        ["git", *words], cwd=folder, env=os.environ | AUTHOR, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def code(folder):
+    """A folder with a script and a package."""
+    (folder / "trust" / "deep").mkdir(parents=True)
+    for name in ("script.py", "trust/__init__.py", "trust/deep/inner.py"):
+        (folder / name).write_text(f"# {name}\n")
+    (folder / "README.md").write_text("about it")
+    return folder
+
+
+@pytest.fixture
+def committed(tmp_path):
+    folder = code(tmp_path / "own")
+    git(folder, "init", "-q")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "first")
+    return folder
+
+
+def commit_of(folder):
+    return git(folder, "rev-parse", "--short=12", "HEAD")
+
+
+def test_the_code_is_named_by_its_commit(committed):
+    first = report.code_version(committed)
+    assert first == commit_of(committed) and re.fullmatch("[0-9a-f]{12}", first)
+    git(committed, "commit", "-q", "--allow-empty", "-m", "second")
+    git(committed, "tag", "-a", "v1", "-m", "a tag")  # whose name is not the commit's
+    assert report.code_version(committed) == commit_of(committed) != first
+
+
+def test_changed_code_is_told_from_the_commit(committed):
+    clean = report.code_version(committed)
+    (committed / "trust" / "deep" / "inner.py").write_text("# changed\n")
+    assert report.code_version(committed) == f"{clean}-dirty"
+    git(committed, "commit", "-q", "-a", "-m", "second")
+    assert report.code_version(committed) == commit_of(committed) != clean
+
+
+def test_a_second_worktree_has_a_commit_of_its_own(committed, tmp_path):
+    git(committed, "worktree", "add", "-q", tmp_path / "second")
+    git(committed, "commit", "-q", "--allow-empty", "-m", "ahead")
+    other = report.code_version(tmp_path / "second")
+    assert other == commit_of(tmp_path / "second") != report.code_version(committed)
+
+
+def test_without_git_the_code_is_named_by_what_is_in_it(tmp_path):
+    one, other = code(tmp_path / "one"), code(tmp_path / "other")
+    version = report.code_version(one)
+    assert re.fullmatch("sha256 [0-9a-f]{12}", version)
+    assert report.code_version(other) == version
+    (other / "README.md").write_text("something else")
+    assert report.code_version(other) == version
+    seen = {version}
+    for name in ("script.py", "trust/__init__.py", "trust/deep/inner.py"):
+        (other / name).write_text("# changed\n")
+        seen.add(report.code_version(other))
+    assert len(seen) == 4
+
+
+def test_a_copy_inside_somebody_elses_repository_does_not_take_its_commit(committed):
+    for place in ("vendor", "trust/deep/vendor"):
+        inside = code(committed / place)
+        assert report.code_version(inside).startswith("sha256 ")
+        git(committed, "add", ".")
+        git(committed, "commit", "-q", "-m", "vendored")
+        assert report.code_version(inside).startswith("sha256 ")
+
+
+def test_a_repository_without_a_commit_is_none(tmp_path):
+    folder = code(tmp_path / "new")
+    version = report.code_version(folder)
+    git(folder, "init", "-q")
+    assert report.code_version(folder) == version
+
+
+def test_where_git_is_not_installed_the_files_are_hashed(committed, tmp_path, monkeypatch):
+    without = report.code_version(code(tmp_path / "copy"))
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    assert report.code_version(committed) == without

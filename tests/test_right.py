@@ -224,6 +224,16 @@ def test_images_whose_truth_is_not_known_are_wrong_by_the_referee_corrected():
     assert found["worst_class_agreement"] == 0.5 and "true_agreement" not in found
 
 
+def accept_at(threshold):
+    return Filter(
+        None,
+        temperature=1.0,
+        threshold=threshold,
+        temperature_reconstructions=1.0,
+        temperature_real_images=2.0,
+    )
+
+
 def sample():
     """Of two classes, the first by 0.9 or 0.64, whose roots are as 3 to 1 and as 4 to 3."""
     first = np.array([0.9, 0.9, 0.64, 0.64])
@@ -234,7 +244,7 @@ def sample():
 
 
 def test_calibration_at_both_temperatures_by_hand():
-    accept = Filter(None, 1.0, 0.5, temperature_reconstructions=1.0, temperature_real_images=2.0)
+    accept = accept_at(0.5)
     found = right.examine_calibration(sample(), np.array([0, 0, 0, 1]), accept, RNG(0))
     floor, most = right.calibration_floor(sample().confidence, RNG(0))
     assert found == pytest.approx(
@@ -254,7 +264,7 @@ def test_calibration_at_both_temperatures_by_hand():
 
 
 def test_the_sample_is_scored_whole_and_where_the_classifier_doubts():
-    accept = Filter(None, 1.0, 0.95, 1.0, 1.0)
+    accept = accept_at(0.95)
     unsure = np.array([0.49, 0.5, 0.4, 0.3])
     images = ImageSet(**sample().known() | {"confidence": unsure})
     words = np.array([0, 0, 1, 1])

@@ -13,11 +13,12 @@ def test_the_interval_is_wilsons(hits, n):
     assert statistics.wilson_interval(hits, n) == pytest.approx((theirs.low, theirs.high), abs=1e-7)
 
 
-@pytest.mark.parametrize("n", [1, 9, 300, 10_000])
+@pytest.mark.parametrize("n", [0, 1, 9, 300, 10_000])
 @pytest.mark.parametrize("share", [0, 1e-9, 0.003, 0.3, 0.5, 0.97, 1])
 def test_the_binomial_tail_is_scipys(n, share):
     for k in {-1, 0, n // 300, n // 3, n - 1, n}:
         found = statistics.binomial_tail(k, n, share)
+        assert found <= 1
         assert found == pytest.approx(stats.binom.cdf(k, n, share), rel=1e-8, abs=1e-300)
 
 
@@ -38,6 +39,7 @@ def test_no_error_in_300_images_leaves_one_in_a_hundred():
     assert statistics.upper_bound(0, 300) == pytest.approx(0.01, rel=0.01)
 
 
+@pytest.mark.filterwarnings("error")
 def test_of_nothing_there_is_no_mean_and_no_interval():
     assert math.isnan(statistics.mean(np.empty(0)))
     assert all(map(math.isnan, statistics.wilson_interval(0, 0)))
@@ -64,3 +66,4 @@ def test_two_shares_without_a_difference():
     assert statistics.z_of_difference(1.0, 10, 1.0, 20) == 0
     assert math.isnan(statistics.z_of_difference(math.nan, 0, 0.5, 20))
     assert math.isnan(statistics.z_of_difference(0.5, 0, 0.5, 20))
+    assert math.isnan(statistics.z_of_difference(0.5, 20, 0.5, 0))

@@ -12,9 +12,19 @@ from benchmarks import forgeries, tables
 from trust import outputs
 from trust.ask.verdicts import QUESTIONS
 from trust.cli import UserError
-from trust.show import report
+from trust.show.rows import (
+    ANSWERS,
+    COLUMNS,
+    CONTROL_ROWS,
+    COUNT,
+    PERCENT,
+    PLAIN,
+    ROWS,
+    RUN_ROWS,
+    TWO_DIGITS,
+)
 
-SETS = {**{name: report.ROWS for name in report.COLUMNS}, **report.CONTROL_ROWS}
+SETS = {**{name: ROWS for name in COLUMNS}, **CONTROL_ROWS}
 
 
 def write_reports(folder, dataset, kind, seeds, start):
@@ -32,7 +42,7 @@ def write_reports(folder, dataset, kind, seeds, start):
             "settings": {"seed": seed},
             "sets": sets,
             "verdicts": dict.fromkeys(sets["generated"], "worse" if seed else "as real"),
-            "run": {row.key: next(numbers) for row in report.RUN_ROWS},
+            "run": {row.key: next(numbers) for row in RUN_ROWS},
             "seconds": {"generating": 2.0 * seed, "total": 60.0},
             "peak_memory_gb": 1.0 + seed,
         }
@@ -65,13 +75,13 @@ def expected_cell(values, form):
 
 
 def test_a_cell_by_hand():
-    assert tables.cell([0.25, 0.26, 0.27], report.PERCENT) == "26.00 % ± 1.00"
-    assert tables.cell([1.5], report.TWO_DIGITS) == "1.50"
-    assert tables.cell([0.5], report.PERCENT) == "50.00 %"
-    assert tables.cell([1000, 3000], report.COUNT) == "2,000 ± 1,414"
-    assert tables.cell([0.1, math.nan], report.PLAIN) == "none"
-    assert tables.cell([0.1, None], report.PLAIN) == "none"
-    assert tables.cell([0.1, ""], report.PLAIN) == ""
+    assert tables.cell([0.25, 0.26, 0.27], PERCENT) == "26.00 % ± 1.00"
+    assert tables.cell([1.5], TWO_DIGITS) == "1.50"
+    assert tables.cell([0.5], PERCENT) == "50.00 %"
+    assert tables.cell([1000, 3000], COUNT) == "2,000 ± 1,414"
+    assert tables.cell([0.1, math.nan], PLAIN) == "none"
+    assert tables.cell([0.1, None], PLAIN) == "none"
+    assert tables.cell([0.1, ""], PLAIN) == ""
 
 
 def test_the_tables_are_means_and_deviations_of_the_reports(tmp_path):
@@ -79,16 +89,16 @@ def test_the_tables_are_means_and_deviations_of_the_reports(tmp_path):
     naive = write_reports(tmp_path, "mnist", "naive", (0, 1, 2), 0.1)
     fashion = write_reports(tmp_path, "fashion_mnist", "this", (0, 1), 0.2)
     found = tables.readme_tables(tmp_path)
-    rows = {row.title: row for row in report.ROWS}
+    rows = {row.title: row for row in ROWS}
     answers = rows_of(found["the five answers"])
     titles = ["mnist", "mnist: real", "mnist: verdict"]
     assert answers.pop("") == titles + [title.replace("mnist", "fashion_mnist") for title in titles]
     worst = answers.pop("... referee agrees, worst class ↑")
     assert worst[2] == worst[5] == "" and worst[:2] == [
-        expected_cell([number(each, name, tables.WORST_CLASS) for each in this], report.PERCENT)
+        expected_cell([number(each, name, tables.WORST_CLASS) for each in this], PERCENT)
         for name in ("generated", "real")
     ]
-    for row, (title, cells) in zip(report.ANSWERS, answers.items(), strict=True):
+    for row, (title, cells) in zip(ANSWERS, answers.items(), strict=True):
         assert title == f"{row.question}? {row.title}"
         for reports, own, verdict in (
             (this, cells[:3], "worse (2 seeds), as real (1 seed)"),
@@ -102,15 +112,15 @@ def test_the_tables_are_means_and_deviations_of_the_reports(tmp_path):
     full = rows_of(found["mnist, everything"])
     header = full.pop("")
     assert header[:2] == ["as in the naive method", "generated"] and len(header) == 5
-    assert list(full) == [row.title for row in report.ROWS]
+    assert list(full) == [row.title for row in ROWS]
     for title, cells in full.items():
         row = rows[title]
-        columns = (naive, "generated"), *((this, name) for name in report.COLUMNS)
+        columns = (naive, "generated"), *((this, name) for name in COLUMNS)
         for (reports, name), cell in zip(columns, cells, strict=True):
             assert cell == expected_cell([number(each, name, row) for each in reports], row.form)
     models = rows_of(found["fashion_mnist, the models"])
     assert models.pop("") == ["generated"]
-    for row in report.RUN_ROWS:
+    for row in RUN_ROWS:
         expected = expected_cell([each["run"][row.key] for each in fashion], row.form)
         assert models[row.title] == [expected]
 
@@ -120,9 +130,9 @@ def test_soft_labels_have_a_table_of_their_own(tmp_path):
     assert not any("soft" in title for title in tables.readme_tables(tmp_path))
     soft = write_reports(tmp_path, "mnist", "soft", (0, 1), 0.3)
     rows = rows_of(tables.readme_tables(tmp_path)["mnist, --soft-labels"])
-    (row,) = [row for row in report.ROWS if row.key == "accuracy"]
+    (row,) = [row for row in ROWS if row.key == "accuracy"]
     expected = [
-        expected_cell([number(each, name, row) for each in soft], report.PERCENT)
+        expected_cell([number(each, name, row) for each in soft], PERCENT)
         for name in ("generated", "real")
     ]
     assert rows == {"": ["generated", "real, same filter"], row.title: expected}
@@ -132,7 +142,7 @@ def test_each_question_has_a_short_table_with_its_control(tmp_path):
     mnist = write_reports(tmp_path, "mnist", "this", (0, 1), 0.5)
     write_reports(tmp_path, "fashion_mnist", "this", (0, 1), 0.3)
     found = tables.readme_tables(tmp_path)
-    rows = {row.key: row for row in report.ROWS if row.question == "new"}
+    rows = {row.key: row for row in ROWS if row.question == "new"}
     new = rows_of(found["new, in short"])
     assert new[""] == [
         rows[key].title for key in ("seen_share", "expected_share", "lean", "lean_z")
@@ -238,12 +248,12 @@ def test_seconds_and_memory_stand_beside_each_other(tmp_path):
 def test_a_row_without_numbers_is_left_out(tmp_path):
     for values in write_reports(tmp_path, "mnist", "this", (0, 1), 0.5):
         seed = round(values["peak_memory_gb"]) - 1
-        for name in report.COLUMNS:
+        for name in COLUMNS:
             del values["sets"][name]["varied"]["frechet"]
         del values["sets"]["real"]["varied"]["recall"]
         outputs.write_json(tmp_path / f"mnist-this-{seed}.json", values)
     full = rows_of(tables.readme_tables(tmp_path)["mnist, everything"])
-    titles = {row.key: row.title for row in report.ROWS}
+    titles = {row.key: row.title for row in ROWS}
     assert titles["frechet"] not in full
     assert full[titles["recall"]][1] == "" and full[titles["recall"]][0] != ""
 
@@ -291,7 +301,7 @@ def test_one_seed_has_no_deviation(tmp_path):
     write_reports(tmp_path, "mnist", "this", (0,), 0.5)
     found = tables.readme_tables(tmp_path)
     assert "±" not in "".join(found.values())
-    assert rows_of(found["mnist, everything"])[report.ROWS[0].title][0] == "50.00 %"
+    assert rows_of(found["mnist, everything"])[ROWS[0].title][0] == "50.00 %"
 
 
 def test_only_reports_of_another_kind_are_a_sentence_too(tmp_path):

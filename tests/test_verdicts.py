@@ -39,6 +39,9 @@ def test_balanced():
     assert verdicts.balanced(np.array([500, 500, 0]), real) == "fails"
     assert verdicts.balanced(np.array([0, 0, 0]), real) == "fails"
     assert verdicts.balanced(np.array([5, 4, 3]), np.array([9, 0, 9])) == "unknown"
+    even = np.array([1000, 1000, 1000])
+    assert verdicts.balanced(np.array([500, 500, 25]), even) == "fails"
+    assert verdicts.balanced(np.array([500, 500, 26]), even) == "worse"
     # as unbalanced as the real images are
     assert verdicts.balanced(np.array([800, 80]), np.array([1000, 100])) == "as real"
     assert verdicts.balanced(np.array([800, 8]), np.array([1000, 10])) == "as real"
@@ -66,6 +69,11 @@ def test_varied():
     assert verdicts.varied(variety(0.44, 0.96), real, 10_000) == "fails"
     assert verdicts.varied(variety(0.9, 0.47), real, 10_000) == "fails"
     assert verdicts.varied(variety(math.nan, math.nan), real, 10_000) == "unknown"
+    assert verdicts.varied(variety(0.89, math.nan), real, 10_000) == "unknown"
+    assert verdicts.varied(variety(0.44, math.nan), real, 10_000) == "fails"  # that is enough
+    # No more than 5,000 images are looked at: 94 of them fewer are three standard deviations.
+    assert verdicts.varied(variety(0.8825, 0.96), real, 10_000) == "as real"
+    assert verdicts.varied(variety(0.8805, 0.96), real, 10_000) == "worse"
 
 
 def newness(**z):
@@ -89,6 +97,8 @@ def test_new(key, verdict):
     assert verdicts.new(newness(**{key: -3.1})) == verdict
     assert verdicts.new(newness(**{key: 9.0})) == "as real"  # a lean to what was not seen
     assert verdicts.new(newness(**{key: math.nan})) == "unknown"
+    other = "lean_z" if key != "lean_z" else "closest_5_lean_z"
+    assert verdicts.new(newness(**{key: -3.1, other: math.nan})) == verdict
 
 
 def test_useful():

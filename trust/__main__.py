@@ -10,8 +10,8 @@ from trust.data.submitted import describe, read_given
 from trust.plan import settle
 
 
-def parse_options(words=None):
-    """The parsed flags.  words: a list of them, or None for those of the command line."""
+def parse_options(flags=None):
+    """The parsed flags.  flags: a list of them, or None for those of the command line."""
     parser = cli.Parser(
         prog="python -m trust",
         description="Examine the images that any generator made, beside real ones: are they right, "
@@ -36,15 +36,15 @@ def parse_options(words=None):
     add("--scores", metavar="FILE", type=cli.path, help="write a line for each image, as CSV")
     eye = "write a sheet of N images into --out, for a person to label"
     add("--audit", metavar="N", type=cli.sheet_size, help=eye)
-    options = parser.parse_args(words)
+    options = parser.parse_args(flags)
     if options.audit and not options.out:
         parser.error("--audit needs --out, a folder for the sheet")
     return options
 
 
-def main(words=None):
-    """Runs the script.  words: the flags as a list, or None for those of the command line."""
-    options = parse_options(words)
+def main(flags=None):
+    """Runs the script.  flags: a list of them, or None for those of the command line."""
+    options = parse_options(flags)
     data = load_dataset(options.dataset)
     plan = settle(vars(options), data, options.out)
     split, seed = plan.split, plan.settings.seed

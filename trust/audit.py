@@ -60,15 +60,15 @@ def read_lines(path: str | Path) -> list[Line]:
                 names = [each.lower() for each in cells]
                 for name in COLUMNS:
                     if (count := names.count(name)) != 1:
-                        said = f"line 1: has {count or 'no'} column{'s' * (count > 1)} {name}"
+                        message = f"line 1: has {count or 'no'} column{'s' * (count > 1)} {name}"
                         wanted = f"{', '.join(COLUMNS)}, each once"
-                        raise AuditError(f"{str(path)!r}, {said}, but must have {wanted}")
+                        raise AuditError(f"{str(path)!r}, {message}, but must have {wanted}")
             elif any(cells):
                 cells += [""] * (len(names) - len(cells))
                 lines.append(Line(reader.line_num, dict(zip(names, cells, strict=False))))
     except csv.Error as error:
-        said = f"line {reader.line_num}: is not CSV ({error})"
-        raise AuditError(f"{str(path)!r}, {said}") from error
+        message = f"line {reader.line_num}: is not CSV ({error})"
+        raise AuditError(f"{str(path)!r}, {message}") from error
     if names is None:
         raise AuditError(f"{str(path)!r} is empty")
     return lines
@@ -80,18 +80,20 @@ def read_sheet(path: str | Path) -> Sheet:
     try:
         values = json.loads(Path(path).read_bytes())
         sheet = Sheet(**values)
-        shown, labels, words = (np.array(each, np.int64) for each in sheet[3:6])
-        fits = len(labels) == len(words) and 0 <= shown.min() <= shown.max() < len(labels)
-        fits &= 0 <= min(labels.min(), words.min()) <= labels.max() < len(sheet.class_names)
+        shown, labels, referee_labels = (np.array(each, np.int64) for each in sheet[3:6])
+        fits = len(labels) == len(referee_labels) and 0 <= shown.min() <= shown.max() < len(labels)
+        fits &= (
+            0 <= min(labels.min(), referee_labels.min()) <= labels.max() < len(sheet.class_names)
+        )
         fits &= sheet.max_error is None or 0 <= sheet.max_error <= 1
         if not fits or {*map(type, (*sheet[:2], *sheet.class_names))} != {str}:
             raise ValueError
     except OSError as error:
-        said = f"{str(path)!r} cannot be read: {error.strerror or error}"
-        raise AuditError(f"{said}; --audit writes it beside the csv") from error
+        message = f"{str(path)!r} cannot be read: {error.strerror or error}"
+        raise AuditError(f"{message}; --audit writes it beside the csv") from error
     except (ValueError, TypeError, OverflowError) as error:
         raise AuditError(f"{str(path)!r} is damaged, or none that --audit wrote") from error
-    return sheet._replace(shown=shown, labels=labels, referee_labels=words)
+    return sheet._replace(shown=shown, labels=labels, referee_labels=referee_labels)
 
 
 def class_of(answer: str, class_names) -> int | None:
@@ -112,8 +114,8 @@ def read_answers(path: str | Path, sheet: Sheet) -> np.ndarray:
     n, found = len(sheet.shown), {}
     numbers = {str(i + 1): i for i in range(n)}
 
-    def refuse(line, said):
-        raise AuditError(f"{str(path)!r}, line {line}: {said}")
+    def refuse(line, message):
+        raise AuditError(f"{str(path)!r}, line {line}: {message}")
 
     for line, cells in read_lines(path):
         image, answer, identity = (cells[name] for name in COLUMNS)
@@ -136,11 +138,11 @@ def read_answers(path: str | Path, sheet: Sheet) -> np.ndarray:
     for i in range(last):
         line, seen = found.get(i, (None, None))
         if seen is None:
-            said = f"has no class, but image {last + 1} has: write {MARK} if you cannot say"
+            message = f"has no class, but image {last + 1} has: write {MARK} if you cannot say"
             if line is None:
-                said = f"has no line for image {i + 1}, but one for image {last + 1}"
-                raise AuditError(f"{str(path)!r} {said}")
-            refuse(line, f"image {i + 1} {said}")
+                message = f"has no line for image {i + 1}, but one for image {last + 1}"
+                raise AuditError(f"{str(path)!r} {message}")
+            refuse(line, f"image {i + 1} {message}")
     return np.array([found[i][1] for i in range(last + 1)])
 
 
@@ -162,8 +164,8 @@ def measure(sheet: Sheet, answers: np.ndarray) -> dict:
     rare.  NaN where there are no others.
     """
     audited = sheet.shown[: len(answers)]
-    labels, words = sheet.labels[audited], sheet.referee_labels[audited]
-    wrong, doubted = labels != answers, labels != words
+    labels, referee_labels = sheet.labels[audited], sheet.referee_labels[audited]
+    wrong, doubted = labels != answers, labels != referee_labels
     n, k = len(answers), int(np.count_nonzero(wrong))
     rest = np.delete(np.arange(len(sheet.labels)), audited)
     low, high = statistics.clopper_pearson(k, n)
@@ -174,7 +176,7 @@ def measure(sheet: Sheet, answers: np.ndarray) -> dict:
         "unclear": int(np.count_nonzero(answers == UNCLEAR)),
         "seen_by_referee": int(np.count_nonzero(wrong & doubted)),
         "false_alarms": int(np.count_nonzero(doubted & ~wrong)),
-        "agreement": right.agreement(answers, words),
+        "agreement": right.agreement(answers, referee_labels),
         "disputed_share": k / n,
         "low": low,
         "high": high,
@@ -183,7 +185,7 @@ def measure(sheet: Sheet, answers: np.ndarray) -> dict:
             sheet.labels[rest],
             sheet.referee_labels[rest],
             known=labels,
-            known_referee_labels=words,
+            known_referee_labels=referee_labels,
             truth=answers,
         ),
     }
@@ -253,19 +255,19 @@ def describe_promise(sheet: Sheet, found: dict) -> list[str]:
         return [f"{first} shown: at most {bound} are wrong, with 95 % confidence"]
     needed = images_needed(k, n, most)
     if k >= n * most:
-        said = f"More images are not expected to show it: the share seen is not below {limit}"
+        message = f"More images are not expected to show it: the share seen is not below {limit}"
     elif math.isinf(needed):
-        said = f"At the share seen, more than {FARTHEST:,} images would be needed"
+        message = f"At the share seen, more than {FARTHEST:,} images would be needed"
     else:
         # Adding images to this sheet until the promise is shown would invalidate the confidence.
-        said = f"At the share seen, a new sheet of {needed:,} images, with another --seed, would"
-        said += " show it"
-        said += ", but fewer were accepted" if needed > len(sheet.labels) else ""
-    return [f"{first} not shown: up to {bound} may be wrong, with 95 % confidence", said]
+        message = f"At the share seen, a new sheet of {needed:,} images, with another --seed, would"
+        message += " show it"
+        message += ", but fewer were accepted" if needed > len(sheet.labels) else ""
+    return [f"{first} not shown: up to {bound} may be wrong, with 95 % confidence", message]
 
 
-def main(words=None):
-    """Runs the script.  words: the flags as a list, or None for those of the command line."""
+def main(flags=None):
+    """Runs the script.  flags: a list of them, or None for those of the command line."""
     parser = cli.Parser(
         prog="python -m trust.audit",
         description="Read what a person wrote into the audit.csv of a run with --audit, and say "
@@ -273,7 +275,7 @@ def main(words=None):
     )
     what = f"{TABLE}, or a copy beside the {KEY} of the same run"
     parser.add_argument("file", metavar="FILE", type=cli.path, help=what)
-    path = Path(parser.parse_args(words).file)
+    path = Path(parser.parse_args(flags).file)
     if not os.path.isfile(path):
         raise AuditError(f"{str(path)!r} is no file: give the {TABLE} that --audit wrote")
     sheet = read_sheet(path.parent / KEY)

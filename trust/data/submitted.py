@@ -68,8 +68,8 @@ def _fit(images, data: Dataset):
     if images.ndim == len(shape) + 1 and max(images.shape[1:3]) > checks.LARGEST:
         images = pictures.shrink(checks.to_bytes(images), shape[:2])
     if images.shape[1:] != shape:
-        said = f"images are of shape {images.shape[1:]}"
-        raise DataError(f"{said}, but those of {data.name} of {shape}")
+        message = f"images are of shape {images.shape[1:]}"
+        raise DataError(f"{message}, but those of {data.name} of {shape}")
     return images
 
 
@@ -77,12 +77,12 @@ def match_labels(labels, class_names) -> np.ndarray:
     """Labels as stored (n,) -> (n,) integer.  Labels that are all names of classes are matched by
     name, others are numbers of classes.  Raises DataError."""
     places = {name: place for place, name in enumerate(class_names)}
-    words = labels.astype(str)
-    if set(words) <= set(places):
-        return np.array([places[word] for word in words], np.int64)
+    texts = labels.astype(str)
+    if set(texts) <= set(places):
+        return np.array([places[word] for word in texts], np.int64)
     numbers = all(name.isdecimal() for name in class_names)
     if labels.dtype.kind not in "iub" or numbers or labels.max() >= len(class_names):
-        unknown = max(set(words) - set(places))
+        unknown = max(set(texts) - set(places))
         known = ", ".join(class_names[:12])
         raise DataError(f"has the label {unknown}, but the classes are {known}")
     return labels.astype(np.int64)

@@ -242,16 +242,16 @@ def draw_strong(file, images, labels, confidence, class_names, threshold, *, dat
     _draw_classes(file, title, dataset, note, images, labels, captions, class_names)
 
 
-def draw_doubtful(file, images, labels, words, confidence, class_names, *, dataset: str):
+def draw_doubtful(file, images, labels, referee_labels, confidence, class_names, *, dataset: str):
     """The first ten images of each class in a row, with what the referee says above each.
 
-    images: (n, h, w[, c]), the most doubtful first.  labels, words: (n,) integer, their own and the
-    referee's.  confidence: (n,) float, the referee's.
+    images: (n, h, w[, c]), the most doubtful first.  labels, referee_labels: (n,) integer, their
+    own and the referee's.  confidence: (n,) float, the referee's.
     """
     title, names = "the images that the referee doubts most", _fitting_names(class_names, 50)
     captions = [
         _percent(sure) if word == label else f"{names[word]} {_percent(sure, 0)}"
-        for label, word, sure in zip(labels, words, confidence, strict=True)
+        for label, word, sure in zip(labels, referee_labels, confidence, strict=True)
     ]
     note = (
         "Above each the referee's confidence, and its class where it differs"

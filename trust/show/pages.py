@@ -84,14 +84,14 @@ def calibration(file, run: Run, data: Dataset) -> None:
     """Reliability diagrams of real, reconstructed and generated images, and of generated ones with
     the temperature fitted on real images."""
     sample, beside = run.filtered.every, run.asked.beside
-    words = run.asked.sampled[run.subject]
+    referee_labels = run.asked.sampled[run.subject]
     real, blurred = (beside.tested[kind].every for kind in ("real", "reconstructed"))
     other = softmax(sample.logits, beside.accept.temperature_real_images)
     panels = [
         ("test images, by label", real.probabilities, real.truth),
         ("reconstructed, by label", blurred.probabilities, blurred.truth),
-        ("generated, by the referee", sample.probabilities, words),
-        ("generated, temperature of real images", other, words),
+        ("generated, by the referee", sample.probabilities, referee_labels),
+        ("generated, temperature of real images", other, referee_labels),
     ]
     reliabilities = [
         (title, right.reliability(p.max(axis=1), p.argmax(axis=1) == labels))
@@ -103,9 +103,9 @@ def calibration(file, run: Run, data: Dataset) -> None:
 def risk_coverage(file, run: Run, data: Dataset) -> None:
     """How many are wrong at each threshold."""
     sample, beside = run.filtered.every, run.asked.beside
-    words, accept = run.asked.sampled[run.subject], beside.accept
+    referee_labels, accept = run.asked.sampled[run.subject], beside.accept
     kinds: dict[str, tuple[ImageSet, np.ndarray]] = {
-        "generated, by the referee (not corrected)": (sample, words)
+        "generated, by the referee (not corrected)": (sample, referee_labels)
     }
     for kind, name in ("reconstructed", "reconstructions of test images"), ("real", "test images"):
         every = beside.tested[kind].every
@@ -119,7 +119,7 @@ def risk_coverage(file, run: Run, data: Dataset) -> None:
     classes = {}
     for label, name in enumerate(data.class_names):
         own = sample.labels == label
-        wrong = sample.labels[own] != words[own]
+        wrong = sample.labels[own] != referee_labels[own]
         classes[name] = right.risk_coverage(sample.confidence[own], wrong)
     figures.draw_risk_coverage(
         file,
@@ -191,7 +191,7 @@ def doubtful(file, run: Run, data: Dataset) -> None:
         file,
         accepted.images[order],
         labels=accepted.labels[order],
-        words=judged.labels[order],
+        referee_labels=judged.labels[order],
         confidence=judged.confidence[order],
         class_names=data.class_names,
         dataset=data.name,

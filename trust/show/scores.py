@@ -5,14 +5,14 @@ import numpy as np
 from trust.examination import Run
 
 
-def by_doubt(labels, words, confidence) -> np.ndarray:
+def by_doubt(labels, referee_labels, confidence) -> np.ndarray:
     """The rows of images, (n,) integer, the most doubtful first: images to which the referee gives
     another label, by falling confidence, then the others, by rising confidence.
 
-    labels, words: (n,) integer, the images' own and the referee's.  confidence: (n,), the referee's
-    in its labels.
+    labels, referee_labels: (n,) integer, the images' own and the referee's.
+    confidence: (n,), the referee's in its labels.
     """
-    agrees = labels == words
+    agrees = labels == referee_labels
     return np.lexsort((np.where(agrees, confidence, -confidence), agrees))
 
 

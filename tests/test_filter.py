@@ -1,3 +1,5 @@
+"""The filter: temperature, quota, what passes, and generating until the quota is met."""
+
 import math
 from collections import Counter
 
@@ -7,12 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from trust.data.images import (
-    ImageSet,
-    cut_alike,
-    first_of_each_class,
-)
+from trust.ask.balanced import class_balance
+from trust.data.images import ImageSet, cut_alike, first_of_each_class
 from trust.filter import calibrate, filters, quotas
+from trust.filter.filters import Filter, Filtered
 from trust.train import inference
 
 RNG = np.random.default_rng
@@ -40,16 +40,35 @@ def labels_drawn_from(probabilities, rng):
     return (probabilities.cumsum(axis=1) > rng.random((len(probabilities), 1))).argmax(axis=1)
 
 
-def classified(labels, confidence, classes=4):
-    """A Classified whose image i is filled with i."""
-    labels, n = np.array(labels, int), len(labels)
-    images = np.broadcast_to(np.arange(n, dtype=np.float32)[:, None, None], (n, 28, 28))
-    rows = np.arange(n)[:, None] + np.zeros(classes)
-    return filters.Classified(images, labels, np.array(confidence, float), rows, -rows)
+def numbered(labels):
+    """Labelled images, of which image i is filled with i."""
+    images = np.arange(len(labels), dtype=np.float32)[:, None, None]
+    return ImageSet(np.broadcast_to(images, (len(labels), 28, 28)), np.array(labels, int))
 
 
 def numbers(images):
     return images[:, 0, 0].astype(int).tolist()
+
+
+def written(logits):
+    """Images (n, 4, 4) float32 with the logits (n, classes) in their first pixels."""
+    images = np.zeros((len(logits), 4, 4), np.float32)
+    images.reshape(len(logits), 16)[:, : logits.shape[1]] = logits
+    return images
+
+
+def reader(classes):
+    """A classifier that finds the logits that written() left."""
+
+    def classify(pixels, training):
+        assert not training
+        return np.reshape(pixels, (len(pixels), 16))[:, :classes]
+
+    return classify
+
+
+def filter_of(classes, threshold, temperature=1.0):
+    return Filter(reader(classes), temperature, threshold, temperature, 1.0)
 
 
 # Probabilities
@@ -82,14 +101,14 @@ def test_softmax_neither_shifts_nor_overflows():
 
 def test_the_two_likeliest():
     probabilities = np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4], [0.0, 0.0, 1.0]])
-    labels, shares = filters.top_two(probabilities)
+    labels, shares = calibrate.top_two(probabilities)
     np.testing.assert_array_equal(labels, [[1, 2], [0, 2], [2, 0]])
     np.testing.assert_array_equal(shares, [[0.5, 0.3], [0.4, 0.4], [1.0, 0.0]])
 
 
 def test_the_two_likeliest_by_sorting_each_image():
     probabilities = RNG(1).dirichlet(np.ones(10), 200)
-    labels, shares = filters.top_two(probabilities)
+    labels, shares = calibrate.top_two(probabilities)
     for row, two, share in zip(probabilities, labels, shares, strict=True):
         assert sorted(range(10), key=lambda k: -row[k])[:2] == two.tolist()
         assert sorted(row, reverse=True)[:2] == share.tolist()
@@ -190,7 +209,7 @@ def test_the_quota_keeps_the_first_strong_of_every_class(drawn, per_class, chunk
     kept = []
     for start in range(0, len(drawn), chunk):
         labels, confidence = zip(*drawn[start : start + chunk], strict=True)
-        kept.extend(quota.take(np.array(labels), np.array(confidence), threshold=0.95))
+        kept.extend(quota.count(np.array(labels), np.array(confidence), threshold=0.95))
 
     assert kept == expected
     assert list(quota.shortfall) == list(room.values())
@@ -202,26 +221,27 @@ def test_the_quota_keeps_the_first_strong_of_every_class(drawn, per_class, chunk
     assert quota.weak == sum(confidence < 0.5 for _, confidence in drawn)
     if drawn:
         rates = quota.rates()
-        assert rates["right"]["strong_rate"] == pytest.approx(strong.total() / len(drawn))
-        assert rates["right"]["weak_rate"] == pytest.approx(quota.weak / len(drawn))
+        assert list(rates) == ["strong_rate", "weak_rate"]
+        assert rates["strong_rate"] == pytest.approx(strong.total() / len(drawn))
+        assert rates["weak_rate"] == pytest.approx(quota.weak / len(drawn))
         most, least = max(strong.values(), default=0), min(strong[k] for k in range(4))
-        assert rates["balanced"]["class_balance"] == pytest.approx(least / most if most else 0)
+        assert class_balance(quota.strong) == pytest.approx(least / most if most else 0)
+    else:
+        assert all(map(math.isnan, quota.rates().values()))
 
 
-def rates_of(each, *threshold):
-    rates = each.rates(*threshold)
-    assert list(rates) == ["right", "balanced"]
-    right = rates["right"]
-    return right["strong_rate"], right["weak_rate"], rates["balanced"]["class_balance"]
+def rates_of(quota):
+    rates = quota.rates()
+    return rates["strong_rate"], rates["weak_rate"], class_balance(quota.strong)
 
 
 def test_the_quota_by_hand():
     quota = quotas.ClassQuota(per_class=2, classes=3)
-    keep = quota.take(np.array([0, 0, 1, 0, 1]), np.array([1, 0.4, 0.9, 0.8, 0.95]), 0.8)
+    keep = quota.count(np.array([0, 0, 1, 0, 1]), np.array([1, 0.4, 0.9, 0.8, 0.95]), 0.8)
     np.testing.assert_array_equal(keep, [True, False, True, True, True])
     np.testing.assert_array_equal(quota.shortfall, [0, 0, 2])
     assert rates_of(quota) == (0.8, 0.2, 0)
-    keep = quota.take(np.array([0, 2, 1, 2, 2]), np.ones(5), 0.8)
+    keep = quota.count(np.array([0, 2, 1, 2, 2]), np.ones(5), 0.8)
     np.testing.assert_array_equal(keep, [False, True, False, True, False])
     assert not quota.shortfall.any()
     np.testing.assert_array_equal(quota.generated, [4, 3, 3])
@@ -232,41 +252,58 @@ def test_the_quota_by_hand():
 
 def test_no_strong_image_is_no_balance_and_a_threshold_is_itself_strong():
     quota = quotas.ClassQuota(2, classes=2)
-    assert not quota.take(np.array([0, 1]), np.array([0.6, 0.7]), 0.71).any()
+    assert not quota.count(np.array([0, 1]), np.array([0.6, 0.7]), 0.71).any()
     assert rates_of(quota) == (0, 0, 0)
-    assert quota.take(np.array([0]), np.array([0.71]), 0.71).all()
+    assert quota.count(np.array([0]), np.array([0.71]), 0.71).all()
 
 
-def test_a_weak_image_has_no_majority():
-    assert filters.WEAK == 0.5
+# What passes
+
+# Of two classes, the confidence is that of the odds: 1 to 1, 99 to 1, 4 to 1, 95 to 5, 94 to 6.
+ODDS = np.array([[0.5, 0.5], [0.01, 0.99], [0.2, 0.8], [0.05, 0.95], [0.94, 0.06]])
 
 
-# Sets of classified images
+def test_classify_takes_the_calibrated_confidence():
+    logits = np.log([[9.0, 1.0], [1.0, 4.0]]).astype(np.float32)
+    found = filter_of(2, threshold=0.95, temperature=2.0).classify(written(logits), truth="truth")
+    np.testing.assert_array_equal(found.logits, logits)
+    np.testing.assert_array_equal(found.images, written(logits))
+    assert found.labels.tolist() == found.predicted.tolist() == found.rows.tolist() == [0, 1]
+    np.testing.assert_allclose(found.probabilities, [[3 / 4, 1 / 4], [1 / 3, 2 / 3]], rtol=1e-6)
+    np.testing.assert_allclose(found.confidence, [3 / 4, 2 / 3], rtol=1e-6)
+    assert found.truth == "truth"
 
 
-def test_classified_images_keep_together():
-    images = classified([0, 1, 1, 3, 0], [0.5, 0.99, 0.2, 0.95, 0.94])
-    some = images.take(np.array([3, 0]))
-    assert numbers(some.images) == [3, 0] and some.labels.tolist() == [3, 0]
-    assert some.confidence.tolist() == [0.95, 0.5]
-    assert some.probabilities[:, 0].tolist() == [3, 0] and some.logits[:, 0].tolist() == [-3, 0]
-    strong = images.strong(0.95)
-    assert numbers(strong.images) == [1, 3] and strong.probabilities[:, 0].tolist() == [1, 3]
-    assert len(images.strong(1.0).labels) == 0
-    assert rates_of(images, 0.95) == (0.4, 0.2, 0)
-    assert rates_of(images, 0.2)[2] == 0  # no image of class 2
-    two = classified([0, 1, 1, 1, 1], [0.5, 0.99, 0.2, 0.95, 0.94], classes=2)
-    assert rates_of(two, 0.5)[2] == pytest.approx(1 / 3)
+def test_what_passes_keeps_together_with_what_is_known_of_it():
+    images, truth = written(np.log(ODDS)), np.array([1, 1, 0, 0, 0])
+    accept = filter_of(2, threshold=0.9499)
+    found = accept.sift(images, truth)
+    passing, every = found.passing, found.every
+    assert accept.passes(every).tolist() == [False, True, False, True, False]
+    np.testing.assert_allclose(every.confidence, [0.5, 0.99, 0.8, 0.95, 0.94], rtol=1e-5)
+    assert every.labels.tolist() == [0, 1, 1, 1, 0] and len(every) == 5
+    assert passing.rows.tolist() == [1, 3] and passing.labels.tolist() == [1, 1]
+    assert passing.truth.tolist() == [1, 0]
+    np.testing.assert_array_equal(passing.images, images[[1, 3]])
+    np.testing.assert_allclose(passing.probabilities, ODDS[[1, 3]], rtol=1e-5)
+    np.testing.assert_array_equal(passing.logits, every.logits[[1, 3]])
 
 
-def test_classify_takes_the_calibrated_confidence(monkeypatch):
-    logits = np.log([[9.0, 1.0], [1.0, 4.0]])
-    monkeypatch.setattr(filters.training, "predict", lambda classifier, images: logits)
-    result = filters.Filter("a classifier", 2.0, 0.95, 2.0, 1.0).classify("the images")
-    assert result.images == "the images" and result.logits is logits
-    assert result.labels.tolist() == [0, 1]
-    np.testing.assert_allclose(result.probabilities, [[3 / 4, 1 / 4], [1 / 3, 2 / 3]])
-    np.testing.assert_allclose(result.confidence, [3 / 4, 2 / 3])
+def test_a_filter_counts_all_that_it_sees():
+    images = written(np.log(ODDS))
+    strict = filter_of(2, threshold=0.9).sift(images)
+    assert strict.quota.generated.tolist() == [2, 3]
+    assert strict.strong(2).tolist() == strict.quota.strong.tolist() == [1, 2]
+    assert strict.rates() == {"strong_rate": 0.6, "weak_rate": 0.0}
+    unsure = filter_of(2, threshold=1.0, temperature=1e9).sift(images)
+    assert len(unsure.passing) == 0 and unsure.strong(2).tolist() == [0, 0]
+    three = written(np.log([[0.4, 0.3, 0.3], [0.6, 0.2, 0.2]]))
+    assert filter_of(3, threshold=0.3).sift(three).rates() == {"strong_rate": 1, "weak_rate": 0.5}
+
+
+def test_where_only_what_passed_is_known_that_is_counted_and_there_are_no_rates():
+    some = Filtered(numbered([0, 2, 2]))
+    assert some.strong(4).tolist() == [1, 0, 2, 0] and some.rates() == {}
 
 
 @settings(deadline=None)
@@ -291,7 +328,7 @@ def test_the_first_of_each_class(labels, counts):
 )
 def test_sets_cut_alike_have_the_same_counts_and_their_first_images(others, last):
     sets = [*others, last]
-    cut = cut_alike(*(classified(labels, np.ones(len(labels))) for labels in sets))
+    cut = cut_alike(*(numbered(labels) for labels in sets))
     least = {k: min(labels.count(k) for labels in sets) for k in range(4)}
     for labels, result in zip(sets, cut, strict=True):
         expected = [
@@ -325,14 +362,22 @@ class Fake:
     def classify(self, images):
         rows = images[:, 0, 0].astype(int)
         both = np.tile(rows[:, None], (1, self.classes))
-        return filters.Classified(images, self.labels[rows], self.confidence[rows], both, -both)
+        return ImageSet(
+            images,
+            labels=self.labels[rows],
+            confidence=self.confidence[rows],
+            probabilities=both,
+            logits=-both,
+        )
 
     def run(self, quota, most):
         def progress():
             self.progress += 1
             assert quota.generated.sum() == sum(self.chunks)
 
-        return quotas.generate(self.draw, self, quota, most, progress)
+        found = filters.generate(self.draw, self, quota, max_draws=most, progress=progress)
+        assert found.quota is quota
+        return found.passing, found.every
 
     def expected(self, per_class, drawn):
         room, rows = [per_class] * self.classes, []
@@ -353,9 +398,9 @@ def assert_together(images, fake):
 
 @pytest.mark.parametrize("chunk", [1, 7, 50, 1000])
 def test_the_quota_is_met_with_the_first_that_were_drawn(monkeypatch, chunk):
-    monkeypatch.setattr(quotas, "CHUNK", chunk)
+    monkeypatch.setattr(filters, "CHUNK", chunk)
     fake, quota = Fake(0, 3000, [0.5, 0.3, 0.15, 0.05]), quotas.ClassQuota(6, classes=4)
-    accepted, sample, _ = fake.run(quota, most=3000)
+    accepted, sample = fake.run(quota, most=3000)
     drawn = sum(fake.chunks)
     assert set(fake.chunks) == {chunk} and fake.progress == len(fake.chunks)
     assert np.bincount(accepted.labels).tolist() == [6] * 4
@@ -370,9 +415,9 @@ def test_the_quota_is_met_with_the_first_that_were_drawn(monkeypatch, chunk):
 
 @pytest.mark.parametrize(("most", "chunks"), [(5, [5]), (10, [10]), (25, [10, 10, 5])])
 def test_no_more_are_drawn_than_allowed(monkeypatch, most, chunks):
-    monkeypatch.setattr(quotas, "CHUNK", 10)
+    monkeypatch.setattr(filters, "CHUNK", 10)
     fake, quota = Fake(1, 100, [0.9, 0.1, 0.0]), quotas.ClassQuota(8, classes=3)
-    accepted, sample, _ = fake.run(quota, most)
+    accepted, sample = fake.run(quota, most)
     assert fake.chunks == chunks and quota.generated.sum() == most
     assert numbers(accepted.images) == fake.expected(8, most)
     assert quota.shortfall[2] == 8
@@ -382,7 +427,7 @@ def test_no_more_are_drawn_than_allowed(monkeypatch, most, chunks):
 def test_where_none_is_strong_none_is_accepted():
     fake, quota = Fake(2, 30, [0.5, 0.5]), quotas.ClassQuota(3, classes=2)
     fake.confidence[:] = 0.94
-    accepted, sample, _ = fake.run(quota, most=30)
+    accepted, sample = fake.run(quota, most=30)
     assert accepted.images.shape == (0, 28, 28) and accepted.labels.dtype.kind == "i"
     assert len(sample.labels) == 30
     cut = cut_alike(accepted, sample)
@@ -392,26 +437,25 @@ def test_where_none_is_strong_none_is_accepted():
 def test_what_is_missing_is_said_and_nothing_where_all_is_there():
     quota = quotas.ClassQuota(2, classes=3)
     names = ("coat", "shirt", "bag")
-    quota.take(np.array([0, 0, 2]), np.ones(3), 0.9)
+    quota.count(np.array([0, 0, 2]), np.ones(3), 0.9)
     said = quota.progress(names)
     assert said == "3 drawn; strong images still missing: 2 of shirt, 1 of bag"
-    quota.take(np.array([1, 1, 2]), np.ones(3), 0.9)
+    quota.count(np.array([1, 1, 2]), np.ones(3), 0.9)
     assert quota.progress(names) == "6 drawn"
     assert "and of 4 other classes" in quotas.ClassQuota(1, classes=12).progress("abcdefghijkl")
 
 
-def test_the_filter_takes_the_temperature_of_reconstructions_unless_told(monkeypatch):
+def test_the_filter_takes_the_temperature_of_reconstructions_unless_told():
     rng = RNG(5)
     labels = rng.integers(0, 3, 900)
-    sure = 4.0 * np.eye(3)[labels] + rng.normal(0, 1, (900, 3))
-    unsure = 4.0 * np.eye(3)[rng.permutation(labels)]
-    logits = {"real": sure, "reconstructed": unsure}
-    monkeypatch.setattr(filters.training, "predict", lambda classifier, images: logits[images])
-    held_out = ImageSet("real", labels)
-    fitted = calibrate.fit_temperature(unsure, labels)
-    real = calibrate.fit_temperature(sure, labels)
+    sure = (4.0 * np.eye(3)[labels] + rng.normal(0, 1, (900, 3))).astype(np.float32)
+    unsure = (4.0 * np.eye(3)[rng.permutation(labels)]).astype(np.float32)
+    fitted, real = (calibrate.fit_temperature(each, labels) for each in (unsure, sure))
     assert real < fitted
-    accept = filters.fit_filter("a classifier", held_out, "reconstructed", 0.9)
-    assert accept == filters.Filter("a classifier", fitted, 0.9, fitted, real)
-    accept = filters.fit_filter("a classifier", held_out, "reconstructed", 0.9, 1.5)
-    assert accept == filters.Filter("a classifier", 1.5, 0.9, fitted, real)
+    classifier, held_out = reader(3), ImageSet(written(sure), labels)
+    accept = filters.fit_filter(classifier, held_out, written(unsure), threshold=0.9)
+    assert accept == Filter(classifier, fitted, 0.9, fitted, real)
+    accept = filters.fit_filter(
+        classifier, held_out, written(unsure), threshold=0.9, temperature=1.5
+    )
+    assert accept == Filter(classifier, 1.5, 0.9, fitted, real)
