@@ -17,7 +17,7 @@ import numpy as np
 from trust import cli, outputs
 from trust.ask.verdicts import CAUGHT, QUESTIONS
 from trust.data import datasets, splits
-from trust.data.images import ImageSet
+from trust.data.images import ImageSet, join
 from trust.plan import new_streams
 
 EPOCHS = 8  # of the VAE that draws reconstructions
@@ -214,6 +214,7 @@ def main():
         reference = build_reference(seen, real, data.test, bundled_referee(data.name), seed)
         # The referee has learned from both sets, so the comparison is fair.
         known = replace(real, truth=real.labels, rows=np.arange(len(real)))
+        everything = join([seen, real])
         made = forgeries(honest, seen, vae, data.classes, rng)
         beside = Beside(
             counts=np.full(data.classes, len(real)),
@@ -222,6 +223,7 @@ def main():
             like="real",
             known=known,
             fresh={"real": honest},
+            pool=replace(everything, truth=everything.labels, rows=np.arange(len(everything))),
             copies=controls.copies_of(controls.to_copy(honest.labels, seen, rng), rng),
         )
         subjects = {str(i): Filtered(forgery.make()) for i, forgery in enumerate(made)}
