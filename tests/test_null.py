@@ -200,8 +200,8 @@ def test_real_numbers_are_of_parts_as_large(real_sets, monkeypatch):
     held_out, test = real_sets
     sets, _ = asked_varied(drawn(RNG(31), 300), held_out.take(slice(600)), test)
     assert sets["real"]["parts"] >= varied.LEAST_PARTS
-    assert sets["yours"]["parts"] == 4 and sets["yours"]["images"] == 300
-    assert sets["real"]["images"] == sets["real"]["parts"] * 75
+    assert sets["yours"]["parts"] == 6 and sets["yours"]["images"] == 6 * 48
+    assert sets["real"]["images"] == sets["real"]["parts"] * 48
 
 
 def test_planted_faults_are_not_varied(real_sets):
@@ -219,6 +219,26 @@ def test_planted_faults_are_not_varied(real_sets):
     sets, verdict = asked_varied(drawn(RNG(43), 3), held_out, test)
     assert verdict.word == CANNOT_TELL and math.isnan(sets["yours"]["recall"])
     assert asked_varied(drawn(RNG(43), 0), held_out, test)[1].word == CANNOT_TELL
+
+
+@pytest.mark.parametrize("whole", [1, 3, 12])
+def test_the_chance_of_a_frechet_distance_is_that_of_many_sets(whole):
+    rng, others = RNG(70), RNG(71).normal(0.1, 1, (500, 5))
+    sets = [varied.frechet_distance(rng.normal(size=(40 * whole, 5)), others) for _ in range(400)]
+    found = [
+        varied.frechet_by_chance(list(rng.normal(size=(12, 40, 5))), others, whole)
+        for _ in range(60)
+    ]
+    mean, deviation = np.mean(found, axis=0)
+    assert mean == pytest.approx(np.mean(sets), abs=4 * np.std(sets) / 60**0.5)
+    assert 0.9 < deviation / np.std(sets) < 1.5  # rather too large
+
+
+def test_moments_of_parts_are_those_of_the_whole():
+    a, b = RNG(72).normal(3, 1, (90, 4)), RNG(73).normal(size=(70, 4))
+    parts = varied.joined([varied.moments(each) for each in (a[:20], a[20:])])
+    found = varied.frechet_of_moments(parts, varied.moments(b))
+    assert found == pytest.approx(varied.frechet_distance(a, b))
 
 
 def test_a_recall_lower_by_what_is_detectable_is_found_in_four_of_five_cases():

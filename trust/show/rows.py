@@ -63,7 +63,7 @@ ROWS = [
     Row("images examined for variety", "varied", "images", COUNT),
     Row("... in so many parts", "varied", "parts", COUNT),
     Row("Fréchet distance to test images ↓", "varied", "frechet", PLAIN),
-    Row("... standard deviation of real parts", "varied", "frechet_sd", PLAIN),
+    Row("... standard deviation of real sets", "varied", "frechet_sd", PLAIN),
     Row("precision ↑", "varied", "precision", PLAIN),
     Row("recall ↑", "varied", "recall", PLAIN),
     Row("... standard deviation of real parts", "varied", "recall_sd", PLAIN),
