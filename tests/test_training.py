@@ -17,7 +17,6 @@ from trust.ask import networks, useful
 from trust.data.datasets import Dataset, load_dataset
 from trust.data.images import ImageSet, pixels_of
 from trust.generator import Generator
-from trust.show import report
 from trust.train import inference, loops, priors, referee
 from trust.train.architectures import models
 
@@ -661,27 +660,6 @@ def test_a_failed_training_is_told(change, said):
     vae = SimpleNamespace(encoder=lambda images, training: (code, 0 * code))
     trained = SimpleNamespace(vae=vae)
     found = networks.doubts(trained, numbers | change, data, change.get("temperature", 1.2))
-    assert len(found) == len(said)
-    for sentence, word in zip(found, said, strict=True):
-        assert word in sentence
-
-
-@pytest.mark.parametrize(
-    ("accepted", "third_name", "said"),
-    [
-        (9, "c", []),
-        (0, "c", ["no image passes the filter"]),
-        (9, "犬", ["cannot show the name 犬"]),
-    ],
-)
-def test_what_a_run_cannot_show_is_told(accepted, third_name, said):
-    run = SimpleNamespace(
-        subject="accepted",
-        accepted=ImageSet(IMAGES[:accepted]),
-        sets={"accepted": {"right": {}}},
-        asked=SimpleNamespace(beside=SimpleNamespace(promised_on=None)),
-    )
-    found = report.doubts(run, ("a", "b", third_name))
     assert len(found) == len(said)
     for sentence, word in zip(found, said, strict=True):
         assert word in sentence

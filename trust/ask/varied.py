@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from trust.ask.questions import Asked
+from trust.ask.verdicts import IMAGES
 
-IMAGES, NEIGHBOURS = 5000, 5
+NEIGHBOURS = 5
 BLOCK = 1000  # points at a time
 
 

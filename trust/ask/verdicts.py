@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 
-from trust.ask.varied import IMAGES
 from trust.statistics import Z95, z_of_difference
 
 QUESTIONS = ("right", "balanced", "varied", "new", "useful")
@@ -21,6 +20,7 @@ CHANCE = 3.0  # standard deviations
 LOST_BELOW = 0.1  # cannot judge if the referee is less sure than of real images by more than this
 MOST_ERRORS = 0.05  # right fails if error_low is above this: the classifier was 95 % sure
 LEAST_BALANCE = 0.05  # balanced fails at this smallest class / largest class, over real counts
+IMAGES = 5000  # that recall and coverage are measured with
 LEAST_VARIETY = 0.5  # varied fails below this share of real images' recall or coverage
 MOST_LOSS = 0.1  # useful fails if accuracy is below that of real images by more than this
 
