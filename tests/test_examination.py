@@ -241,6 +241,15 @@ def first_rows(labels, counts):
     return found
 
 
+def own_share(features, others):
+    """How many of two sets have their nearest neighbour in their own set, as a share."""
+    points, marks = np.concatenate([features, others]), np.arange(len(features) + len(others))
+    squares = ((points[:, None] - points) ** 2).sum(axis=2)
+    np.fill_diagonal(squares, np.inf)
+    first = marks < len(features)
+    return np.mean(first == first[squares.argmin(axis=1)])
+
+
 def assert_same(mine, theirs, but=(), rel=1e-12):
     """The same numbers of every question, NaN where they are NaN."""
     assert list(mine) == list(theirs)
@@ -463,20 +472,25 @@ def test_either_temperature_is_in_its_place_and_the_gap_has_a_sign():
 
 
 def test_what_needs_equal_numbers_is_asked_of_the_first_of_each_class_and_the_rest_of_all(told):
-    """200 images are drawn, of which the last forty are wrong; 60 held-out images are there."""
-    n = 200
-    referee = in_turn(n)
-    referee[160:] = (referee[160:] + 1) % CLASSES
-    images = drawn(38, n, referee=referee)
+    """200 images are drawn, of which the last eight of each class are wrong; 60 held-out images are
+    there."""
+    n, labels = 200, np.sort(in_turn(200))
+    wrong = np.arange(n) % 40 >= 32
+    images = floats(pictures(38, labels, referee=(labels + wrong) % CLASSES))
     run = second_door(images, world(held_out=honest(31, 60)))
     assert run.asked.beside.counts.tolist() == [12] * 5
     mine = run.sets["generated"]
     assert mine["right"]["agreement"] == 1 and mine["right"]["accepted_agreement"] == 0.8
-    features, others = features_of(images[:60]), run.asked.reference.judged.features
+    features, others = (
+        features_of(images[np.arange(n) % 40 < 12]),
+        run.asked.reference.judged.features,
+    )
     assert mine["varied"]["frechet"] == pytest.approx(varied.frechet_distance(features, others))
+    blurred = features_of(run.asked.beside.held_out["reconstructed"].passing.images)
+    assert mine["right"]["own_neighbours"] == pytest.approx(own_share(features, blurred))
     for name in ("generated", "real", "reconstructed"):
         assert run.sets[name]["balanced"]["images"] == run.sets[name]["right"]["images"] == 60
-    gaps = gaps_to(images, in_turn(n), run.asked.reference.real).min(axis=1)
+    gaps = gaps_to(images, labels, run.asked.reference.real).min(axis=1)
     assert mine["new"]["nearest_distance_median"] == pytest.approx(np.median(gaps))
     # accuracy of the stand-in is the number of images
     assert mine["useful"] == {"accuracy": 0.02}
@@ -529,6 +543,9 @@ def test_copies_among_real_images_are_found():
         nearest = (found.moved if moved else found.nearest).index[::20]
         # The noise may move the centre of mass of a few by a pixel.
         assert stick.unseen[nearest].mean() <= 0.1 * moved
+        rest = np.arange(990) % 20 > 0
+        expected = run.neighbours["real"].nearest.index[:990][rest]
+        np.testing.assert_array_equal(found.nearest.index[rest], expected)
     # with the marks swapped nothing is found
     stick = replace(stick, unseen=~stick.unseen)
     swapped = examine({"generated": generated}, beside, stick, RNG(0), say=quiet)
@@ -581,11 +598,7 @@ def test_accepted_images_are_like_reconstructions_or_they_are_not():
             ("real", features_of(split.test.images), blurred),
             ("reconstructed", blurred[::2], blurred[1::2]),
         ):
-            points = np.concatenate([these, others])
-            squares = ((points[:, None] - points) ** 2).sum(axis=2)
-            np.fill_diagonal(squares, np.inf)
-            marks = np.arange(len(points)) < len(these)
-            expected = np.mean(marks == marks[squares.argmin(axis=1)])
+            expected = own_share(these, others)
             assert run.sets[name]["right"]["own_neighbours"] == pytest.approx(expected)
         z = run.sets["generated"]["right"]["own_neighbours_z"]
         assert (z < 3) == like
@@ -1351,6 +1364,14 @@ def test_two_sets_behind_our_filter_are_examined_as_each_alone():
     assert both.sets["bad"]["right"]["agreement"] == 0
     # The promise is about the first one.
     assert both.sets["promise"]["right"]["estimated_error_estimate"] == 0
+
+
+def test_copies_are_planted_among_as_many_real_images_as_the_larger_set_has():
+    split = world()
+    subjects = {"few": Filtered(honest(60, 30)), "many": Filtered(honest(61, 50))}
+    beside = beside_yours(subjects["many"], split)
+    run = examine(subjects, beside, reference_of(split, beside, split.test), RNG(0), say=quiet)
+    assert len(run.neighbours["noisy_copies"].labels) == 50
 
 
 def test_as_many_real_images_of_each_class_are_learned_from_as_the_larger_set_has(told):
