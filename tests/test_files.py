@@ -112,7 +112,6 @@ def test_class_names_of_ones_own(tmp_path):
         load(tmp_path, X, Y, XT, YT, class_names=NAMES[:2])
 
 
-@pytest.mark.xfail(strict=True, reason="they are shown as b'ant'")
 def test_class_names_may_be_bytes(tmp_path):
     data = load(tmp_path, X, Y, XT, YT, class_names=np.array([b"ant", b"bee", b"c\xc3\xa4t"]))
     assert data.class_names == ("ant", "bee", "cät")
