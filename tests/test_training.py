@@ -564,7 +564,7 @@ def how_often_a_referee_is_right():
     images = blobs(256)
     truth = left_or_right(images).astype(int)
     judge = referee.build_referee(2, (14, 14, 1))
-    referee.train_referee(judge, images[:, ::2, ::2], truth, epochs=4, seed=0)
+    referee.train_referee(judge, ImageSet(images[:, ::2, ::2], truth), epochs=4, seed=0)
     return np.mean(referee.judge(judge, images[:, ::2, ::2]).labels == truth)
 
 
