@@ -64,9 +64,7 @@ def main(flags=None):
             if latent_dim == 2:
                 manifold, axes = inference.decode(vae, latent_grid(SIDE)), codes
             with outputs.replacing(Path(options.out, f"demo_{data.name}.png")) as file:
-                figures.draw_demo(
-                    file,
-                    title=f"{data.name}: a VAE with {latent_dim} latents",
+                learned = figures.Learned(
                     manifold=manifold,
                     codes=axes,
                     code_labels=test.labels,
@@ -76,6 +74,8 @@ def main(flags=None):
                     samples=inference.decode(vae, z),
                     history=history,
                 )
+                title = f"{data.name}: a VAE with {latent_dim} latents"
+                figures.draw_demo(file, title, learned)
         nats = history["val_loss"][-1]
         print(f"{data.name}: negative ELBO of the test set {nats:.2f} nats per image")
         if nats > (mean := inference.nats_of_the_mean(train.images, test.images)):

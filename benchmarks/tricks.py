@@ -102,12 +102,12 @@ def main():
         print(f"with all: training {seconds[0]:.1f} s, prediction {seconds[1]:.1f} s", flush=True)
         for trick in arguments.tricks:
             ratios[trick].append(run(trick, arguments) / seconds)
-    print(f"\n{'without':36}{'training':>20}{'prediction':>20}")
+    print(f"\n{'without':36}{'training':>22}{'prediction':>22}")
     for trick, rounds in ratios.items():
         low, middle, high = np.quantile(rounds, [0, 0.5, 1], axis=0)
         columns = zip(middle, low, high, strict=True)
         cells = (f"{each[0]:.2f} ({each[1]:.2f} to {each[2]:.2f})" for each in columns)
-        print(f"{trick:36}" + "".join(f"{cell:>20}" for cell in cells))
+        print(f"{trick:36}" + "".join(f"{cell:>22}" for cell in cells))
 
 
 if __name__ == "__main__":

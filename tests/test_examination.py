@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn.decomposition import PCA
 
 from trust import controls
-from trust.ask import reference, right, useful, varied
+from trust.ask import estimates, reference, useful, varied
 from trust.ask.questions import Beside
 from trust.ask.reference import build_reference
 from trust.controls import beside_generated, beside_submitted
@@ -36,27 +36,29 @@ QUESTIONS = ["right", "balanced", "varied", "new", "useful"]
 # Networks whose answers are known
 
 
-REFEREE, CLASSIFIER, BLURRED, SURENESS, BLURRED_SURENESS = range(5)
+SEEN = REFEREE, CLASSIFIER, SURENESS = 0, 1, 2
+SEEN_BLURRED = BLURRED_REFEREE, BLURRED_CLASSIFIER, BLURRED_SURENESS = 3, 4, 5
 
 
 def signs(images):
-    """A view, (n, 5), of the pixels that say what is seen: the classes in tenths, and how sure the
-    classifier is; it may see something else after reconstruction."""
-    return images[:, 3, 3:8]
+    """A view, (n, 6), of the pixels that say what is seen: the classes in tenths, and how sure the
+    classifier is; then the same after reconstruction."""
+    return images[:, 3, 3:9]
 
 
-def pictures(
-    seed, labels, referee=None, classifier=None, sure=SURE, blurred=None, blurred_sure=SURE
-):
-    """Images (n, 14, 14) uint8 with a dark edge.  referee, classifier, blurred: the classes that
-    are seen, those of the labels if left out."""
+def pictures(seed, labels, sure=SURE, blurred_sure=SURE, **classes):
+    """Images (n, 14, 14) uint8 with a dark edge.  classes: what is seen by the `referee` and the
+    `classifier`, and after reconstruction, `blurred_`; the labels if left out."""
     labels = np.asarray(labels)
     images = np.zeros((len(labels), SIDE, SIDE), np.uint8)
     images[:, 3:-3, 3:-3] = RNG(seed).integers(0, 256, (len(labels), SIDE - 6, SIDE - 6))
-    for column, classes in enumerate((referee, classifier, blurred)):
-        signs(images)[:, column] = 25 * (labels if classes is None else np.asarray(classes))
-    for column, shares in enumerate((sure, blurred_sure), start=SURENESS):
-        signs(images)[:, column] = np.rint(255 * np.asarray(shares))
+    seen = signs(images)
+    names = "referee", "classifier", "blurred_referee", "blurred_classifier"
+    for name, column in zip(names, (*SEEN[:2], *SEEN_BLURRED[:2]), strict=True):
+        seen[:, column] = 25 * np.asarray(classes.pop(name, labels))
+    assert not classes
+    seen[:, SURENESS] = np.rint(255 * np.asarray(sure))
+    seen[:, BLURRED_SURENESS] = np.rint(255 * np.asarray(blurred_sure))
     return images
 
 
@@ -124,7 +126,7 @@ class Painter:
         """Fainter, and the classifier may see something else."""
         faint = 0.1 + 0.8 * unit(images)
         signs(faint)[:] = signs(unit(images))
-        signs(faint)[:, [CLASSIFIER, SURENESS]] = signs(faint)[:, [BLURRED, BLURRED_SURENESS]]
+        signs(faint)[:, SEEN] = signs(faint)[:, SEEN_BLURRED]
         return faint.astype(np.float32)
 
     def halfway(self, labelled, rng):
@@ -239,6 +241,15 @@ def first_rows(labels, counts):
     return found
 
 
+def own_share(features, others):
+    """How many of two sets have their nearest neighbour in their own set, as a share."""
+    points, marks = np.concatenate([features, others]), np.arange(len(features) + len(others))
+    squares = ((points[:, None] - points) ** 2).sum(axis=2)
+    np.fill_diagonal(squares, np.inf)
+    first = marks < len(features)
+    return np.mean(first == first[squares.argmin(axis=1)])
+
+
 def assert_same(mine, theirs, but=(), rel=1e-12):
     """The same numbers of every question, NaN where they are NaN."""
     assert list(mine) == list(theirs)
@@ -343,9 +354,9 @@ def test_the_answers_are_those_of_the_questions_one_by_one(told):
     labels, referee = in_turn(n), in_turn(n)
     referee[:9] = (referee[:9] + 1) % CLASSES
     images = drawn(33, n, referee=referee, sure=np.where(np.arange(n) < 95, SURE, 0.4))
-    # every hundredth reconstruction is wrong unseen
-    split = world(test=honest(32, 120, blurred=(in_turn(120) + (np.arange(120) == 7)) % CLASSES))
-    signs(split.test.images)[7, REFEREE] = signs(split.test.images)[7, BLURRED]
+    # one reconstruction is wrong unseen
+    wrong = (in_turn(120) + (np.arange(120) == 7)) % CLASSES
+    split = world(test=honest(32, 120, blurred_classifier=wrong, blurred_referee=wrong))
     run = second_door(images, split)
     assert list(run.sets["generated"]) == QUESTIONS
     numbers, kept = run.sets["generated"], 95
@@ -393,10 +404,11 @@ def test_the_same_images_get_the_same_numbers_whether_or_not_their_truth_is_know
     classifier, referee = in_turn(n), in_turn(n)
     classifier[:12] = (classifier[:12] + 1) % CLASSES
     referee[6:18] = (referee[6:18] + 1) % CLASSES  # six are wrong unseen, six are false alarms
-    signs = {"classifier": classifier, "blurred": classifier, "referee": referee}
-    signs |= {name: np.where(np.arange(n) < 110, SURE, 0.45) for name in ("sure", "blurred_sure")}
+    sure = np.where(np.arange(n) < 110, SURE, 0.45)
+    seen = {"classifier": classifier, "referee": referee, "sure": sure}
+    seen |= {f"blurred_{name}": values for name, values in seen.items()}
     split, accept = world(40), accept_at(0.95)
-    same = split._replace(held_out=honest(50, n, **signs), test=honest(50, n, **signs))
+    same = split._replace(held_out=honest(50, n, **seen), test=honest(50, n, **seen))
     generated = accept.sift(floats(same.test.images))
     beside = beside_drawn(generated, same, accept)
     run = examine({"generated": generated}, beside, reference_of(split), RNG(0), say=quiet)
@@ -407,8 +419,7 @@ def test_the_same_images_get_the_same_numbers_whether_or_not_their_truth_is_know
     but |= {"own_neighbours", "own_neighbours_z", "true_agreement", "ece_true_labels"}
     but |= {"accepted_agreement", "all_agreement", "weak_agreement"}
     assert_same(mine, real, but, rel=1e-5)  # these pixels are bytes, those are fractions
-    share = 12 / 110
-    assert mine["right"]["error_estimate"] == pytest.approx(share, abs=0.003)
+    assert mine["right"]["error_estimate"] == pytest.approx(12 / 110)
     assert real["right"]["true_agreement"] == pytest.approx(1 - real["right"]["error_estimate"])
     assert mine["right"]["error_low"] < real["right"]["error_low"]
     assert real["right"]["error_high"] < mine["right"]["error_high"]
@@ -425,7 +436,7 @@ def test_the_referees_word_is_one_row_and_the_true_labels_are_another():
     truth, mistaken = in_turn(n), in_turn(n)
     truth[:6] = (truth[:6] + 1) % CLASSES
     mistaken[:12] = (mistaken[:12] + 1) % CLASSES
-    test = made(pictures(32, in_turn(n), blurred=mistaken), truth, rows=np.arange(n))
+    test = made(pictures(32, in_turn(n), blurred_classifier=mistaken), truth, rows=np.arange(n))
     images = drawn(51, 90, classifier=generated)
     run = second_door(images, world(test=test))
     mine, real, blurred = (
@@ -461,20 +472,25 @@ def test_either_temperature_is_in_its_place_and_the_gap_has_a_sign():
 
 
 def test_what_needs_equal_numbers_is_asked_of_the_first_of_each_class_and_the_rest_of_all(told):
-    """200 images are drawn, of which the last forty are wrong; 60 held-out images are there."""
-    n = 200
-    referee = in_turn(n)
-    referee[160:] = (referee[160:] + 1) % CLASSES
-    images = drawn(38, n, referee=referee)
+    """200 images are drawn, of which the last eight of each class are wrong; 60 held-out images are
+    there."""
+    n, labels = 200, np.sort(in_turn(200))
+    wrong = np.arange(n) % 40 >= 32
+    images = floats(pictures(38, labels, referee=(labels + wrong) % CLASSES))
     run = second_door(images, world(held_out=honest(31, 60)))
     assert run.asked.beside.counts.tolist() == [12] * 5
     mine = run.sets["generated"]
     assert mine["right"]["agreement"] == 1 and mine["right"]["accepted_agreement"] == 0.8
-    features, others = features_of(images[:60]), run.asked.reference.judged.features
+    features, others = (
+        features_of(images[np.arange(n) % 40 < 12]),
+        run.asked.reference.judged.features,
+    )
     assert mine["varied"]["frechet"] == pytest.approx(varied.frechet_distance(features, others))
+    blurred = features_of(run.asked.beside.held_out["reconstructed"].passing.images)
+    assert mine["right"]["own_neighbours"] == pytest.approx(own_share(features, blurred))
     for name in ("generated", "real", "reconstructed"):
         assert run.sets[name]["balanced"]["images"] == run.sets[name]["right"]["images"] == 60
-    gaps = gaps_to(images, in_turn(n), run.asked.reference.real).min(axis=1)
+    gaps = gaps_to(images, labels, run.asked.reference.real).min(axis=1)
     assert mine["new"]["nearest_distance_median"] == pytest.approx(np.median(gaps))
     # accuracy of the stand-in is the number of images
     assert mine["useful"] == {"accuracy": 0.02}
@@ -505,6 +521,8 @@ def test_real_images_for_a_classifier_are_those_that_passed_and_those_of_before(
     np.testing.assert_array_equal(unfiltered, held.images[:50])
     np.testing.assert_array_equal(hard, in_turn(50))  # what the file says
     assert run.sets["real"]["useful"] == {"accuracy": 0.005, "repeated": 0}
+    assert run.sets["real"]["right"]["strong_rate"] == 0.9  # all test images pass
+    assert run.sets["reconstructed"]["right"]["strong_rate"] == 1
 
 
 def test_copies_among_real_images_are_found():
@@ -525,6 +543,9 @@ def test_copies_among_real_images_are_found():
         nearest = (found.moved if moved else found.nearest).index[::20]
         # The noise may move the centre of mass of a few by a pixel.
         assert stick.unseen[nearest].mean() <= 0.1 * moved
+        rest = np.arange(990) % 20 > 0
+        expected = run.neighbours["real"].nearest.index[:990][rest]
+        np.testing.assert_array_equal(found.nearest.index[rest], expected)
     # with the marks swapped nothing is found
     stick = replace(stick, unseen=~stick.unseen)
     swapped = examine({"generated": generated}, beside, stick, RNG(0), say=quiet)
@@ -577,11 +598,7 @@ def test_accepted_images_are_like_reconstructions_or_they_are_not():
             ("real", features_of(split.test.images), blurred),
             ("reconstructed", blurred[::2], blurred[1::2]),
         ):
-            points = np.concatenate([these, others])
-            squares = ((points[:, None] - points) ** 2).sum(axis=2)
-            np.fill_diagonal(squares, np.inf)
-            marks = np.arange(len(points)) < len(these)
-            expected = np.mean(marks == marks[squares.argmin(axis=1)])
+            expected = own_share(these, others)
             assert run.sets[name]["right"]["own_neighbours"] == pytest.approx(expected)
         z = run.sets["generated"]["right"]["own_neighbours_z"]
         assert (z < 3) == like
@@ -614,7 +631,7 @@ def test_where_no_image_passes_nothing_is_known_of_them(told):
     assert unanswered == {
         *("agreement", "worst_class_agreement", "referee_confidence", "mean_confidence"),
         *("accepted_agreement", "weak_agreement", "own_neighbours", "own_neighbours_z"),
-        *right.ERROR,
+        *estimates.ERROR,
         *mine["varied"],
         *mine["new"],
         "accuracy",
@@ -656,7 +673,7 @@ def test_of_small_sets_what_cannot_be_answered_is_nan(n):
         expected |= {"frechet"}
     if n == 0:
         expected |= {key for question, key in numbers if question == "new"}
-        expected |= {"agreement", "worst_class_agreement", "referee_confidence", *right.ERROR}
+        expected |= {"agreement", "worst_class_agreement", "referee_confidence", *estimates.ERROR}
         expected |= {"accepted_agreement", "accuracy"}
     assert unanswered == expected
     assert numbers["balanced", "images"] == numbers["right", "images"] == n
@@ -783,10 +800,10 @@ def test_the_promise_is_held_against_reconstructions_and_the_first_images_drawn(
     test = honest(
         32,
         120,
-        blurred=(in_turn(120) + wrong) % CLASSES,
+        blurred_classifier=(in_turn(120) + wrong) % CLASSES,
         blurred_sure=np.where(n % 6 < 5, SURE, UNSURE),
     )
-    signs(test.images)[3, REFEREE] = signs(test.images)[3, BLURRED]
+    signs(test.images)[3, BLURRED_REFEREE] = signs(test.images)[3, BLURRED_CLASSIFIER]
     split = world(test=test)
     accept, m = promised(), np.arange(90)
     referee = (in_turn(90) + (m < 8)) % CLASSES
@@ -860,7 +877,9 @@ def test_every_set_is_cut_to_the_smallest_of_each_class():
 
 def test_the_sets_beside_generated_images_are_what_they_are_called():
     n = 120
-    held, test = (honest(seed, n, blurred=(in_turn(n) + 1) % CLASSES) for seed in (31, 32))
+    held, test = (
+        honest(seed, n, blurred_classifier=(in_turn(n) + 1) % CLASSES) for seed in (31, 32)
+    )
     split, accept = world(held_out=held, test=test), accept_at(0.95)
     generated, other = accept.sift(drawn(60, 100)), drawn(90, 80)
     beside = beside_drawn(generated, split, accept, other=other)
@@ -1345,6 +1364,14 @@ def test_two_sets_behind_our_filter_are_examined_as_each_alone():
     assert both.sets["bad"]["right"]["agreement"] == 0
     # The promise is about the first one.
     assert both.sets["promise"]["right"]["estimated_error_estimate"] == 0
+
+
+def test_copies_are_planted_among_as_many_real_images_as_the_larger_set_has():
+    split = world()
+    subjects = {"few": Filtered(honest(60, 30)), "many": Filtered(honest(61, 50))}
+    beside = beside_yours(subjects["many"], split)
+    run = examine(subjects, beside, reference_of(split, beside, split.test), RNG(0), say=quiet)
+    assert len(run.neighbours["noisy_copies"].labels) == 50
 
 
 def test_as_many_real_images_of_each_class_are_learned_from_as_the_larger_set_has(told):

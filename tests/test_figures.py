@@ -3,6 +3,7 @@
 import inspect
 import io
 from functools import cache, cached_property, partial
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import matplotlib
@@ -14,6 +15,7 @@ from PIL import Image
 from test_report import DATA, PROMISE, made_run, words_of
 
 from trust.ask import new, right
+from trust.data.images import ImageSet
 from trust.show import figures, pages
 from trust.show.diagram import draw_diagram
 from trust.show.sheets import Sheet
@@ -42,13 +44,14 @@ def demo(names, manifold=True):
     keys = ("loss", "val_loss", "reconstruction_loss", "kl_loss")
     history = {key: [160.0 - i, 150.0 - i, 149.0 - i] for i, key in enumerate(keys)}
     images = noise(shown), noise(shown, 2) / np.float32(255), noise(2 * shown, 3)
-    return "A title", grid, points, labels, names, *images, history
+    return "A title", figures.Learned(grid, points, labels, names, *images, history)
 
 
 def strong(names, each=None):
     each = (11 if len(names) <= 10 else 2) if each is None else each
     labels = np.tile(np.arange(len(names)), each)
-    return noise(len(labels)), labels, np.linspace(0.95, 1, len(labels)), names, 0.95
+    sure = np.linspace(0.95, 1, len(labels))
+    return ImageSet(noise(len(labels)), labels, confidence=sure), names, 0.95
 
 
 def weak(names, n=60, halfway=20):
@@ -56,7 +59,8 @@ def weak(names, n=60, halfway=20):
     top_two = np.stack([labels, (labels + 1) % len(names)], axis=1)
     images = noise(n), top_two, np.stack([sure, 0.9 * sure], axis=1)
     passing = np.where(np.arange(halfway) % 3 == 0, len(names) - 1, -1)
-    return *images, noise(halfway, 5) / np.float32(255), passing, 0.0125, 0.9, names, 0.5
+    control = figures.Halfway(noise(halfway, 5) / np.float32(255), passing, 0.0125, 0.9)
+    return figures.Weak(*images), control, names, 0.5
 
 
 def confidence():
@@ -128,7 +132,8 @@ def with_nan(values):
 def doubtful():
     images, labels = noise(30), np.arange(30) % len(CLOTHES)
     words = np.where(np.arange(30) < 5, (labels + 1) % len(CLOTHES), labels)
-    return images, labels, words, np.linspace(0.3, 1, 30), CLOTHES
+    judged = SimpleNamespace(labels=words, confidence=np.linspace(0.3, 1, 30))
+    return ImageSet(images, labels), judged, CLOTHES
 
 
 def audit(names, n=24):
@@ -321,7 +326,8 @@ def test_too_many_classes_are_cut_and_the_page_says_so(monkeypatch):
 
 
 def test_demo_shows_each_image_above_its_reconstruction():
-    originals, reconstructions, samples = TYPICAL["draw_demo"][1][5:8]
+    _, learned = TYPICAL["draw_demo"][1]
+    originals, reconstructions, samples = learned[4:7]
     result = drawn("draw_demo")
     places = [result.find(image) for image in originals]
     assert places == sorted(places)
@@ -339,8 +345,8 @@ def test_demo_manifold_keeps_the_order_of_its_rows_and_columns():
     values = np.arange(40, 104, 4).reshape(4, 4)
     tiles = np.broadcast_to(values[..., None, None] / 255, (4, 4, 28, 28))
     tiles = tiles.reshape(16, 28, 28)
-    title, _, *others = demo(NAMES["digits"])
-    pixels = Drawing(figures.draw_demo, title, tiles, *others).pixels
+    title, learned = demo(NAMES["digits"])
+    pixels = Drawing(figures.draw_demo, title, learned._replace(manifold=tiles)).pixels
     row, column = np.array(
         [np.median(np.argwhere(pixels == v), axis=0) for v in values.ravel()]
     ).T.reshape(2, 4, 4)
@@ -350,7 +356,7 @@ def test_demo_manifold_keeps_the_order_of_its_rows_and_columns():
 
 @pytest.mark.parametrize("name", ["draw_demo", "draw_demo of letters"])
 def test_demo_colours_the_codes_as_in_the_legend(name):
-    codes, labels, names = DRAWINGS[name][1][2:5]
+    codes, labels, names = DRAWINGS[name][1][1][1:4]
     result = drawn(name)
     legend = next(axes.get_legend() for axes in result.charts if axes.collections)
     colours = {
@@ -369,11 +375,14 @@ def test_demo_draws_every_loss_of_every_epoch():
     middle, lower = drawn("draw_demo").charts[1:]
     lines = [*middle.lines, *lower.lines]
     assert [list(line.get_xdata()) for line in lines] == [[1, 2, 3]] * 4
-    assert [list(line.get_ydata()) for line in lines] == list(TYPICAL["draw_demo"][1][-1].values())
+    assert [list(line.get_ydata()) for line in lines] == list(
+        TYPICAL["draw_demo"][1][1].history.values()
+    )
 
 
 def test_strong_has_a_row_for_each_class_in_the_given_order():
-    images, labels, sure, names, _ = arguments = strong(CLOTHES[:4])
+    accepted, names, _ = arguments = strong(CLOTHES[:4])
+    images, labels, sure = accepted.images, accepted.labels, accepted.confidence
     result = Drawing(figures.draw_strong, *arguments)
     rows = []
     for label, name in enumerate(names):
@@ -425,7 +434,7 @@ def test_audit_shows_images_of_every_shape_large_and_apart(shape):
 
 
 def test_weak_keeps_the_order_and_names_both_classes_above_images_half_way():
-    images, top_two, sure, halfway, *_ = arguments = weak(CLOTHES, n=35)
+    (images, top_two, sure), (halfway, *_), *_ = arguments = weak(CLOTHES, n=35)
     result = Drawing(figures.draw_weak, *arguments)
     places = [result.find(image) for image in images]
     assert places[32:] == [None] * 3
@@ -609,7 +618,8 @@ def test_what_is_missing_or_odd_is_said(name, words):
 
 
 def test_a_class_or_a_set_without_an_image_is_named_all_the_same():
-    one = Drawing(figures.draw_strong, noise(1), np.zeros(1), np.ones(1), "ab", 0.95)
+    alone = ImageSet(noise(1), np.zeros(1), confidence=np.ones(1))
+    one = Drawing(figures.draw_strong, alone, "ab", 0.95)
     assert one.says("no image")
     none = Drawing(figures.draw_confidence, [], np.ones(4), 0.95, 0.5)
     assert none.says("the first 0 generated images:   none")
@@ -620,7 +630,8 @@ def test_names_that_the_font_lacks_are_told():
 
 
 def test_doubtful_images_are_in_the_row_of_their_class_under_the_referees_word():
-    images, labels, words, sure, names = TYPICAL["doubtful"][1]
+    doubted, judged, names = TYPICAL["doubtful"][1]
+    images, labels, words, sure = doubted.images, doubted.labels, judged.labels, judged.confidence
     result = drawn("doubtful")
     places = [result.find(image) for image in images]
     by_row = sorted(range(len(labels)), key=lambda i: places[i])
@@ -638,7 +649,12 @@ def test_images_of_any_shape_are_shown_whole():
     colours[..., 0] = 200
     grey = np.full((10, 40, 20), 77, np.uint8)
     wide, high = (
-        Drawing(figures.draw_strong, images, np.zeros(10, int), np.ones(10), ["a"], 0.95)
+        Drawing(
+            figures.draw_strong,
+            ImageSet(images, np.zeros(10, int), confidence=np.ones(10)),
+            ["a"],
+            0.95,
+        )
         for images in (colours, grey)
     )
     half = 10 * (28 * 2.5 * 2) ** 2 / 2  # of ten squares, in pixels

@@ -112,6 +112,11 @@ def test_class_names_of_ones_own(tmp_path):
         load(tmp_path, X, Y, XT, YT, class_names=NAMES[:2])
 
 
+def test_class_names_may_be_bytes(tmp_path):
+    data = load(tmp_path, X, Y, XT, YT, class_names=np.array([b"ant", b"bee", b"c\xc3\xa4t"]))
+    assert data.class_names == ("ant", "bee", "cät")
+
+
 def test_validation_images_join_the_training_images(tmp_path):
     others = {"val_images": XT[::-1], "val_labels": YT[::-1]}
     data = load(tmp_path, X, Y, XT, YT, names=MEDICAL, **others)

@@ -135,10 +135,6 @@ def damaged(draw, content):
     return bytes(content)
 
 
-# To be deleted with its three uses, where trust/data does what the tests below want.
-NOT_YET = pytest.mark.xfail(strict=True, reason="some files and folders end in a traceback")
-
-
 def fuzz(examples):
     """Settings of Hypothesis: so many examples, the same ones every time."""
     return settings(
@@ -358,7 +354,6 @@ def assert_read_or_refused(path):
             assert len(given.labels) == len(given) and set(given.labels) <= {0, 1}
 
 
-@NOT_YET
 @fuzz(600)
 @given(tree=folders())
 def test_any_folder_is_read_or_refused(tmp_path, tree):
@@ -376,7 +371,6 @@ def given_files(draw):
     return draw(damaged(npz({f"{name}.npy": npy(array) for name, array in pairs})))
 
 
-@NOT_YET
 @fuzz(400)
 @given(content=given_files())
 def test_any_file_of_another_generator_is_read_or_refused(tmp_path, content):
@@ -433,7 +427,6 @@ FOUND = {
 }
 
 
-@NOT_YET
 @pytest.mark.parametrize("content", FOUND.values(), ids=FOUND)
 def test_what_once_was_not_is_read_or_refused(tmp_path, content):
     if isinstance(content, dict):

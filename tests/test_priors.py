@@ -190,7 +190,7 @@ def test_samples_come_in_no_order_and_from_the_generator_alone():
 def test_a_known_mixture_is_recovered_and_as_likely_as_by_sklearn():
     z = KNOWN.sample(6000, RNG(6))
     fits = [
-        priors.fit_mixture(*points(z), seed, components=3, rounds=30, shrinkage=0)
+        priors.fit_mixture(*points(z), seed, components=3, em=priors.EM(rounds=30, shrinkage=0))
         for seed in range(6)
     ]
     best = max(fits, key=lambda fitted: fitted.log_prob(z).mean())
@@ -205,7 +205,7 @@ def test_rounds_on_points_are_sklearns(seed):
     # from the same start, not separated: every round has to agree
     z = RNG(7).gamma(2, 1, (2000, 3)).astype(np.float32)
     first, last = (
-        priors.fit_mixture(*points(z), seed, components=4, rounds=rounds, shrinkage=0)
+        priors.fit_mixture(*points(z), seed, components=4, em=priors.EM(rounds=rounds, shrinkage=0))
         for rounds in (1, 13)
     )
     theirs = mixture.GaussianMixture(
@@ -235,7 +235,12 @@ def test_a_round_is_the_naive_one(shrinkage):
     z_mean, z_log_var, labels = posteriors(300, 4, seed=8)
     before, after = (
         priors.fit_mixture(
-            z_mean, z_log_var, labels, 0, components=5, rounds=rounds, shrinkage=shrinkage
+            z_mean,
+            z_log_var,
+            labels,
+            0,
+            components=5,
+            em=priors.EM(rounds=rounds, shrinkage=shrinkage),
         )
         for rounds in (2, 3)
     )
@@ -263,7 +268,12 @@ def test_posteriors_are_fitted_as_many_samples_of_them_would_be():
     component = log_terms(KNOWN, z_mean).argmax(axis=0)
     fitted = priors.fit_mixture(z_mean, z_log_var, component, 0, components=1)
     sampled = priors.fit_mixture(
-        z, np.full(z.shape, -30.0), np.repeat(component, 40), 0, components=1, shrinkage=3 * 40
+        z,
+        np.full(z.shape, -30.0),
+        np.repeat(component, 40),
+        0,
+        components=1,
+        em=priors.EM(shrinkage=3 * 40),
     )
     assert_close(fitted, sampled, 0.05)
     # and they are wider than their means alone
@@ -278,7 +288,7 @@ def test_the_bound_does_not_fall_and_is_one():
     bounds = []
     for rounds in range(1, 11):
         fitted = priors.fit_mixture(
-            z_mean, z_log_var, labels, 0, components=6, rounds=rounds, shrinkage=0
+            z_mean, z_log_var, labels, 0, components=6, em=priors.EM(rounds=rounds, shrinkage=0)
         )
         bounds.append(logsumexp(bound_terms(fitted, z_mean, variance), axis=0).mean())
     assert min(np.diff(bounds)) > -1e-5
@@ -327,7 +337,9 @@ def test_with_a_component_a_class_each_has_the_moments_of_its_class():
     z_mean = rng.normal(size=(1000, 2)) * [1, 2] + 0.4 * labels[:, None]
     z_mean = z_mean.astype(np.float32)
     z_log_var = np.log(rng.uniform(0.1, 0.3, z_mean.shape))
-    fitted = priors.fit_mixture(z_mean, z_log_var, labels, seed=0, components=1, shrinkage=0)
+    fitted = priors.fit_mixture(
+        z_mean, z_log_var, labels, seed=0, components=1, em=priors.EM(shrinkage=0)
+    )
     np.testing.assert_allclose(fitted.weights, [0.5, 0.3, 0.2], atol=1e-3)
     for label in range(3):
         here = labels == label
@@ -372,7 +384,7 @@ def test_few_images_get_few_components(monkeypatch, n, classes, expected):
     monkeypatch.setattr(priors, "CODES_PER_COMPONENT", 50)
     monkeypatch.setattr(priors, "COMPONENTS", 300)
     z_mean, z_log_var, labels = posteriors(n, 2, seed=19, classes=classes)
-    fitted = priors.fit_mixture(z_mean, z_log_var, labels, seed=0, rounds=1)
+    fitted = priors.fit_mixture(z_mean, z_log_var, labels, seed=0, em=priors.EM(rounds=1))
     assert fitted.weights.shape == (expected,)
     assert fitted.weights.sum() == pytest.approx(1)
 
@@ -420,7 +432,7 @@ def test_many_latents_do_not_take_a_matrix_an_image():
     codes = posteriors(n, d, seed=23)
     tracemalloc.start()
     try:
-        fitted = priors.fit_mixture(*codes, seed=0, components=4, rounds=1)
+        fitted = priors.fit_mixture(*codes, seed=0, components=4, em=priors.EM(rounds=1))
         fitting = tracemalloc.get_traced_memory()[1]
         tracemalloc.reset_peak()
         z = fitted.sample(n, RNG(0))

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from trust import statistics
-from trust.ask import promised, right
+from trust.ask import estimates, promised, right
 from trust.data.images import ImageSet
 from trust.filter import filters, promise
 from trust.filter.filters import Filter, Filtered
@@ -209,7 +209,7 @@ def test_whether_it_held_by_hand():
     ends = found["test_error_low"], found["test_error_high"]
     assert ends == statistics.wilson_interval(3, 40)
     estimate = right.error_estimate(labels, words, known.labels, known_words, known.truth)
-    assert estimate == {key: found[f"estimated_{key}"] for key in right.ERROR}
+    assert estimate == {key: found[f"estimated_{key}"] for key in estimates.ERROR}
 
 
 def asked(accept, drawn=True):

@@ -1,5 +1,6 @@
 """The README says what the committed reports say, and shows figures that exist."""
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -147,3 +148,13 @@ def test_flags_named_in_commands_are_known():
     known = set(re.findall(r'add\("(--[a-z-]+)"', (ROOT / "demo_dnn_vae.py").read_text()))
     known |= set(re.findall(r'add\("(--[a-z-]+)"', (ROOT / "trust" / "cli.py").read_text()))
     assert flags and flags <= known
+
+
+def test_modules_named_in_commands_are_there():
+    files = [ROOT / "Makefile", ROOT / "data" / "referees.json", *ROOT.glob("[!.]*/**/*.md")]
+    files += [ROOT / "README.md", *ROOT.glob("trust/**/*.py"), *ROOT.glob("benchmarks/*.py")]
+    text = "\n".join(file.read_text() for file in files)
+    names = set(re.findall(r"python -m ((?:trust|benchmarks)\b[\w.]*\b)", text))
+    names -= {"benchmarks", "benchmarks.NAME"}  # any of them
+    assert {"trust", "trust.audit", "trust.train.referee", "benchmarks.forgeries"} <= names
+    assert [name for name in sorted(names) if importlib.util.find_spec(name) is None] == []

@@ -192,7 +192,7 @@ def test_a_referee_learns(commanded):
 def test_the_same_seed_trains_the_same_bits(commanded):
     make_reproducible(3)
     network, train = referee.build_referee(10), commanded.small.train
-    referee.train_referee(network, train.images, train.labels, epochs=6, seed=3)
+    referee.train_referee(network, train, epochs=6, seed=3)
     assert getattr(network, "optimizer", None) is None  # or it would be saved with the weights
     assert all(map(np.array_equal, network.get_weights(), commanded.network.get_weights()))
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from trust import statistics
-from trust.ask import right
+from trust.ask import estimates, right
 from trust.data.images import ImageSet
 from trust.filter.filters import Filter
 from trust.train.referee import Judged
@@ -135,7 +135,7 @@ def test_the_error_estimate_by_hand():
     easy = right.error_estimate(labels, labels, known, truth, known)
     assert easy["error_estimate"] == easy["error_low"] == 0
     assert easy["error_high"] == pytest.approx(statistics.wilson_interval(0, 10)[1])
-    corrected = right.corrected_error(labels, labels, known, truth, known)
+    corrected = estimates.corrected_error(labels, labels, known, truth, known)
     assert corrected["error_high"] < easy["error_high"]
     nothing = right.error_estimate(labels[:0], words[:0], known, known_words, truth)
     assert all(map(math.isnan, nothing.values()))

@@ -45,8 +45,10 @@ NOTHING = "--threshold 1 --max-draws 500 --audit 5"
 
 
 def outcome(folder):
-    """All bytes that a run wrote, but for its times, its memory, and how it came by its models."""
+    """All bytes that a run wrote, but for its times, its memory, and how it came by its models; and
+    for the code, which may be worked on while the tests run."""
     values = read(folder)
+    del values["code"]
     del values["seconds"], values["peak_memory_gb"], values["settings"]
     files = [*sorted((folder / "imgs").iterdir()), folder / "strong.npz"]
     return {file.name: file.read_bytes() for file in files} | {"report": values}

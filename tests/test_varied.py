@@ -150,8 +150,10 @@ def by_brute_force(features, others):
     return np.mean(marks == marks[nearest[:, 1]])
 
 
+@pytest.mark.parametrize("block", [varied.BLOCK, 37])
 @pytest.mark.parametrize("n, m, shift", [(60, 60, 0), (40, 90, 1), (90, 40, 3)])
-def test_own_neighbours_are_sklearns(n, m, shift):
+def test_own_neighbours_are_sklearns(n, m, shift, block, monkeypatch):
+    monkeypatch.setattr(varied, "BLOCK", block)
     features, others = gaussian(80, n, 6), gaussian(81, m, 6, shift=shift)
     share, _ = varied.own_neighbours(features, others, RNG(0))
     assert share == pytest.approx(by_brute_force(features, others))

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from trust.ask import verdicts
-from trust.ask.right import ERROR, known_error
+from trust.ask.estimates import ERROR, known_error
 
 
 def rightness(error, n=5000, sure=0.99):

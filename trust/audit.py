@@ -15,15 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from trust import cli, statistics
-from trust.ask import right
-from trust.show import report
-from trust.show.report import COLUMNS
-from trust.show.sheets import KEY, MARK, TABLE, UNCLEAR, AuditError, Sheet
+from trust.ask import estimates
+from trust.show import rows
+from trust.show.sheets import COLUMNS, KEY, MARK, TABLE, UNCLEAR, AuditError, Sheet
 
 FARTHEST = 10**6  # images; images_needed() searches no further
-
-
-# From a run to the sheet
 
 
 # From the filled-in table to the answers
@@ -160,8 +156,8 @@ def measure(sheet: Sheet, answers: np.ndarray) -> dict:
     agreement: of person and referee.
     error_estimate, error_low and error_high also use the referee's labels of the others, corrected
     by the referee's errors on the audited images: prediction-powered inference (Angelopoulos et
-    al. 2023), but with the interval of right.corrected_error(), which also holds where errors are
-    rare.  NaN where there are no others.
+    al. 2023), but with the interval of estimates.corrected_error(), which also holds where errors
+    are rare.  NaN where there are no others.
     """
     audited = sheet.shown[: len(answers)]
     labels, referee_labels = sheet.labels[audited], sheet.referee_labels[audited]
@@ -176,12 +172,12 @@ def measure(sheet: Sheet, answers: np.ndarray) -> dict:
         "unclear": int(np.count_nonzero(answers == UNCLEAR)),
         "seen_by_referee": int(np.count_nonzero(wrong & doubted)),
         "false_alarms": int(np.count_nonzero(doubted & ~wrong)),
-        "agreement": right.agreement(answers, referee_labels),
+        "agreement": estimates.agreement(answers, referee_labels),
         "disputed_share": k / n,
         "low": low,
         "high": high,
         "bound": statistics.upper_bound(k, n),
-        **right.corrected_error(
+        **estimates.corrected_error(
             sheet.labels[rest],
             sheet.referee_labels[rest],
             known=labels,
@@ -212,7 +208,7 @@ def images_needed(k: int, n: int, x: float) -> float:
 
 
 def _percent(share):
-    return report.show(share, report.PERCENT)
+    return rows.show(share, rows.PERCENT)
 
 
 def describe(sheet: Sheet, answers: np.ndarray) -> list[str]:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from trust.data.images import DataError, ImageSet, Raw
+from trust.data.images import DataError, ImageSet, Raw, printable
 from trust.data.pictures import shrink
 from trust.data.splits import distinct, one_in_six, pictures
 
@@ -57,6 +57,8 @@ def name_classes(values, class_names):
     if class_names is None:
         return tuple(map(str, values.tolist()))
     names = np.ravel(class_names)
+    if names.dtype.kind in "US":
+        names = as_text(names, "class_names")
     if values.dtype.kind in "iu" and len(names) > values[-1]:
         return tuple(map(str, names[values]))
     if len(names) != len(values):
@@ -67,11 +69,17 @@ def name_classes(values, class_names):
 def check_labels(raw: Raw) -> np.ndarray:
     """Labels as stored, also one-hot -> (n,), whole numbers or strings.  Raises DataError."""
     labels, name = raw.labels, raw.names[1]
+    if labels.ndim not in (1, 2) or not labels.size or not raw.images.ndim:
+        raise DataError(
+            f"{name} has shape {labels.shape}, but must be (n,), a label for each image"
+        )
+    if labels.dtype.kind not in "buifUS":
+        raise DataError(f"{name} has dtype {labels.dtype}, but must hold whole numbers or names")
     if len(raw.images) != len(labels):
         counts = f"{len(raw.images)} images, but {name} has {len(labels)} labels"
         raise DataError(f"{raw.names[0]} has {counts}")
     if labels.dtype.kind in "US":
-        labels = labels.astype(str)
+        labels = as_text(labels, name)
     elif not np.isfinite(labels).all() or (labels % 1 != 0).any():
         raise DataError(f"{name} has labels that are not whole numbers")
     elif labels.min() < 0:
@@ -83,6 +91,16 @@ def check_labels(raw: Raw) -> np.ndarray:
     labels = labels.ravel()
     whole = labels.dtype.kind == "f" and float(labels.max()) < 2**53
     return labels.astype(np.int64) if whole else labels
+
+
+def as_text(names: np.ndarray, what: str) -> np.ndarray:
+    """Names as stored, text or bytes -> text.  Raises DataError, which calls the array `what`."""
+    if names.dtype.kind == "S":
+        names = np.char.decode(names, "utf-8", "replace")
+    try:
+        return np.array([printable(name) for name in names.ravel().tolist()]).reshape(names.shape)
+    except (ValueError, SystemError) as error:  # NumPy can store characters that there are not
+        raise DataError(f"{what} has names with characters that do not exist") from error
 
 
 def check_images(parts: dict, notes: list) -> dict:
@@ -126,6 +144,8 @@ def arrange(images, name):
     DataError."""
     shape = images.shape
     wanted = f"{name} has shape {shape}, but must be (n, h, w) or (n, h, w, 3)"
+    if not images.size:
+        raise DataError(wanted)
     if images.ndim == 2:
         side = math.isqrt(shape[1])
         if side**2 != shape[1]:

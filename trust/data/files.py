@@ -10,7 +10,7 @@ import zipfile
 
 import numpy as np
 
-from trust.data.images import DataError, Raw
+from trust.data.images import DataError, Raw, printable
 from trust.data.pictures import read_pictures, visible
 
 # What the arrays of an .npz are called: images and labels of each part.
@@ -113,7 +113,7 @@ def read_arrays_folder(files):
     for role, found in roles.items():
         plain = [each for each in found if each.suffix != ".gz"] or found
         if len(plain) > 1:
-            both = " and ".join(each.name for each in plain[:2])
+            both = " and ".join(printable(each.name) for each in plain[:2])
             raise DataError(f"it is not clear which to read of {both}")
         roles[role] = plain[0]
     parts = {}
@@ -127,23 +127,26 @@ def read_arrays_folder(files):
             raise DataError(f"holds no images and labels to {part} with: give {wanted}") from None
         images, labels = map(read_array, pair)
         labels = labels[:, 0] if "qmnist" in pair[1].name.lower() and labels.ndim == 2 else labels
-        parts[part] = Raw(images, labels, tuple(each.name for each in pair))
+        parts[part] = Raw(images, labels, tuple(printable(each.name) for each in pair))
     return parts, None, []
 
 
 def read_array(file):
     """The array in an IDX file, plain or .gz, in an .npy, or the only one of an .npz."""
+    name = printable(file.name)
     try:
         if file.suffix in (".npy", ".npz"):
-            array = np.load(file, allow_pickle=False)
-            (array,) = [array] if file.suffix == ".npy" else array.values()
+            found = np.load(file, allow_pickle=False)
+            (array,) = [found] if isinstance(found, np.ndarray) else found.values()
             return array
         with (gzip.open if file.suffix == ".gz" else open)(file, "rb") as stream:
             _, _, kind, dimensions = stream.read(4)
             shape = np.frombuffer(stream.read(4 * dimensions), ">u4").astype(int)
             dtype = np.dtype(IDX_TYPES[kind])
             if math.prod(shape.tolist()) * dtype.itemsize > MAX_BYTES:
-                raise DataError(f"{file.name} is declared as {tuple(shape.tolist())}: too large")
+                raise DataError(f"{name} is declared as {tuple(shape.tolist())}: too large")
             return np.frombuffer(stream.read(), dtype).reshape(shape)
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"{file.name} cannot be read, it is damaged or cut short") from error
+    except DataError:
+        raise
+    except Exception as error:  # damaged bytes make gzip, zipfile and NumPy raise almost anything
+        raise DataError(f"{name} cannot be read, it is damaged or cut short") from error

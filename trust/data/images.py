@@ -1,5 +1,6 @@
 """Sets of images: the one type that goes from reading to the report."""
 
+import os
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -18,6 +19,12 @@ class Raw(NamedTuple):
     images: np.ndarray
     labels: np.ndarray
     names: tuple
+
+
+def printable(name) -> str:
+    """A name as text on one line: bytes that are no UTF-8 are replaced."""
+    text = name if isinstance(name, bytes) else os.fsencode(name)
+    return " ".join(text.decode("utf-8", "replace").splitlines())
 
 
 class Pixels(NamedTuple):

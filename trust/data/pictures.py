@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from trust.cli import quiet_tensorflow
-from trust.data.images import DataError, Raw
+from trust.data.images import DataError, Raw, printable
 
 FOLDERS = {"training": "train", "testing": "test", "valid": "val", "validation": "val"}
 
@@ -19,14 +19,14 @@ def read_pictures(folders):
     for each class."""
     parts = {FOLDERS[each.name.lower()]: each for each in folders if each.name.lower() in FOLDERS}
     if parts and len(parts) < len(folders):
-        both = min(each.name for each in parts.values()), min(each.name for each in folders)
+        both = [min(printable(each.name) for each in some) for some in (parts.values(), folders)]
         raise DataError(f"it is not clear whether {both[0]} is a class, as {both[1]} is, or a part")
     if parts and "train" not in parts:
         raise DataError(f"has a folder {min(each.name for each in parts.values())}, but no train")
     skipped, found = [], {}
     for part, folder in parts.items() or [("train", folders[0].parent)]:
         files = [
-            (file, each.name)
+            (file, printable(each.name))
             for each in visible(folder)
             if each.is_dir()
             for file in sorted(each.rglob("*"))
@@ -34,7 +34,9 @@ def read_pictures(folders):
         ]
         found[part] = decode(files, skipped)
         if not found[part][0]:
-            raise DataError(f"{folder.name} has no pictures in a sub-folder for each class")
+            raise DataError(
+                f"{printable(folder.name)} has no pictures in a sub-folder for each class"
+            )
     raws, notes = stack(found, skipped)
     return raws, None, notes
 
@@ -57,7 +59,9 @@ def stack(found: dict, skipped: list):
     size = tuple(np.median(shapes[:, :2], axis=0).astype(int).tolist())
     if (kinds := len(np.unique(shapes[:, :2], axis=0))) > 1:
         notes.append(f"pictures of {kinds} sizes: all scaled to {size[0]} x {size[1]}")
-    numeric = all(label.isdecimal() for _, labels in found.values() for label in labels)
+    numeric = all(
+        label.isdecimal() and len(label) < 19 for _, labels in found.values() for label in labels
+    )
     raws = {}
     for part, (pictures, labels) in found.items():
         images = np.stack([fit_picture(each, size, shapes[:, 2].max()) for each in pictures])
@@ -74,9 +78,9 @@ def decode(files, skipped):
         pictures, labels = [], []
         for file, label in files:
             try:
-                data = tf.io.decode_image(tf.io.read_file(os.fspath(file)), expand_animations=False)
-            except tf.errors.InvalidArgumentError:
-                skipped.append(os.path.join(label, file.name))
+                data = tf.io.decode_image(file.read_bytes(), expand_animations=False)
+            except (tf.errors.InvalidArgumentError, FileNotFoundError):  # a broken link
+                skipped.append(os.path.join(label, printable(file.name)))
                 continue
             picture = data.numpy()
             # With four or two channels the last one is opacity (alpha).

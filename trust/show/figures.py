@@ -7,6 +7,7 @@ NaN is not drawn.  Positions are in points from the top left corner of a page as
 
 import math
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib import colormaps, rc_context
@@ -14,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Patch
 from matplotlib.textpath import text_to_path
+
+from trust.data.images import ImageSet
 
 DPI = 144  # two pixels per point
 WIDTH, MARGIN, COLUMN = 930, 16, 435  # of a page, of its margins, of one of two columns
@@ -38,6 +41,57 @@ STYLE = {
     **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False),
     **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), MUTED),
 }
+
+
+class Grid(NamedTuple):
+    """Where a grid of images is on a page, in points, and how it looks.  Every image is drawn as
+    large as one of 28 x 28 pixels of `scale` points each.  gap: (above each image, right of it), in
+    such pixels; captions stand above the images."""
+
+    left: float
+    top: float
+    columns: int
+    scale: float
+    gap: tuple
+
+
+class Learned(NamedTuple):
+    """What a VAE has learned.
+
+    manifold: (r * r, h, w[, c]) decoded grid over a 2-D latent space, or None when it is not 2-D.
+    codes: (n, 2) float, encoded test images, or their two principal axes.
+    code_labels: (n,) integer.  originals, reconstructions, samples: (m, h, w[, c]).
+    history: {"loss", "val_loss", "reconstruction_loss", "kl_loss"}, each a list in nats per image.
+    """
+
+    manifold: np.ndarray | None
+    codes: np.ndarray
+    code_labels: np.ndarray
+    class_names: tuple
+    originals: np.ndarray
+    reconstructions: np.ndarray
+    samples: np.ndarray
+    history: dict
+
+
+class Weak(NamedTuple):
+    """Images (n, h, w[, c]) of which the classifier is not sure, the least sure first, the two
+    likeliest classes of each, (n, 2) integer, and how likely they are, (n, 2) float in [0, 1]."""
+
+    images: np.ndarray
+    top_two: np.ndarray
+    top_two_confidence: np.ndarray
+
+
+class Halfway(NamedTuple):
+    """Images (m, h, w[, c]) half-way between two classes, and for each the class as which it passes
+    the filter, (m,) integer, -1 where it does not.  strong_rate, generated_rate: the share of them,
+    and of generated images, that passes."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    strong_rate: float
+    generated_rate: float
 
 
 @contextmanager
@@ -137,14 +191,11 @@ def _joined(images, others, axis):
     return np.concatenate([images, line, others], axis)
 
 
-def _draw_grid(page, images, left, top, columns, scale, gap, captions=(), heading=""):
-    """Draw images (n, h, w, 3) uint8 row by row under a heading, and return the bottom.
-
-    Every image is drawn as large as one of 28 x 28 pixels of `scale` points each.  gap: (above each
-    image, right of it), in such pixels; the captions stand above the images.
-    """
+def _draw_grid(page, images, grid, captions=(), heading=""):
+    """Draws images (n, h, w, 3) uint8 row by row under a heading, and returns the bottom."""
+    left, top, columns, _, _ = grid
     side = min(images.shape[1:3]) / 28
-    scale, gap = scale / side, [round(each * side) for each in gap]
+    scale, gap = grid.scale / side, [round(each * side) for each in grid.gap]
     page.text(left, top - 6, heading, size=13, weight="bold", va="bottom")
     padding = (0, -len(images) % columns), (gap[0], 0), (0, gap[1]), (0, 0)
     cells = np.pad(images, padding, constant_values=255)
@@ -162,44 +213,30 @@ def _draw_grid(page, images, left, top, columns, scale, gap, captions=(), headin
     return bottom
 
 
-def draw_demo(
-    file,
-    title,
-    manifold,
-    codes,
-    code_labels,
-    class_names,
-    originals,
-    reconstructions,
-    samples,
-    history,
-):
-    """What a VAE has learned, on one page.
-
-    manifold: (r * r, h, w[, c]) decoded grid over a 2-D latent space, or None when it is not 2-D.
-    codes: (n, 2) float, encoded test images, or their two principal axes.
-    code_labels: (n,) integer.  originals, reconstructions, samples: (m, h, w[, c]).
-    history: {"loss", "val_loss", "reconstruction_loss", "kl_loss"}, each a list in nats per image.
-    """
+def draw_demo(file, title, learned: Learned):
+    """What a VAE has learned, on one page."""
     grids, which = [], ("first principal axis", "second principal axis")
-    if manifold is not None:
+    if learned.manifold is not None:
         which = "latent 1", "latent 2"
-        grid, side = _as_bytes(manifold), round(len(manifold) ** 0.5)
-        grids = [("Decoded from a grid over the latent space", grid, side, (0, 0))]
-    pairs = _joined(_as_bytes(originals), _as_bytes(reconstructions), axis=1)
+        images = _as_bytes(learned.manifold)
+        side = round(len(images) ** 0.5)
+        grids = [("Decoded from a grid over the latent space", images, side, (0, 0))]
+    pairs = _joined(_as_bytes(learned.originals), _as_bytes(learned.reconstructions), axis=1)
     grids += [("Test images above their reconstructions", pairs, 10, (4, 1))]
-    grids += [("New images, decoded from the prior", _as_bytes(samples), 10, (1, 1))]
+    grids += [("New images, decoded from the prior", _as_bytes(learned.samples), 10, (1, 1))]
     with open_page(file, title, height=790) as page:
         end = 34
         for heading, images, columns, gap in grids:
-            shape = columns, COLUMN / (columns * (28 + gap[1])), gap
-            end = _draw_grid(page, images, MARGIN, end + 46, *shape, heading=heading)
+            scale = COLUMN / (columns * (28 + gap[1]))
+            grid = Grid(MARGIN, end + 46, columns, scale, gap)
+            end = _draw_grid(page, images, grid, heading=heading)
         left, end = WIDTH - MARGIN - COLUMN, page.get_ylim()[0] - MARGIN
         rows = _charts(page, 56, end, 3, left=left, height_ratios=(4, 2, 1.2))
         upper, middle, lower = (row[0] for row in rows)
         upper.set_title("Encoded test images by class", size=13, weight="bold")
         upper.set(xlabel=which[0], ylabel=which[1])
-        _draw_codes(upper, codes, code_labels, class_names)
+        _draw_codes(upper, learned.codes, learned.code_labels, learned.class_names)
+        history = learned.history
         epochs = range(1, len(history["loss"]) + 1)
         for axes, key, label, colour, style in (
             (middle, "loss", "training images, mean of the epoch", GENERATED, "o-"),
@@ -229,51 +266,62 @@ def _draw_codes(axes, codes, labels, class_names):
     axes.legend(ncols=columns, loc="upper left", bbox_to_anchor=(-0.06, -0.12), handletextpad=0)
 
 
-def draw_strong(file, images, labels, confidence, class_names, threshold, *, dataset: str):
-    """The first ten strong images of each class in a row, the confidence above each.
-
-    images: (n, h, w[, c]).  labels: (n,) integer.  confidence: (n,) float, all >= `threshold`.
-    """
+def draw_strong(file, strong: ImageSet, class_names, threshold, *, dataset: str):
+    """The first ten strong images of each class in a row, the confidence above each, which is at
+    least `threshold`."""
     limit = f"{100 * threshold:g} %"
-    title = f"strong images, the classifier is at least {limit} sure"
     note = "The first of each class, and how sure the classifier is of each"
-    note = note if len(images) else f"No image reaches a confidence of {limit}."
-    captions = [*map(_percent, confidence)]
-    _draw_classes(file, title, dataset, note, images, labels, captions, class_names)
+    with _open_classes(
+        file,
+        f"strong images, the classifier is at least {limit} sure",
+        note if len(strong) else f"No image reaches a confidence of {limit}.",
+        dataset=dataset,
+        class_names=class_names if len(strong) else (),
+    ) as page:
+        _draw_classes(page, strong, [*map(_percent, strong.confidence)], class_names)
 
 
-def draw_doubtful(file, images, labels, referee_labels, confidence, class_names, *, dataset: str):
-    """The first ten images of each class in a row, with what the referee says above each.
-
-    images: (n, h, w[, c]), the most doubtful first.  labels, referee_labels: (n,) integer, their
-    own and the referee's.  confidence: (n,) float, the referee's.
-    """
-    title, names = "the images that the referee doubts most", _fitting_names(class_names, 50)
+def draw_doubtful(file, images: ImageSet, judged, class_names, *, dataset: str):
+    """The first ten images of each class in a row, the most doubtful first, with what the referee
+    says above each.  judged: has its labels (n,) and its confidence (n,)."""
+    names = _fitting_names(class_names, 50)
     captions = [
-        _percent(sure) if word == label else f"{names[word]} {_percent(sure, 0)}"
-        for label, word, sure in zip(labels, referee_labels, confidence, strict=True)
+        _percent(sure) if named == label else f"{names[named]} {_percent(sure, 0)}"
+        for label, named, sure in zip(images.labels, judged.labels, judged.confidence, strict=True)
     ]
-    note = (
-        "Above each the referee's confidence, and its class where it differs"
-        if len(images)
-        else "None"
-    )
-    _draw_classes(file, title, dataset, note, images, labels, captions, class_names)
+    note = "Above each the referee's confidence, and its class where it differs"
+    with _open_classes(
+        file,
+        "the images that the referee doubts most",
+        note if len(images) else "None",
+        dataset=dataset,
+        class_names=class_names if len(images) else (),
+    ) as page:
+        _draw_classes(page, images, captions, class_names)
 
 
-def _draw_classes(file, title, dataset, note, images, labels, captions, class_names):
-    """The first ten images (n, h, w[, c]) of each class in a row under their captions (n,)."""
+ROW_GAP, ROW_SCALE, ROWS_FROM = (9, 4), 2.5, 68  # of figures with a row for each class
+ROW = (28 + ROW_GAP[0]) * ROW_SCALE
+
+
+def _open_classes(file, title, note, *, dataset, class_names):
+    """A page for a row for each class."""
+    rows = min(len(class_names), MOST_CLASSES)
+    height = ROWS_FROM + ROW * rows + MARGIN if rows else 58
+    return open_page(file, title, dataset=dataset, note=note, height=height)
+
+
+def _draw_classes(page, images: ImageSet, captions, class_names):
+    """The first ten images of each class in a row under their captions (n,)."""
     names = _fitting_names(class_names, 88)
-    left, scale, gap = MARGIN + 12 + max(map(_text_width, names)), 2.5, (9, 4)
-    row, start = (28 + gap[0]) * scale, 68 if note else 48
-    height = start + row * min(len(names), MOST_CLASSES) + MARGIN if len(images) else 58
-    with open_page(file, title, dataset, note, height) as page:
-        for label, name in enumerate(_first_classes(page, names) if len(images) else ()):
-            top = start + label * row
-            page.text(MARGIN, top + row - 35, name, size=13, weight="bold", va="center")
-            chosen = np.flatnonzero(labels == label)[:10]
-            above = [captions[i] for i in chosen] or ["no image"]
-            _draw_grid(page, _as_bytes(images[chosen]), left, top, 10, scale, gap, above)
+    left = MARGIN + 12 + max(map(_text_width, names))
+    for label, name in enumerate(_first_classes(page, names) if len(images) else ()):
+        top = ROWS_FROM + label * ROW
+        page.text(MARGIN, top + ROW - 35, name, size=13, weight="bold", va="center")
+        chosen = np.flatnonzero(images.labels == label)[:10]
+        above = [captions[i] for i in chosen] or ["no image"]
+        grid = Grid(left, top, 10, ROW_SCALE, ROW_GAP)
+        _draw_grid(page, _as_bytes(images.images[chosen]), grid, above)
 
 
 def draw_audit(file, images, class_names, identity, *, dataset: str):
@@ -293,50 +341,33 @@ def draw_audit(file, images, class_names, identity, *, dataset: str):
             x, y = (x, y) if x + width <= WIDTH - MARGIN else (MARGIN, y + 18)
             page.text(x, y, name, size=13)
             x += width + 20
-        _draw_grid(page, images, MARGIN, y + 18, 10, 3, (7, 2), range(1, len(images) + 1))
+        _draw_grid(page, images, Grid(MARGIN, y + 18, 10, 3, (7, 2)), range(1, len(images) + 1))
 
 
-def draw_weak(
-    file,
-    images,
-    top_two,
-    top_two_confidence,
-    halfway,
-    halfway_labels,
-    halfway_strong_rate,
-    strong_rate,
-    class_names,
-    limit,
-    *,
-    dataset: str,
-):
-    """Weak images with the two likeliest classes of each, and images half-way between two.
-
-    images: (n, h, w[, c]), all of confidence < `limit`, the least sure first.
-    top_two: (n, 2) integer, the likeliest classes.  top_two_confidence: (n, 2) float in [0, 1].
-    halfway: (m, h, w[, c]), images half-way between two classes.  halfway_labels: (m,) integer, the
-    class of each that passes the filter, -1 for the others.
-    halfway_strong_rate, strong_rate: shares of `halfway` and of all images that pass the filter.
-    """
-    names, limit, grid = _fitting_names(class_names, 88), f"{100 * limit:g} %", (8, 3, (12, 10))
-    shown, n = images[:32], len(images)
+def draw_weak(file, weak: Weak, halfway: Halfway, class_names, limit, *, dataset: str):
+    """Weak images, whose confidence is below `limit`, with the two likeliest classes of each, and
+    images half-way between two."""
+    names, limit = _fitting_names(class_names, 88), f"{100 * limit:g} %"
+    shown, n = weak.images[:32], len(weak.images)
     which = f"The {len(shown)} least sure of {n:,} weak" if n > len(shown) else f"All {n} weak"
     note = f"{which} images among the first drawn, and the two likeliest classes of each"
     note = note if n else f"No image has a confidence below {limit}."
     captions = []
-    for pair, confidences in zip(top_two[:32], top_two_confidence[:32], strict=True):
+    for pair, confidences in zip(weak.top_two[:32], weak.top_two_confidence[:32], strict=True):
         both = zip(pair, confidences, strict=True)
         captions.append("\n".join(f"{names[k]} · {_percent(share, 0)}" for k, share in both))
     title = f"weak images, the classifier is less than {limit} sure"
     with open_page(file, title, dataset, note) as page:
-        bottom = _draw_grid(page, _as_bytes(shown), MARGIN, 64, *grid, captions)
-        if len(halfway):
+        grid = Grid(MARGIN, 64, 8, 3, (12, 10))
+        bottom = _draw_grid(page, _as_bytes(shown), grid, captions)
+        if len(halfway.images):
             heading = "Half-way between two classes: a control the filter should reject\n"
-            heading += f"{_percent(halfway_strong_rate)} of them pass the filter, "
-            heading += f"of generated images {_percent(strong_rate)}"
-            control, place = _as_bytes(halfway[:16]), (MARGIN, bottom + 64, 8, 3, (7, 10))
-            which = [f"passes: {names[k]}" if k >= 0 else "rejected" for k in halfway_labels[:16]]
-            _draw_grid(page, control, *place, which, heading)
+            heading += f"{_percent(halfway.strong_rate)} of them pass the filter, "
+            heading += f"of generated images {_percent(halfway.generated_rate)}"
+            passing = halfway.labels[:16]
+            which = [f"passes: {names[k]}" if k >= 0 else "rejected" for k in passing]
+            grid = Grid(MARGIN, bottom + 64, 8, 3, (7, 10))
+            _draw_grid(page, _as_bytes(halfway.images[:16]), grid, which, heading)
 
 
 def _draw_histogram(axes, values, bins, **style):
@@ -510,7 +541,7 @@ def draw_copies(file, shares, pairs, class_names, *, dataset: str):
     note = "Bars: expected of images that are independent of which ones were seen, ± 3 standard "
     note += "deviations"
     with open_page(file, "is the nearest real image one that was seen?", dataset, note) as page:
-        _draw_grid(page, images, MARGIN, 446, 5, 2.5, (8, 18), marks, heading)
+        _draw_grid(page, images, Grid(MARGIN, 446, 5, 2.5, (8, 18)), marks, heading)
         _first_classes(page, class_names)
         ((axes,),) = _charts(page, 112, 412)
         colours = GENERATED, REAL, STRONG, BETWEEN, WEAK, CLASSES[6], CLASSES[0]
@@ -540,7 +571,7 @@ def draw_prior(file, draws, strong_rates, clouds, *, dataset: str):
     with open_page(file, title, dataset, height=below + 330) as page:
         for x, (name, images) in zip((MARGIN, WIDTH - MARGIN - COLUMN), draws.items(), strict=True):
             rate = f"{name}: {_percent(strong_rates[name])} pass the filter"
-            _draw_grid(page, _as_bytes(images[:60]), x, 78, 10, 1.5, (1, 1), heading=rate)
+            _draw_grid(page, _as_bytes(images[:60]), Grid(x, 78, 10, 1.5, (1, 1)), heading=rate)
         page.text(MARGIN, below - 20, heading, size=13, weight="bold")
         (charts,) = _charts(page, below - 8, below + 320, columns=3, sharex=True, sharey=True)
         for axes, name, colour in zip(charts, clouds, (REAL, GENERATED, WEAK), strict=True):

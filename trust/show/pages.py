@@ -24,9 +24,7 @@ def strong(file, run: Run, data: Dataset) -> None:
     """The accepted images, and how sure the classifier is of each."""
     figures.draw_strong(
         file,
-        run.accepted.images,
-        labels=run.accepted.labels,
-        confidence=run.accepted.confidence,
+        run.accepted,
         class_names=data.class_names,
         threshold=run.asked.beside.accept.threshold,
         dataset=data.name,
@@ -40,15 +38,16 @@ def weak(file, run: Run, data: Dataset) -> None:
     shown = shown.take(shown.confidence < WEAK)
     labels, confidence = top_two(shown.probabilities)
     halfway = run.asked.beside.others["halfway"].every
+    control = figures.Halfway(
+        halfway.images,
+        labels=np.where(accept.passes(halfway), halfway.labels, -1),
+        strong_rate=run.sets["halfway"]["right"]["strong_rate"],
+        generated_rate=run.sets[run.subject]["right"]["strong_rate"],
+    )
     figures.draw_weak(
         file,
-        shown.images,
-        top_two=labels,
-        top_two_confidence=confidence,
-        halfway=halfway.images,
-        halfway_labels=np.where(accept.passes(halfway), halfway.labels, -1),
-        halfway_strong_rate=run.sets["halfway"]["right"]["strong_rate"],
-        strong_rate=run.sets[run.subject]["right"]["strong_rate"],
+        figures.Weak(shown.images, labels, confidence),
+        halfway=control,
         class_names=data.class_names,
         limit=WEAK,
         dataset=data.name,
@@ -189,10 +188,8 @@ def doubtful(file, run: Run, data: Dataset) -> None:
     order = scores.by_doubt(accepted.labels, judged.labels, judged.confidence)
     figures.draw_doubtful(
         file,
-        accepted.images[order],
-        labels=accepted.labels[order],
-        referee_labels=judged.labels[order],
-        confidence=judged.confidence[order],
+        accepted.take(order),
+        judged=judged.take(order),
         class_names=data.class_names,
         dataset=data.name,
     )

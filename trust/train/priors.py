@@ -6,6 +6,7 @@ elsewhere; to fit their density afterwards is ex-post density estimation (Ghosh 
 
 import math
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -92,7 +93,22 @@ class GaussianMixture:
         return highest + np.log(np.exp(log_joint - highest).sum(axis=0))
 
 
-def fit_mixture(z_mean, z_log_var, labels, seed, components=None, rounds=ROUNDS, shrinkage=None):
+class EM(NamedTuple):
+    """How a mixture is fitted.  rounds: of the E and the M step.
+
+    shrinkage: the covariance of a component is averaged with that of its class, which has the
+    weight of this many codes, and that of a class likewise with that of all; by default d.  So the
+    covariance of a component with few codes stays well conditioned.
+    """
+
+    rounds: int = ROUNDS
+    shrinkage: float | None = None
+
+
+EM_DEFAULT = EM()
+
+
+def fit_mixture(z_mean, z_log_var, labels, seed, components=None, em=EM_DEFAULT):
     """A GaussianMixture fitted by EM to the posteriors N(z_mean, exp(z_log_var)) of all images.
 
     A Gaussian's log density is linear in z and z z^T.  So EM only needs their expectations under
@@ -103,19 +119,16 @@ def fit_mixture(z_mean, z_log_var, labels, seed, components=None, rounds=ROUNDS,
 
     z_mean, z_log_var: (n, d).  labels: (n,) integer.  seed: a number or a numpy.random.Generator.
     components: by default COMPONENTS, or fewer if there are few images.
-    shrinkage: the covariance of a component is averaged with that of its class, which has the
-    weight of this many codes, and that of a class likewise with that of all; by default d.  So the
-    covariance of a component with few codes stays well conditioned.
     """
     z_mean, variance = np.asarray(z_mean, np.float32), np.exp(z_log_var, dtype=np.float32)
     n, d = z_mean.shape
     k = components or max(1, min(COMPONENTS, n // CODES_PER_COMPONENT))
-    shrinkage = d if shrinkage is None else shrinkage
+    shrinkage = d if em.shrinkage is None else em.shrinkage
     centre = z_mean.mean(axis=0)
     z_mean = z_mean - centre  # products of small numbers lose less to rounding
     mixture, owners = _start(z_mean, variance, labels, k, shrinkage, np.random.default_rng(seed))
     size = max(1, BLOCK // d**2 * 2)
-    for _ in range(rounds):
+    for _ in range(em.rounds):
         parameters = _natural_parameters(*mixture)
         sums = np.zeros(parameters.shape)
         for label in np.unique(labels):

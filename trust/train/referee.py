@@ -17,6 +17,7 @@ from keras import layers
 
 from trust import cli, outputs
 from trust.data import datasets
+from trust.data.images import ImageSet
 from trust.train import fast, inference, loops, saves
 from trust.train.inference import softmax
 
@@ -88,12 +89,13 @@ def augment(images, seed, mirror=False):
     return tf.clip_by_value(images + level * grain, 0.0, 1.0)
 
 
-def train_referee(network, images, labels, epochs, seed, mirror=False, peak_rate=PEAK_RATE):
-    """Trains a network of build_referee on augmented images (n, h, w[, c]) uint8 and labels (n,)
-    integer.  mirror: as in augment().  Several devices share each batch, so the number of epochs
-    does not depend on them."""
-    size = BATCH if len(images) >= SMALL_SET else BATCH // 4
-    batches = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images), seed)
+def train_referee(network, train: ImageSet, epochs, seed, mirror=False, peak_rate=PEAK_RATE):
+    """Trains a network of build_referee on augmented images (n, h, w[, c]) uint8 and their labels.
+    mirror: as in augment().  Several devices share each batch, so the number of epochs does not
+    depend on them."""
+    size = BATCH if len(train) >= SMALL_SET else BATCH // 4
+    batches = tf.data.Dataset.from_tensor_slices((train.images, train.labels))
+    batches = batches.shuffle(len(train), seed)
     batches = batches.batch(size, drop_remainder=True)
     # New seeds in every epoch, so that no image is distorted twice in the same way.
     seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
@@ -177,8 +179,7 @@ def main():
     network = bundled_referee(data.name) if more else build_referee(data.classes)
     train_referee(
         network,
-        data.train.images,
-        data.train.labels,
+        data.train,
         epochs=epochs,
         seed=seed,
         mirror=data.name in MIRRORED,

@@ -92,9 +92,7 @@ def train_referee(network: keras.Model, data: Dataset, seed: int, clock: Clock) 
     """Trains the referee of the user's own data on all training images."""
     with clock("training the referee"):
         epochs = referee.epochs_for(len(data.train.images))
-        referee.train_referee(
-            network, data.train.images, data.train.labels, epochs=epochs, seed=seed
-        )
+        referee.train_referee(network, data.train, epochs=epochs, seed=seed)
 
 
 def new_classifier(data: Dataset, split: Split, seed: int) -> keras.Model:
