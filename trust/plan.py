@@ -75,6 +75,8 @@ def settle(options: dict, data: datasets.Dataset, out: str | None) -> Plan:
     print(data.understood)
     streams = new_streams(settings.seed)
     parts = split(data, settings.split, streams.split)
+    for note in parts.notes:
+        print(note)
     if max_error := options.get("max_error"):
         promise.check_possible(max_error, len(parts.held_out) // 2)
     return Plan(

@@ -6,7 +6,7 @@ import numpy as np
 
 from trust.data.images import DataError, ImageSet, Raw, printable
 from trust.data.pictures import shrink
-from trust.data.splits import distinct, one_in_six
+from trust.data.splits import distinct, one_in_six, pictures
 
 SMALLEST, LARGEST = 8, 64  # pixels on each side of an image
 
@@ -21,7 +21,8 @@ def check_parts(parts: dict, class_names, notes: list):
             each["train"] = np.concatenate([each["train"], each.pop("val")])
         notes.append("the validation images were added to the training images")
     if "test" not in parts:
-        held = one_in_six(images["train"], labels["train"], 0)
+        groups = pictures(images["train"], labels["train"])
+        held = one_in_six(labels["train"], *groups, seed=0)
         if not held.any():
             raise DataError("there is no test set, and there are too few images to take a sixth")
         for each in (images, labels):
