@@ -31,7 +31,7 @@ def finish(
         plan.data,
         settings=plan.settled(),
         networks=networks or {},
-        notes=[*(notes or []), *report.doubts(run, plan.data.class_names)],
+        notes=[*plan.split.notes, *(notes or []), *report.doubts(run, plan.data.class_names)],
     )
     values |= clock.resources()
     if plan.options["report"]:
