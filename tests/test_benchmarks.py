@@ -209,7 +209,7 @@ def test_the_naive_method_writes_what_can_be_examined(tmp_path, monkeypatch):
     from benchmarks import naive
 
     monkeypatch.setattr(naive, "WANTED", 500)
-    printed = run("naive", "--images=5000", "--epochs=2", "--out", tmp_path / "naive.npz")
+    printed = run("naive", "--images=2000", "--epochs=1", "--out", tmp_path / "naive.npz")
     share = float(re.search(r"([\d.]+)% of 500 images are strong", printed)[1]) / 100
     with np.load(tmp_path / "naive.npz") as file:
         assert file["images"].shape == (*file["labels"].shape, 28, 28)

@@ -31,7 +31,11 @@ def finish(
         plan.data,
         settings=plan.settled(),
         networks=networks or {},
-        notes=[*(notes or []), *report.doubts(run, plan.data.class_names)],
+        notes=[
+            *plan.split.notes,
+            *(notes or []),
+            *report.doubts(run, plan.data.class_names if plan.out else ()),
+        ],
     )
     values |= clock.resources()
     if plan.options["report"]:

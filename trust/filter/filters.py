@@ -181,4 +181,5 @@ def generate(
         kept.append(chunk.take(quota.count(chunk.labels, chunk.confidence, accept.threshold)))
         first = chunk if first is None else first
         progress()
-    return Filtered(join(kept), first, quota)
+    accepted = join(kept)  # whose rows are places in the chunks, which are gone
+    return Filtered(replace(accepted, rows=np.arange(len(accepted))), first, quota)
