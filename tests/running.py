@@ -110,6 +110,14 @@ def assert_numbers_have_rows(values):
         assert found == expected
 
 
+def draw_only(monkeypatch, *names):
+    """Lets the main script, in this process, draw some of its figures: their files."""
+    from trust.show import pages  # which imports TensorFlow
+
+    monkeypatch.setattr(pages, "GENERATED", {name: pages.GENERATED[name] for name in names})
+    return [f"{name}.png" for name in names]
+
+
 def assert_drawn(file):
     with Image.open(file) as image:
         assert image.width == 1860 and image.height > 150

@@ -211,3 +211,13 @@ def test_a_figure_that_breaks_leaves_the_older_one_whole(end, tmp_path):
     assert Path("o/one.png").read_bytes() == b"small generated"
     assert sheets.claim("o")  # an untouched sheet may be replaced
     assert there(tmp_path) == EVERYTHING
+
+
+def test_a_report_that_cannot_be_written_costs_neither_the_answers_nor_the_other_files(
+    end, tmp_path, monkeypatch, capsys
+):
+    full_disk(monkeypatch, "report.json")
+    with pytest.raises(UserError, match="No space left"):
+        end()
+    assert "right?" in capsys.readouterr().out
+    assert there(tmp_path) == EVERYTHING - {"report.json"}

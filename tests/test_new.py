@@ -280,6 +280,9 @@ def test_where_others_measure_the_closest_tenth_of_them_is_enough_for_the_closes
     }
     assert [shares[depth][0] for depth in (100, 5, 1)] == [0, 0, 0]
     assert [shares[depth][1] for depth in (100, 5, 1)] == pytest.approx([0.94, 0.4, 0.4])
+    elsewhere = others._replace(moved=of(np.where(np.arange(100) < 3, 9, 0)).nearest)
+    moved = new.shares_by_depth(found, real_labels, unseen, elsewhere, moved=True)
+    assert [expected for _, _, expected, _ in moved] == pytest.approx([0.97, 0.7, 0.7])
     # of a class that is not among the others, the marks say what to expect
     elsewhere = others._replace(labels=np.ones(100, int))
     numbers = new.seen_or_unseen(found, real_labels, unseen, elsewhere)
@@ -358,6 +361,8 @@ def test_the_closest_are_those_with_one_real_image_far_nearer_than_all_others():
     )
     assert nearest.closest(100).tolist() == [2, 4, 1, 0, 3]
     assert nearest.closest(41).tolist() == [2, 4, 1]  # rounded up
+    alike = Nearest(np.zeros(999, int), 1 - np.arange(999) % 2 / 2, np.ones(999))
+    assert alike.closest(1).tolist() == list(range(1, 21, 2))
     found = Neighbours(np.array([0, 1, 2, 3, 4]), nearest, nearest.take([4, 3, 2, 1, 0]))
     assert [each.tolist() for each in found.closest(40)] == [[2, 4], [12, 14]]
     assert [each.tolist() for each in found.closest(40, moved=True)] == [[2, 0], [12, 14]]
@@ -513,3 +518,16 @@ def test_of_no_image_nothing_is_said():
         np.zeros(4, bool),
     )
     assert np.isnan(none_unseen["lean"]) and np.isnan(none_unseen["lean_z"])
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_chance_has_no_say_there_is_no_z():
+    """One real image of a class; and counts that are those of the others but for rounding."""
+    alone = each_at([0, 0], 0.5)
+    numbers = new.seen_or_unseen(alone, np.zeros(1, int), np.array([True]))
+    assert numbers["seen_share"] == numbers["expected_share"] == 0 and np.isnan(numbers["lean_z"])
+    found, others = each_at([0, 1], 0.5), each_at(49 * [0, 1], 0.5)
+    assert 2 / 98 * 49 != 1
+    marks = np.array([True, False, False])
+    numbers = new.seen_or_unseen(found, np.zeros(3, int), marks, others)
+    assert numbers["expected_share"] == pytest.approx(0.5) and np.isnan(numbers["lean_z"])

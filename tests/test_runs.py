@@ -2,13 +2,14 @@
 
 import re
 
-from running import assert_all_drawn, assert_drawn, command, read, run_here, run_in_shell
+from running import assert_drawn, command, draw_only, read, run_here, run_in_shell
 
 from trust.train import loops
 
 
 def test_bundled_data_on_disjoint_halves(bundled, tmp_path, unlearned, monkeypatch):
     monkeypatch.setattr(loops, "LEAST_STEPS", 40)
+    drawn = draw_only(monkeypatch, "dnn-vae-strong", "dnn-vae-weak", "copies")
     flags = "--epochs 2 --per-class 20 --split disjoint --threshold 0.5 --max-draws 2000"
     files = "--report report.json --save-images strong.npz"
     printed = run_here(tmp_path, "demo_dnn_vae", flags, files)
@@ -17,7 +18,8 @@ def test_bundled_data_on_disjoint_halves(bundled, tmp_path, unlearned, monkeypat
     assert values["dataset"] == "mnist" and values["settings"]["split"] == "disjoint"
     assert values["classifier_test_accuracy"] > 0.85 and values["referee_test_accuracy"] > 0.98
     assert values["right_agreement"] > 0.7
-    assert_all_drawn(tmp_path)  # in imgs/, where the README's own are
+    for name in drawn:  # in imgs/, where the README's own are
+        assert_drawn(tmp_path / "imgs" / name)
 
 
 def test_vae_demo_of_two_latents_with_all_streams_closed(small_npz, tmp_path):

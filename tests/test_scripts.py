@@ -22,6 +22,7 @@ from running import (
     assert_numbers_have_rows,
     call,
     command,
+    draw_only,
     read,
     run,
     run_here,
@@ -32,7 +33,7 @@ from benchmarks import promises
 from trust.data import datasets, splits
 from trust.filter import promise
 from trust.plan import new_streams
-from trust.show import pages, rows
+from trust.show import rows
 from trust.train import inference, priors, referee, saves
 from trust.train.architectures import models as networks_of
 
@@ -297,11 +298,15 @@ def test_soft_labels_change_what_is_learned_from_accepted_images_and_nothing_els
     assert unfiltered.ndim == 1
 
 
-def test_normal_prior_and_a_temperature_of_ones_own(trained, models, tmp_path, unlearned):
+def test_normal_prior_and_a_temperature_of_ones_own(
+    trained, models, tmp_path, unlearned, monkeypatch
+):
     """As in the first run, but for what the latents are drawn from and the temperature."""
+    drawn = draw_only(monkeypatch, "calibration", "copies", "prior")
     flags = "--prior normal --temperature 1"
     run_here(tmp_path, "demo_dnn_vae", models, SETTINGS, flags, OUTPUTS)
-    assert_all_drawn(tmp_path)
+    for name in drawn:
+        assert_drawn(tmp_path / "imgs" / name)
     mixture = read(trained[0])
     normal = read(tmp_path)
     counts_of(normal)
@@ -318,16 +323,10 @@ def test_normal_prior_and_a_temperature_of_ones_own(trained, models, tmp_path, u
     )
 
 
-def draw_only(monkeypatch, *names):
-    """Other figures are drawn in other tests."""
-    few = {name: page for name, page in pages.GENERATED.items() if name in names}
-    monkeypatch.setattr(pages, "GENERATED", few)
-
-
 def test_a_promise_finds_its_threshold_and_says_what_came_of_it(
     models, tmp_path, unlearned, monkeypatch
 ):
-    draw_only(monkeypatch, "risk-coverage")
+    drawn = draw_only(monkeypatch, "risk-coverage")
     flags = "--max-error 0.05 --per-class 20 --max-draws 1000", OUTPUTS
     printed = run_here(tmp_path, "demo_dnn_vae", models, *flags)
     values = json.loads((tmp_path / "report.json").read_text())
@@ -341,7 +340,8 @@ def test_a_promise_finds_its_threshold_and_says_what_came_of_it(
     assert "promise   with 95 % confidence at most 5.00 % of all that passes" in printed
     with np.load(tmp_path / "strong.npz") as saved:
         assert (saved["confidence"] >= threshold).all()
-    assert_drawn(tmp_path / "imgs" / "risk-coverage.png")
+    for name in drawn:
+        assert_drawn(tmp_path / "imgs" / name)
 
 
 def test_promises_of_several_sizes(models, tmp_path):
@@ -357,15 +357,15 @@ def test_promises_of_several_sizes(models, tmp_path):
 def test_rare_classes_and_a_high_threshold_leave_the_counts_consistent(
     models, tmp_path, unlearned, monkeypatch
 ):
-    draw_only(monkeypatch, "class-balance", "dnn-vae-strong")
+    drawn = draw_only(monkeypatch, "class-balance", "dnn-vae-strong")
     flags = "--threshold 0.998 --per-class 60 --max-draws 1500"
     run_here(tmp_path, "demo_dnn_vae", models, flags, OUTPUTS)
     values = read(tmp_path)
     _, _, balanced = counts_of(values)
     assert len(np.unique(balanced)) > 3  # or it was tame
     assert 0 < values["right_images"] < balanced.sum() and values["real_useful_repeated"] > 0
-    for name in ("class-balance", "dnn-vae-strong"):
-        assert_drawn(tmp_path / "imgs" / f"{name}.png")
+    for name in drawn:
+        assert_drawn(tmp_path / "imgs" / name)
     with np.load(tmp_path / "strong.npz") as saved:
         assert np.array_equal(np.bincount(saved["labels"], minlength=10), balanced)
         assert saved["confidence"].min() >= 0.998

@@ -219,7 +219,8 @@ EPOCHS, LEAST = 12, 30  # without a least number, these images would take 20 ste
 def learn(seed):
     """A VAE and a classifier of spots, with their histories and what was printed."""
     loops.make_reproducible(seed)
-    vae, classifier = small_vae(seed, most_sharpness=9.0), models.build_classifier(2, (128,))
+    encoder, decoder = models.build_encoder(2, (16,)), models.build_decoder(2, ())
+    vae, classifier = models.VAE(encoder, decoder, 9.0, seed), models.build_classifier(2, (128,))
     printed = io.StringIO()
     with small_steps(LEAST), contextlib.redirect_stdout(printed):
         history = loops.train_vae(vae, SPOTS, EPOCHS, 0.02, seed, validation_images=SPOTS[:100])

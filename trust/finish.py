@@ -23,8 +23,8 @@ def finish(
     """Writes the report, prints the answers, then draws the figures and writes the other files.
 
     figures: {name: function of show/pages.py}.  networks: numbers about the networks.
-    notes: sentences for the user.  Whatever goes wrong after the numbers are there, each of the
-    other steps is tried; the first error is raised at the end.
+    notes: sentences for the user.  Whatever goes wrong in a step, each of the others is tried;
+    the first error is raised at the end.
     """
     values = report.build_report(
         run,
@@ -38,17 +38,16 @@ def finish(
         ],
     )
     values |= clock.resources()
-    if plan.options["report"]:
-        outputs.write_json(plan.options["report"], values)
-    print_report(values)
-    steps = []
+    steps: list[Callable] = []
+    if path := plan.options["report"]:
+        steps.append(partial(outputs.write_json, path, values))
+    steps.append(partial(print_report, values))
     if plan.out:
         steps.append(partial(draw, run, plan, clock, figures=figures))
     if path := plan.options.get("save_images"):
         steps.append(partial(save_images, path, run))
     if path := plan.options.get("scores"):
-        table = partial(scores.scores, run, plan.data.class_names)
-        steps.append(lambda: outputs.write_table(path, table()))
+        steps.append(partial(save_scores, path, run, plan))
     if n := plan.options["audit"]:
         steps.append(partial(hand_out_sheet, run, plan, n))
     errors = []
@@ -82,6 +81,11 @@ def save_images(path: str, run: Run) -> None:
         probabilities=accepted.probabilities,
         **run.of_each_image(),
     )
+
+
+def save_scores(path: str, run: Run, plan: Plan) -> None:
+    """Writes the table with a row for each image."""
+    outputs.write_table(path, scores.scores(run, plan.data.class_names))
 
 
 def hand_out_sheet(run: Run, plan: Plan, n: int) -> None:
