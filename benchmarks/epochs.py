@@ -80,7 +80,7 @@ def main():
             "negative_elbo": inference.negative_elbo(vae, drawn.prior, data.test.images, rng),
             **strong.rates(),
             "agreement": right.agreement(alike[0].labels, judged.labels),
-            "lean": new.examine_newness(neighbours, reference)["lean"],
+            "lean": new.seen_or_unseen(neighbours, reference.real.labels, reference.unseen)["lean"],
             **variety,
             **{f"{key}_real": value for key, value in variety_real.items()},
         }

@@ -15,13 +15,14 @@ from typing import NamedTuple
 import numpy as np
 
 from trust import cli, outputs
-from trust.ask.verdicts import CAUGHT, LOST, QUESTIONS
+from trust.ask.verdicts import CAUGHT, QUESTIONS
 from trust.data import datasets, splits
-from trust.data.images import ImageSet
+from trust.data.images import ImageSet, join
 from trust.plan import new_streams
 
 EPOCHS = 8  # of the VAE that draws reconstructions
 LEAST, MOST = 1000, 10_000  # the fewest training images, the most images of a forged set
+DOSES = (1, 2, 5, 10)  # percent of forged images
 EXPECTED = {  # which question has to catch it
     "honest": None,
     "noisy copies": "new",
@@ -152,7 +153,7 @@ def summary(found):
 
 def _caught(doses, question):
     """What summary() says of one forgery, the largest dose first."""
-    caught = [*takewhile(lambda each: each["verdicts"][question] in (*CAUGHT, LOST), doses)]
+    caught = [*takewhile(lambda each: each["verdicts"][question] in CAUGHT, doses)]
     if not caught:
         return ""
     dose, verdict = caught[-1]["dose"], caught[-1]["verdicts"][question]
@@ -185,6 +186,7 @@ def main():
         raise cli.UserError(f"--images {given.images}: at least {LEAST} are needed")
     clock, seed = cli.Clock(), given.seed
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
+        from trust import controls
         from trust.ask.questions import Beside
         from trust.ask.reference import build_reference
         from trust.examination import examine
@@ -212,6 +214,7 @@ def main():
         reference = build_reference(seen, real, data.test, bundled_referee(data.name), seed)
         # The referee has learned from both sets, so the comparison is fair.
         known = replace(real, truth=real.labels, rows=np.arange(len(real)))
+        everything = join([seen, real])
         made = forgeries(honest, seen, vae, data.classes, rng)
         beside = Beside(
             counts=np.full(data.classes, len(real)),
@@ -220,12 +223,17 @@ def main():
             like="real",
             known=known,
             fresh={"real": honest},
-            copies={},
+            pool=replace(everything, truth=everything.labels, rows=np.arange(len(everything))),
+            copies=controls.copies_of(controls.to_copy(honest.labels, seen, rng), rng),
         )
         subjects = {str(i): Filtered(forgery.make()) for i, forgery in enumerate(made)}
         run = examine(subjects, beside, reference, streams.chance)
     found = [
-        {"forgery": forgery.name, "dose": forgery.dose, "verdicts": run.verdicts[str(i)]}
+        {
+            "forgery": forgery.name,
+            "dose": forgery.dose,
+            "verdicts": {q: each.word for q, each in run.verdicts[str(i)].items()},
+        }
         for i, forgery in enumerate(made)
     ]
     print(f"\n{data.name}, seed {seed}: how a forgery is caught, or the smallest share that is")

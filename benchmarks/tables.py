@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.forgeries import EXPECTED, QUESTIONS, summary
+from trust.ask.verdicts import pooled
 from trust.cli import Parser, UserError, run
 from trust.show.rows import ANSWERS, CONTROL_ROWS, PERCENT, PLAIN, ROWS, RUN_ROWS
 
@@ -89,21 +90,35 @@ def results_table(columns, rows):
 
 
 def answers_table(datasets):
-    """The five answers as a Markdown table, a question a row: the number, that of real images and
-    the verdict.  datasets: {name: reports}."""
+    """The answers as a Markdown table, a question a row: the number, that of real images and the
+    verdict of all seeds together; below it what would have shown.  datasets: {name: reports}."""
     titles = [f"{name}: {which}" for name in datasets for which in ("", "real", "verdict")]
     titles = [title.removesuffix(": ") for title in titles]
     rows = []
     for row in ANSWERS:
-        cells = []
+        cells, shown = [], []
+        least = next(
+            each for each in ROWS if (each.question, each.key) == (row.question, "detectable")
+        )
         for reports in datasets.values():
             for name in ("generated", "real"):
                 cells.append(cell([number(report, name, row) for report in reports], row.form))
-            cells.append(tally([report["verdicts"][row.question] for report in reports]))
+            cells.append(verdict_of_seeds(reports, row.question))
+            shown.append(
+                cell([number(report, "generated", least) for report in reports], least.form)
+            )
+            shown += ["", ""]
         rows.append((f"{row.question}? {row.title}", cells))
+        rows.append((least.title, shown))
         if row.question == "right":
             rows.append(("... referee agrees, worst class ↑", worst_class_cells(datasets)))
     return table(titles, rows)
+
+
+def verdict_of_seeds(reports, question):
+    """The verdict of several seeds together."""
+    words = [report["verdicts"][question] for report in reports]
+    return pooled(words, [report["evidence"][question] for report in reports])
 
 
 def worst_class_cells(datasets):

@@ -6,13 +6,14 @@ import numpy as np
 
 from trust.ask import new
 from trust.ask.questions import Beside
-from trust.data.images import ImageSet, first_of_each_class
+from trust.data.images import ImageSet, join, random_of_each_class
 from trust.data.splits import Split
 from trust.filter.filters import CHUNK, Filter, Filtered, sift_labelled
 from trust.generator import Generator
 from trust.train import inference, priors
 
 CLOUD = 2000  # latents of each kind in a figure
+PLANTED = 400  # copies of each kind at least
 
 
 def beside_generated(
@@ -27,15 +28,11 @@ def beside_generated(
     prior that is not in use.  streams: a plan.Streams."""
     rng, held_out, test = streams.controls, split.held_out, split.test
     tested = {"real": accept.sift(test.images, test.labels)}
-    labels = tested["real"].passing.labels
-    labels = labels[new.planted_rows(len(labels))]
-    seen = split.vae.images[twins(labels, split.vae.labels, rng)]
-    noisy = noisy_copies(seen, rng)
-    copies = {
-        "noisy_copies": ImageSet(noisy, labels),
-        "moved_copies": ImageSet(moved_by_two(noisy, rng), labels),
-        "reconstructed_copies": ImageSet(generator.reconstruct(seen, rng), labels),
-    }
+    originals = to_copy(accepted.passing.labels, split.vae, rng)
+    copies = copies_of(originals, rng)
+    copies["reconstructed_copies"] = ImageSet(
+        generator.reconstruct(originals.images, rng), originals.labels
+    )
     behind_filter = {
         "real": accept.sift(held_out.images, held_out.labels),
         "reconstructed": accept.sift(
@@ -47,26 +44,30 @@ def beside_generated(
         "halfway": accept.sift(generator.halfway(held_out, rng)),
         "other_prior": accept.sift(other.sample(CHUNK, rng)),
     }
+    everything = join([split.vae, held_out])
     alike = accepted, *tested.values(), *behind_filter.values()
     counts = np.min([each.passing.counts(len(accepted.quota.kept)) for each in alike], axis=0)
     blurred = tested["reconstructed"].passing
+    wanted = accepted.passing.counts(len(counts))
+    fresh = {
+        name: each.passing.take(random_of_each_class(each.passing.labels, wanted, rng))
+        for name, each in (tested | {"other_prior": others["other_prior"]}).items()
+    }
     return Beside(
         counts=counts,
         tested=tested,
         held_out=behind_filter,
         like="reconstructed",
-        known=blurred.take(first_of_each_class(blurred.labels, counts)),
-        fresh={
-            "real": tested["real"].passing,
-            "reconstructed": blurred,
-            "other_prior": others["other_prior"].passing,
-        },
+        known=blurred,
+        fresh=fresh,
         copies=copies,
         others=others,
         prior=generator.name,
         other_prior=other.name,
         accept=accept,
         promised_on=blurred if accept.promise else None,
+        pool=accept.sift(everything.images, everything.labels).passing,
+        near_copies=max(split.near_copies, split.repeats),
         clouds=latent_clouds(generator, other, split.vae, streams.figures),
     )
 
@@ -77,19 +78,19 @@ def beside_submitted(
     """What stands beside images that another generator made.  submitted: by sift_labelled().
     labelled: whether they came with labels; else the classifier named them, as it then names the
     real ones.  rng: a numpy.random.Generator."""
-    real, tested = (
+    real, tested, pool = (
         sift_labelled(
             replace(images, labels=images.labels if labelled else None, truth=images.labels), accept
         )
-        for images in (split.held_out, split.test)
+        for images in (split.held_out, split.test, join([split.vae, split.held_out]))
     )
-    # One half measures what to expect of real images, the other is compared with it.
-    measure, fresh = np.array_split(rng.permutation(len(real.passing)), 2)
-    measure, fresh = (real.passing.take(np.sort(rows)) for rows in (measure, fresh))
-    labels = fresh.labels[: len(submitted.passing)]
-    labels = labels[new.planted_rows(len(labels))]
-    noisy = noisy_copies(split.vae.images[twins(labels, split.vae.labels, rng)], rng)
     classes = int(split.vae.labels.max()) + 1
+    any_label = None
+    if labelled:
+        any_label = replace(split.test, truth=split.test.labels, labels=None)
+        any_label = replace(any_label, rows=np.arange(len(any_label)))
+        if accept is not None and accept.threshold > 0:
+            any_label = accept.sift(split.test.images, split.test.labels).passing
     promised_on = None
     if accept is not None and accept.promise:
         promised_on = accept.sift(split.test.images, split.test.labels).passing
@@ -99,14 +100,14 @@ def beside_submitted(
         held_out={"real": real},
         like="real",
         known=tested.passing,
-        fresh={"real": fresh},
-        copies={
-            "noisy_copies": ImageSet(noisy, labels),
-            "moved_copies": ImageSet(moved_by_two(noisy, rng), labels),
-        },
+        fresh={},  # all real images are searched, so each is looked for among the others
+        copies=copies_of(to_copy(submitted.passing.labels, split.vae, rng), rng),
         accept=accept,
         promised_on=promised_on,
-        like_seen=measure,
+        like_seen=split.held_out,
+        any_label=any_label,
+        pool=pool.passing,
+        near_copies=max(split.near_copies, split.repeats),
     )
 
 
@@ -120,6 +121,25 @@ def latent_clouds(generator: Generator, other: Generator, seen: ImageSet, rng) -
     draws = [both[name].sample(CLOUD, rng) for name in ("mixture", "normal")]
     _, *clouds = priors.principal_axes(centres, codes[:CLOUD], *draws)
     return dict(zip(("codes", "mixture", "normal"), clouds, strict=True))
+
+
+def to_copy(labels: np.ndarray, seen: ImageSet, rng: np.random.Generator) -> ImageSet:
+    """Random seen images, of which planted copies are made: at least PLANTED, and as many as copies
+    are shown among real images.  Their labels are drawn from `labels` (n,), those of the examined
+    images."""
+    n = max(len(new.planted_rows(len(labels))), PLANTED)
+    drawn = rng.choice(labels if len(labels) else seen.labels, n)
+    return seen.take(twins(drawn, seen.labels, rng))
+
+
+def copies_of(originals: ImageSet, rng: np.random.Generator) -> dict[str, ImageSet]:
+    """{kind: copies of all of them}: noisy ones, and the same moved."""
+    noisy = noisy_copies(originals.images, rng)
+    moved = moved_by_two(noisy, rng)
+    return {
+        "noisy_copies": ImageSet(noisy, originals.labels),
+        "moved_copies": ImageSet(moved, originals.labels),
+    }
 
 
 def twins(labels: np.ndarray, seen_labels: np.ndarray, rng) -> np.ndarray:

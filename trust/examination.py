@@ -9,9 +9,11 @@ from trust.ask import balanced, new, promised, right, useful, varied
 from trust.ask.neighbours import Neighbours
 from trust.ask.questions import Asked, Beside, look
 from trust.ask.reference import Reference
-from trust.ask.verdicts import verdicts
+from trust.ask.verdicts import Verdict
 from trust.data.images import ImageSet
 from trust.filter.filters import Filtered
+
+ROOMS = {"right": right, "balanced": balanced, "varied": varied, "new": new, "useful": useful}
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,12 +21,15 @@ class Run:
     """All that is printed, written or drawn.
 
     sets: {set: {question: {key: number}}}, of the subjects and of what stands beside them.
-    verdicts: {subject: {question: verdict}}.  neighbours: {set: Neighbours}.
+    verdicts: {subject: {question: Verdict}}.  evidence: {subject: {question: {number: by how
+    many standard deviations it is worse than that of real images}}}.
+    neighbours: {set: Neighbours}.
     asked: the sets themselves, and what the referee says of them.
     """
 
     sets: dict
-    verdicts: dict
+    verdicts: dict[str, dict[str, Verdict]]
+    evidence: dict[str, dict[str, dict]]
     neighbours: dict[str, Neighbours]
     asked: Asked
 
@@ -70,7 +75,7 @@ def examine(
     filter.  say: called with a line for each question.
     """
     say("  the referee looks at all images")
-    asked = look(subjects, beside, reference)
+    asked = look(subjects, beside, reference, rng.spawn(1)[0])
     answers = {}
     say("  right? balanced? varied?")
     answers["right"] = right.ask(asked, rng)
@@ -86,15 +91,21 @@ def examine(
             sets.setdefault(name, {})[question] = found
     if kept := promised.ask(asked):
         sets["promise"] = {"right": kept}
-    real = beside.held_out["real"].strong(reference.classes)
     found = {
-        name: verdicts(
-            sets[name],
-            sets["real"],
-            counts=filtered.strong(reference.classes),
-            real_counts=real,
-            n=len(reference.test),
-        )
-        for name, filtered in subjects.items()
+        name: {
+            question: room.verdict(sets[name][question], sets["real"][question])
+            for question, room in ROOMS.items()
+        }
+        for name in subjects
     }
-    return Run(sets, found, neighbours, asked)
+    evidence = {
+        name: {
+            question: room.evidence(sets[name][question], sets["real"][question])
+            for question, room in ROOMS.items()
+        }
+        for name in subjects
+    }
+    for name, verdicts in found.items():
+        for question, verdict in verdicts.items():
+            sets[name][question]["detectable"] = verdict.detectable
+    return Run(sets=sets, verdicts=found, evidence=evidence, neighbours=neighbours, asked=asked)

@@ -1,5 +1,6 @@
 """Intervals and tests that the filter, the questions and the audit share."""
 
+import functools
 import math
 
 import numpy as np
@@ -74,3 +75,89 @@ def z_of_difference(share: float, n: int, other: float, m: int) -> float:
     pooled = (share * n + other * m) / (n + m)
     deviation = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
     return (share - other) / deviation if deviation > 1e-12 else 0.0
+
+
+def share_with_hits(k: int, n: int, probability: float) -> float:
+    """The share of hits at which k or more of n independent images are hits with that probability:
+    a float in [0, 1], 0 for k = 0, NaN for k > n."""
+    if k > n:
+        return math.nan
+    return _share_with_tail(k - 1, n, 1 - probability) if k else 0.0
+
+
+def beta_binomial_tails(n: int, a: int, b: int) -> np.ndarray:
+    """The probabilities of at least 0, 1, ..., n hits in n images, if each is a hit with the same
+    probability, which has a beta distribution with the parameters a and b: (n + 1,) float.
+
+    So are the hits distributed that lie below the a-th smallest of a + b - 1 others, where all are
+    drawn from one continuous distribution (Wilks 1942)."""
+    before, k = np.arange(a), np.arange(n)
+    none = np.sum(np.log(b + before) - np.log(n + b + before))
+    steps = np.log((n - k) / (k + 1)) + np.log((k + a) / (n - k - 1 + b))
+    logs = none + np.concatenate([[0.0], np.cumsum(steps)])
+    return np.minimum(np.exp(logs)[::-1].cumsum()[::-1], 1.0)
+
+
+def lower_bound(k: int, n: int, risk: float = 0.05) -> float:
+    """The smallest share that k hits in n independent images leave possible: a float in [0, 1], at
+    most the true share with a probability of at least 1 - risk; NaN for n = 0.  The lower end of a
+    one-sided interval of Clopper & Pearson 1934."""
+    if not n:
+        return math.nan
+    return _share_with_tail(k - 1, n, 1 - risk) if k else 0.0
+
+
+def weighted_share(
+    hits: np.ndarray, weights: np.ndarray, others: float = math.inf
+) -> tuple[float, float, float]:
+    """The share of hits, (n,) bool, among images with weights (n,) of sum 1, and its 95 % interval:
+    three floats in [0, 1], NaN for n = 0.  others: the interval is for the share among so many
+    other images, and so wider than that for the share among all that there could be.
+
+    The interval is wilson_interval() of as many equal images as have the share's variance (Korn &
+    Graubard 1998).  The variance is counted with one more hit of the mean weight, so that it is not
+    0 where there are no hits (Fay & Feuer 1997).  With equal weights it is wilson_interval().
+    """
+    if not len(hits):
+        return math.nan, math.nan, math.nan
+    share, mean_weight = float(weights[hits].sum()), float((weights**2).sum())
+    variance = float((weights[hits] ** 2).sum()) + mean_weight**2
+    n = 1 / (variance / (share + mean_weight) + 1 / others)
+    low, high = wilson_interval(share * n, n)
+    return share, max(low - 1 / others, 0.0), high  # among few others there may be no hit
+
+
+def t_tail(t: float, freedom: int) -> float:
+    """The probability that Student's t with so many degrees of freedom, at least 1, is above t: a
+    float in [0, 1].  Abramowitz & Stegun 1964, 26.7.3 and 26.7.4."""
+    if math.isnan(t):
+        return math.nan
+    angle = math.atan(t / math.sqrt(freedom))
+    # The sums are 1 + 1/2 c^2 + 1/2 3/4 c^4 ... for even freedom, c + 2/3 c^3 ... for odd.
+    odd = freedom % 2
+    steps = np.arange(1 + odd, freedom - 2, 2)
+    terms = np.cumprod(np.append(1.0, steps / (steps + 1) * math.cos(angle) ** 2))
+    if odd:
+        total = math.sin(angle) * math.cos(angle) * terms.sum() if freedom > 1 else 0.0
+        inside = 2 / math.pi * (angle + total)
+    else:
+        inside = math.sin(angle) * terms.sum()
+    return min(max((1 - inside) / 2, 0.0), 1.0)
+
+
+@functools.cache
+def t_quantile(share: float, freedom: int) -> float:
+    """The value below which Student's t with so many degrees of freedom lies with the probability
+    `share`, in (0, 1): a float; NaN for less than one degree of freedom."""
+    if freedom < 1:
+        return math.nan
+    low, high = -1e6, 1e6
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if t_tail(middle, freedom) > 1 - share else (low, middle)
+    return (low + high) / 2
+
+
+def ratio(value: float, error: float) -> float:
+    """How many errors a value is; NaN where the error is 0."""
+    return value / error if error else math.nan

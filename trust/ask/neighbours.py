@@ -22,15 +22,18 @@ class Nearest(NamedTuple):
         """Some of them: rows is an array of row numbers, or (n,) bool."""
         return Nearest(*(array[rows] for array in self))
 
-    def closest(self, percent):
-        """The rows of the closest `percent` percent of the images, in order of the ratio of the
-        distances to the nearest and to the second nearest real image."""
-        # Without a second real image there is no ratio, and the image comes last.  A copy of a real
-        # image that is there twice has distance 0 to both; its ratio counts as 0.
+    def ratio(self):
+        """The distance to the nearest real image over that to the second nearest, (n,) float: near
+        0 for a copy, near 1 for most other images.  Infinite where there is no second real image; 0
+        for a copy of a real image that is there twice, which has distance 0 to both."""
         ratio = np.where(np.isinf(self.second), np.inf, 0.0)
         some = (self.distance > 0) & np.isfinite(self.second)
         ratio[some] = self.distance[some] / self.second[some]
-        order = np.argsort(ratio, kind="stable")
+        return ratio
+
+    def closest(self, percent):
+        """The rows of the closest `percent` percent of the images, in order of ratio()."""
+        order = np.argsort(self.ratio(), kind="stable")
         return order[: math.ceil(len(order) * percent / 100)]
 
     def put(self, rows, others):
@@ -41,17 +44,19 @@ class Nearest(NamedTuple):
         return mixed
 
 
-def nearest_of_class(images, labels, real_images, real_labels):
+def nearest_of_class(images, labels, real_images, real_labels, own=None):
     """The nearest real image of each image's class, by exhaustive search.
 
     A copy of a real image has the label of that image, so only that class is searched.
     images (n, h, w[, c]), real_images (m, h, w[, c]): uint8, or float32 in [0, 1].
     labels (n,), real_labels (m,): integer; each of the labels must have a real image.
+    own: (n,) integer, where the images are real ones themselves: which of the m they are, not to be
+    found as their own neighbours; or None.
     Returns Nearest: index into the real images, and distances, float64, Euclidean over pixels in
-    [0, 1].  If two are equally near, up to rounding to float32, either may be returned.
+    [0, 1], infinite where there is no image but their own.  If two are equally near, up to rounding
+    to float32, either may be returned.
     """
-    index, distance = np.empty(len(images), int), np.empty(len(images))
-    second = np.full(len(images), np.inf)
+    index, distance, second = (np.empty(len(images), kind) for kind in (int, float, float))
     for label in np.unique(labels):
         rows, others = np.flatnonzero(labels == label), np.flatnonzero(real_labels == label)
         candidates = _pixels(real_images[others])
@@ -64,14 +69,22 @@ def nearest_of_class(images, labels, real_images, real_labels):
             # Minus half of the squared distance, up to a constant for each image.
             scores = (pixels - centre) @ centred.T
             scores -= half_norms
-            best = scores.argmax(axis=1)
+            if own is not None:
+                scores[others == own[block, None]] = -np.inf
+            best, distance[block] = _strike_nearest(scores, candidates, pixels)
             index[block] = others[best]
-            distance[block] = np.linalg.norm(candidates[best].astype(float) - pixels, axis=1)
-            if len(others) > 1:
-                scores[np.arange(len(block)), best] = -np.inf
-                next_best = candidates[scores.argmax(axis=1)].astype(float)
-                second[block] = np.linalg.norm(next_best - pixels, axis=1)
+            _, second[block] = _strike_nearest(scores, candidates, pixels)
     return Nearest(index, distance, second)
+
+
+def _strike_nearest(scores, candidates, pixels):
+    """Of scores (n, m) the column of the highest, which is then struck off, and the distances (n,)
+    from pixels (n, d) to candidates (m, d) there, infinite where all columns had been struck."""
+    best, here = scores.argmax(axis=1), np.arange(len(scores))
+    distance = np.linalg.norm(candidates[best].astype(float) - pixels, axis=1)
+    distance[np.isneginf(scores[here, best])] = np.inf
+    scores[here, best] = -np.inf
+    return best, distance
 
 
 def centred(images: np.ndarray) -> np.ndarray:
@@ -125,10 +138,11 @@ class Neighbours(NamedTuple):
         return self.labels[rows], nearest.index[rows]
 
 
-def find_neighbours(images: ImageSet, real: ImageSet, real_centred: np.ndarray) -> Neighbours:
+def find_neighbours(images: ImageSet, real: ImageSet, real_centred, own=None) -> Neighbours:
     """The Neighbours of labelled images among real images of their class.  real_centred: the real
-    images after centred()."""
-    nearest = nearest_of_class(images.images, images.labels, real.images, real.labels)
-    moved = nearest_of_class(centred(images.images), images.labels, real_centred, real.labels)
+    images after centred().  own: as in nearest_of_class()."""
+    nearest = nearest_of_class(images.images, images.labels, real.images, real.labels, own)
+    rolled = centred(images.images)
+    moved = nearest_of_class(rolled, images.labels, real_centred, real.labels, own)
     nearer = np.flatnonzero(moved.distance < nearest.distance)
     return Neighbours(images.labels, nearest, nearest.put(nearer, moved.take(nearer)))

@@ -1,66 +1,177 @@
-"""Question 4, are the images new? Was the nearest real image seen, or was it not?"""
+"""Question 4, are the images new? Is one a copy, and are they nearer to what was seen?"""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from trust.ask import verdicts
 from trust.ask.neighbours import Nearest, Neighbours
 from trust.ask.questions import Asked
 from trust.ask.reference import Reference
+from trust.ask.verdicts import FALSE_ALARM, POWER, Verdict, decide
+from trust.data.images import ImageSet, random_of_each_class
+from trust.statistics import beta_binomial_tails, share_with_hits
 
+RARE = 500  # an image is flagged if it is as close as one real image in so many
+MEASURED = 4000  # real images at least, if there are so many, that say how close that is
+COPIES_ALARM = FALSE_ALARM / 4  # the false alarms of each of the two counts of flagged images
+LEAN_Z = -3.2  # z of a lean that is more than chance; three are asked
+LEAST_SHARE = 0.05  # new is as real only if this share of copies would have been found
+LEANS = ("lean_z", "closest_5_lean_z", "closest_5_moved_lean_z")
+LARGE_LEAN = 0.5  # new fails at this lean
+SENSITIVE = 0.5  # share of noisy copies that must be flagged, or the images do not suit the count
 DEPTHS = (100, 5, 1)  # percent of the images, the closest in the order of Nearest.closest()
-DOSES = (1, 2, 5, 10)  # percent of copies that are planted among real images
 SHOWN_DOSE = 5  # percent of copies among the real images of copies.png
+MEASURE = "measure"  # the name of the real images that say what to expect
 
 
 def ask(asked: Asked) -> tuple[dict, dict]:
-    """{set: {key: number}} and {set: Neighbours}: of the subjects, of what nobody has seen, and of
-    real images with planted copies.  The numbers of "planted" are the smallest shares of copies
-    that were found."""
-    beside, reference, sets, planted = asked.beside, asked.reference, {}, {}
-    neighbours = {name: reference.neighbours(images) for name, images in beside.fresh.items()}
+    """{set: {key: number}} and {set: Neighbours}: of the subjects, of what nobody has seen, of real
+    images with planted copies, and of the real images that say what to expect.  The numbers of
+    "planted" are the smallest shares of copies that are found in four of five cases."""
+    beside, reference = asked.beside, asked.reference
+    # The rows of the pool are places in reference.real, which begins with the same images.
+    pool = beside.pool or replace(reference.real, rows=np.arange(len(reference.real)))
+    labels = np.concatenate([each.passing.labels for each in asked.subjects.values()])
     most = max(len(filtered.passing) for filtered in asked.subjects.values())
-    real = neighbours["real"].take(slice(most))
-    rows = planted_rows(len(real.labels))
+    mix = np.bincount(labels, minlength=reference.classes) / max(len(labels), 1)
+    rng, neighbours = asked.rng.spawn(1)[0], {}
+    if "real" not in beside.fresh:
+        real, pool = draw_real(pool, most * mix, rng, pool.counts(reference.classes) // 2)
+        neighbours["real"] = reference.neighbours(real, own=real.rows)
+    measure, _ = draw_real(pool, max(most, MEASURED) * mix, rng)
+    neighbours[MEASURE] = reference.neighbours(measure, own=measure.rows)
+    fresh = beside.fresh | {name: each.passing for name, each in asked.subjects.items()}
+    neighbours |= {name: reference.neighbours(images) for name, images in fresh.items()}
+    flagged = {}
     for name, images in beside.copies.items():
-        copies = reference.neighbours(images.take(slice(len(rows))))
-        neighbours[name] = plant(real, copies, SHOWN_DOSE)
-        planted[name] = smallest_found(real, copies, reference)
-    for name, filtered in asked.subjects.items():
-        neighbours[name] = reference.neighbours(filtered.passing)
-    for name in (*beside.fresh, *asked.subjects):
-        sets[name] = examine_newness(neighbours[name], reference)
+        copies = reference.neighbours(images)
+        flagged[name] = max(flag(copies, neighbours[MEASURE]).mean(axis=1))
+        neighbours[name] = plant(neighbours["real"], copies)
+    sets = {
+        name: examine_newness(
+            neighbours[name], neighbours[MEASURE], reference, flagged.get("noisy_copies", math.nan)
+        )
+        for name in ("real", *fresh)
+    }
+    limit = copies_limit(most, len(measure))
+    planted = {name: smallest_share(most, limit, share) for name, share in flagged.items()}
     return sets | {"planted": planted}, neighbours
 
 
-def examine_newness(neighbours: Neighbours, reference: Reference) -> dict:
-    """All numbers of this question about one set."""
-    return seen_or_unseen(neighbours, reference.real.labels, reference.unseen, reference.like_seen)
+def verdict(numbers: dict, real: dict | None = None) -> Verdict:
+    """The verdict from examine_newness().  More flagged images than chance makes fail, because they
+    are copies; so does a large lean, to what was seen or to what was not.  A lean is worse."""
+    z = numbers["lean_z"]
+    copies = any(numbers[key] >= numbers["copies_limit"] for key in ("copies", "copies_moved"))
+    to_seen = z < LEAN_Z and numbers["lean"] > LARGE_LEAN
+    to_unseen = z > -LEAN_Z and numbers["seen_share"] < (1 - LARGE_LEAN) * numbers["expected_share"]
+    blind = numbers["flagged_noisy"] < SENSITIVE and not numbers["detectable"] <= LEAST_SHARE
+    return decide(
+        fails=copies or to_seen or to_unseen,
+        worse=any(numbers[key] < LEAN_Z for key in LEANS),
+        detectable=numbers["detectable"],
+        bound=LEAST_SHARE,
+        doubt="no copies could have been found" if blind else "",
+    )
 
 
-def plant(real: Neighbours, copies: Neighbours, dose: int) -> Neighbours:
-    """The Neighbours `real` of n images, after `dose` percent of the images are replaced by copies.
-    copies: the Neighbours of copies for all rows in planted_rows(n)."""
-    n = len(real.labels)
-    rows = planted_rows(n)
-    some = np.isin(rows, planted_rows(n, dose))
-    return real.put(rows[some], copies.take(some))
+def evidence(numbers: dict, real: dict | None = None) -> dict:
+    """By how many standard deviations the images lean."""
+    return {key: -numbers[key] for key in LEANS}
 
 
-def smallest_found(real: Neighbours, copies: Neighbours, reference: Reference) -> float:
-    """The smallest share of copies among real images, of DOSES, that this question's test finds, as
-    it does all larger ones.  NaN where it does not find the largest share, or where it finds copies
-    although there are none."""
-    found = math.nan
-    if verdicts.new(examine_newness(real, reference)) in verdicts.CAUGHT:
-        return found
-    for dose in sorted(DOSES, reverse=True):
-        numbers = examine_newness(plant(real, copies, dose), reference)
-        if verdicts.new(numbers) not in verdicts.CAUGHT:
-            break
-        found = dose / 100
+def draw_real(pool: ImageSet, counts, rng, most=None) -> tuple[ImageSet, ImageSet]:
+    """counts (classes,) random images of each class of the pool, rounded up, or all that it has, or
+    `most` (classes,); and the rest of it."""
+    counts = np.ceil(counts).astype(int)
+    counts = counts if most is None else np.minimum(counts, most)
+    rows = random_of_each_class(pool.labels, counts, rng)
+    return pool.take(rows), pool.take(np.delete(np.arange(len(pool)), rows))
+
+
+def examine_newness(
+    neighbours: Neighbours, measure: Neighbours, reference: Reference, flagged_noisy: float
+) -> dict:
+    """All numbers of this question about one set.  measure: Neighbours of real images.
+    flagged_noisy: the share of planted noisy copies that are flagged."""
+    limit = copies_limit(len(neighbours.labels), len(measure.labels))
+    return {
+        **seen_or_unseen(neighbours, reference.real.labels, reference.unseen, measure),
+        **count_copies(neighbours, measure, reference.parts),
+        "copies_limit": limit,
+        "flagged_noisy": flagged_noisy,
+        "detectable": smallest_share(len(neighbours.labels), limit, flagged_noisy),
+    }
+
+
+def flag(neighbours: Neighbours, measure: Neighbours) -> np.ndarray:
+    """Which of n images are closer to one real image, beside the second nearest, than one in RARE
+    of m other real images, `measure`: (2, n) bool, as they are, and if they may be centred.
+
+    An image is flagged if its ratio is below the j-th smallest of the others, with j = m / RARE.
+    If the images are real ones too, nothing tells the n from the m.  Then the count of flagged
+    images has a beta-binomial distribution with the parameters j and m - j + 1, whatever that of
+    the ratios is.  Equal ratios are not below one another, which makes the count smaller."""
+    found = np.zeros((2, len(neighbours.labels)), bool)
+    if len(measure.labels):
+        j = _rank(len(measure.labels))
+        for i in (1, 2):  # nearest and moved
+            bound = np.partition(measure[i].ratio(), j - 1)[j - 1]
+            found[i - 1] = neighbours[i].ratio() < bound
     return found
+
+
+def _rank(m):
+    return max(round(m / RARE), 1)
+
+
+def copies_limit(n: int, m: int) -> int:
+    """From how many flagged images of n on there are copies among them, where m others measure: as
+    many honest images are flagged with a probability of at most COPIES_ALARM.  n + 1 where no
+    count shows it."""
+    if not m:
+        return n + 1
+    tails = beta_binomial_tails(n, _rank(m), m - _rank(m) + 1)
+    return int(np.count_nonzero(tails > COPIES_ALARM))
+
+
+def smallest_share(n: int, limit: int, flagged: float) -> float:
+    """The smallest share of copies among n images that reaches the limit in four of five cases, if
+    a share `flagged` of copies is flagged, and no other image; NaN where no share does."""
+    if not flagged > 0:
+        return math.nan
+    share = share_with_hits(limit, n, POWER) / flagged
+    return share if share <= 1 else math.nan
+
+
+def count_copies(neighbours: Neighbours, measure: Neighbours, parts: dict) -> dict:
+    """How many images flag() flags, how many of real ones would be, and in which part of the real
+    images those lie that the flagged ones are close to.  parts: {name: (m,) bool}."""
+    plain, moved = flag(neighbours, measure)
+    twins = np.where(plain, neighbours.nearest.index, neighbours.moved.index)[plain | moved]
+    n, m = len(plain), len(measure.labels)
+    return {
+        "copies": int(plain.sum()),
+        "copies_moved": int(moved.sum()),
+        "copies_expected": n * _rank(m) / (m + 1),
+        **{f"copies_{name}": int(own[twins].sum()) for name, own in parts.items()},
+    }
+
+
+def plant(real: Neighbours, copies: Neighbours) -> Neighbours:
+    """The Neighbours `real` of n images, after SHOWN_DOSE percent of the images are replaced by the
+    first of the copies."""
+    rows = planted_rows(len(real.labels))[: len(copies.labels)]
+    some = copies.take(slice(len(rows)))
+    labels = real.labels.copy()
+    labels[rows] = some.labels
+    return real.put(rows, some)._replace(labels=labels)
+
+
+def planted_rows(n: int) -> np.ndarray:
+    """The rows of n images that copies replace, SHOWN_DOSE percent of them: (k,) integer."""
+    return np.arange(0, n, 100 // SHOWN_DOSE)
 
 
 def seen_or_unseen(neighbours: Neighbours, real_labels, unseen, others=None) -> dict:
@@ -82,8 +193,8 @@ def seen_or_unseen(neighbours: Neighbours, real_labels, unseen, others=None) -> 
     network has seen, or None.  Returns a dict of floats, NaN where nothing can be said: the median
     distance; the share of nearest real images that were seen, as found and as expected; lean, how
     far the count of unseen ones falls short of the expected count, as a share of it; and z, the
-    same in standard deviations, negative for a lean: of all images, of the closest 1 % and 5 %, and
-    of these if images may also be centred.
+    same in standard deviations, negative for a lean: of all images, of the closest 5 %, and of
+    these if images may also be centred.
     """
     found, expected, _ = _unseen_neighbours(neighbours, real_labels, unseen, others, 100)
     n = len(neighbours.labels) or math.nan
@@ -95,10 +206,8 @@ def seen_or_unseen(neighbours: Neighbours, real_labels, unseen, others=None) -> 
     }
     for key, percent, moved in (
         ("lean_z", 100, False),
-        ("closest_1_lean_z", 1, False),
         ("closest_5_lean_z", 5, False),
         ("closest_5_moved_lean_z", 5, True),
-        ("closest_1_moved_lean_z", 1, True),
     ):
         counts = _unseen_neighbours(neighbours, real_labels, unseen, others, percent, moved)
         found, expected, variance = counts
@@ -145,11 +254,6 @@ def _unseen_neighbours(neighbours, real_labels, unseen, others, percent, moved=F
 
 def _median(distance):
     return float(np.median(distance)) if len(distance) else math.nan
-
-
-def planted_rows(n: int, dose: int = DOSES[-1]) -> np.ndarray:
-    """The rows of n images that copies replace, `dose` percent of them: (k,) integer."""
-    return np.arange(0, n, 100 // dose)
 
 
 def closest_of_each_class(labels, nearest: Nearest) -> dict:

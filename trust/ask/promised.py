@@ -16,22 +16,28 @@ def ask(asked: Asked) -> dict:
     if beside.promised_on is None:
         return {}
     name, filtered = next(iter(asked.subjects.items()))
-    labels, words = filtered.passing.labels, asked.judged[name].labels
+    labels, judged = filtered.passing.labels, asked.judged[name]
+    words, confidence = judged.labels, judged.confidence
     if filtered.every is not None:
         strong = beside.accept.passes(filtered.every)
         labels, words = filtered.every.labels[strong], asked.sampled[name][strong]
-    known_words = asked.judged_tested[beside.like].labels[beside.promised_on.rows]
+        confidence = asked.sampled_confidence[name][strong]
+    known = asked.judged_tested[beside.like].take(beside.promised_on.rows)
+    weights = right.alike_weights(
+        labels, confidence, beside.promised_on.labels, known_confidence=known.confidence
+    )
     return did_it_hold(
         beside.accept.promise,
         known=beside.promised_on,
-        known_words=known_words,
+        known_words=known.labels,
         labels=labels,
         words=words,
+        weights=weights,
     )
 
 
 def did_it_hold(
-    promise: Promise, known: ImageSet, known_words: np.ndarray, labels: np.ndarray, words
+    promise: Promise, known: ImageSet, known_words: np.ndarray, labels, words, weights=None
 ) -> dict:
     """The evidence for the promise and whether it held, as a dict of numbers: the threshold, its
     upper bound as if it had been fixed beforehand, and two shares of wrong images with 95 %
@@ -40,6 +46,7 @@ def did_it_hold(
     known: the test images that pass, of the same kind as those that the promise was found on, and
     the referee's labels of them, known_words.
     labels, words: (n,) integer, of the examined images that pass: their own and the referee's.
+    weights: of the known images, see right.alike_weights(); all the same if left out.
     """
     errors = {
         "test": right.known_error(known.labels, known.truth),
@@ -49,6 +56,7 @@ def did_it_hold(
             known=known.labels,
             known_referee_labels=known_words,
             truth=known.truth,
+            weights=weights,
         ),
     }
     numbers = {

@@ -13,31 +13,31 @@ from trust.train.referee import Judged, judge
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """real: images that the generator learned from, and images that it did not; unseen: (n,) bool,
-    which are the latter.  centred: real, each with its centre of mass in the middle.
+    """real: images that the generator learned from, or may have, and images that it did not;
+    unseen: (n,) bool, which are the latter.  parts: {name: (n,) bool}, which of them are training,
+    held-out and test images.  centred: real, each with its centre of mass in the middle.
     test: images that no network learned from, not even the referee; judged: what it says of them.
     seed: of what is trained or drawn to compare.
-    like_seen: Neighbours of further images of the same kind as the seen ones, where the unseen are
-    of another kind; else None.
     """
 
     real: ImageSet
     centred: np.ndarray
     unseen: np.ndarray
+    parts: dict[str, np.ndarray]
     test: ImageSet
     judged: Judged
     referee: keras.Model
     classes: int
     seed: int
-    like_seen: Neighbours | None = None
 
     def judge(self, images: np.ndarray) -> Judged:
         """What the referee says of images (n, h, w[, c]), uint8 or float32 in [0, 1]."""
         return judge(self.referee, images)
 
-    def neighbours(self, images: ImageSet) -> Neighbours:
-        """Their nearest real images of the same label."""
-        return neighbours.find_neighbours(images, self.real, self.centred)
+    def neighbours(self, images: ImageSet, own: np.ndarray | None = None) -> Neighbours:
+        """Their nearest real images of the same label.  own: (n,) integer, if they are real images
+        themselves: their rows in `real`, where they do not find themselves."""
+        return neighbours.find_neighbours(images, self.real, self.centred, own)
 
 
 def build_reference(
@@ -48,19 +48,22 @@ def build_reference(
     seed: int,
     like_seen: ImageSet | None = None,
 ) -> Reference:
-    """The Reference of seen, unseen and test images.  referee: a network of build_referee()."""
-    real = join([seen, unseen])
-    centred = neighbours.centred(real.images)
+    """The Reference of seen, unseen and test images.  referee: a network of build_referee().
+    like_seen: where the unseen ones are test images, the held-out ones: they are searched too, and
+    count as seen, because nobody knows what somebody else's generator has seen."""
+    kinds = {"training": seen, "held_out": unseen}
+    if like_seen is not None:
+        kinds = {"training": seen, "held_out": like_seen, "test": unseen}
+    real = join(list(kinds.values()))
+    part = np.repeat(list(kinds), [len(each) for each in kinds.values()])
     return Reference(
         real=real,
-        centred=centred,
-        unseen=np.arange(len(real)) >= len(seen),
+        centred=neighbours.centred(real.images),
+        unseen=np.arange(len(real)) >= len(real) - len(unseen),
+        parts={name: part == name for name in kinds},
         test=test,
         judged=judge(referee, test.images),
         referee=referee,
         classes=int(real.labels.max()) + 1,
         seed=seed,
-        like_seen=None
-        if like_seen is None
-        else neighbours.find_neighbours(like_seen, real, centred),
     )

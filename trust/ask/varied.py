@@ -1,30 +1,155 @@
-"""Question 3, are the images varied? Frechet distance, precision, recall, density, coverage."""
+"""Question 3, are the images varied? Frechet distance, precision, recall, density, coverage.
+
+These numbers depend on how many images there are, and so does how much they vary by chance.  So a
+set is cut into parts of at most PART images, and beside them stand parts of real images, as large
+and with as many images of each class.  The number of a set is the mean of its parts; how much it
+varies by chance is seen in the real parts.  The Frechet distance is that of the whole set, because
+it needs many images to find a small difference.
+"""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from trust.ask.questions import Asked
-from trust.ask.verdicts import IMAGES
+from trust.ask.questions import Asked, disjoint_sets
+from trust.ask.verdicts import FALSE_ALARM, POWER, Verdict, decide
+from trust.statistics import t_quantile
 
-NEIGHBOURS = 5
+IMAGES, NEIGHBOURS = 5000, 5
+PART = 500  # images that are looked at together
+LEAST_PARTS, MOST_PARTS = 12, 20  # of real images, enough to see how much they vary
+LEAST_VARIETY = 0.5  # varied fails below this share of real images' recall or coverage
 BLOCK = 1000  # points at a time
+SHARES = "recall", "coverage"
 
 
 def ask(asked: Asked) -> dict:
-    """{set: {key: number}}, by the referee's features."""
-    others = asked.reference.judged.features
-    features = {kind: judged.features for kind, judged in asked.judged_held_out.items()}
-    for name, judged in asked.judged.items():
-        features[name] = judged.features[asked.rows[name]]
-    return {name: examine_variety(each, others) for name, each in features.items()}
+    """{set: {key: number}}, by the referee's features; of real images also the standard deviation
+    of recall and coverage between parts, and of the Frechet distance between sets."""
+    beside, reference, rng = asked.beside, asked.reference, asked.rng.spawn(1)[0]
+    real, others = beside.like_fresh(), reference.judged.features
+    available = real.counts(reference.classes)
+    counts = np.minimum(beside.counts, available)
+    parts = parts_of(counts, available)
+    counts = counts // parts
+    radius = ball_radius(spread_rows(others))
+
+    rows = disjoint_sets(real.labels, counts, max(2 * parts, MOST_PARTS), rng)
+    features = reference.judge(real.images[np.concatenate(rows)]).features
+    real_parts = np.split(features, len(rows))
+    parts = min(parts, len(rows))
+    sets = {"real": examine_parts(real_parts, others, radius, whole=parts)}
+    judged = {name: each.take(asked.rows[name]) for name, each in asked.judged.items()}
+    for name, each in (judged | asked.judged_held_out).items():
+        labels = (asked.subjects | beside.held_out)[name].passing.labels[asked.rows[name]]
+        rows = disjoint_sets(labels, counts, parts, rng)
+        sets[name] = examine_parts([each.features[own] for own in rows], others, radius)
+    return sets
 
 
-def examine_variety(features: np.ndarray, others: np.ndarray) -> dict:
+def verdict(numbers: dict, real: dict) -> Verdict:
+    """The verdict from recall, coverage and Frechet distance, by a one-sided t-test of each."""
+    parts, others = numbers["parts"], real["parts"]
+    # Half of the level: recall has a longer tail than a normal distribution.
+    chance = t_quantile(1 - FALSE_ALARM / 2 / 3, others - 1)
+    beyond = {key: z > chance for key, z in evidence(numbers, real).items()}
+    few = [beyond[key] and numbers[key] < LEAST_VARIETY * real[key] for key in SHARES]
+    detectable = chance + t_quantile(POWER, others - 1)
+    error = _spread("recall", numbers, real) * math.sqrt(1 / parts + 1 / others)
+    return decide(
+        fails=any(few),
+        worse=any(beyond.values()),
+        detectable=detectable * error,
+        bound=LEAST_VARIETY * real["recall"],
+    )
+
+
+def evidence(numbers: dict, real: dict) -> dict:
+    """By how many standard deviations recall and coverage are below those of real images, and the
+    Frechet distance above: its logarithm is nearly normal, itself it is not."""
+    factor = math.sqrt(1 / numbers["parts"] + 1 / real["parts"])
+    found = {
+        key: (real[key] - numbers[key]) / (_spread(key, numbers, real) * factor) for key in SHARES
+    }
+    higher = math.log(max(numbers["frechet"], 1e-9) / max(real["frechet"], 1e-9))
+    spread = max(real["frechet_sd"], 1e-9) * math.sqrt(1 + numbers["parts"] / real["parts"])
+    return found | {"frechet": real["frechet"] * higher / spread}
+
+
+def _spread(key, numbers, real):
+    """The standard deviation of a share between parts.  Where nearly all recall is 1, it hardly
+    varies, until an image is unlike the others."""
+    return max(real[f"{key}_sd"], numbers["parts"] / max(numbers["images"], 1))
+
+
+def examine_parts(
+    parts: list[np.ndarray], others: np.ndarray, radius: np.ndarray, whole: int | None = None
+) -> dict:
+    """All numbers of a set, of its parts (n, d) and others (m, d), features.  whole: of so many
+    parts is a set; then also how much each number varies by chance."""
+    found = [variety(each, spread_rows(others), radius=radius) for each in parts]
+    numbers = {key: float(np.mean([each[key] for each in found])) for key in found[0]}
+    numbers |= {"images": sum(map(len, parts)), "parts": len(parts)}
+    if whole is None:
+        return numbers | {"frechet": frechet_distance(np.concatenate(parts), others)}
+    distance, deviation = frechet_by_chance(parts, others, whole)
+    numbers |= {"frechet": distance, "frechet_sd": deviation}
+    for key in ("recall", "coverage"):
+        numbers[f"{key}_sd"] = _deviation([each[key] for each in found])
+    return numbers
+
+
+def frechet_by_chance(
+    parts: list[np.ndarray], others: np.ndarray, whole: int
+) -> tuple[float, float]:
+    """The mean Frechet distance of sets of `whole` of these parts, and its standard deviation
+    between such sets that share no part: two floats, NaN where too few parts are known.
+
+    Its variance has a share that falls with the number of images, which the jackknife of all parts
+    finds, and one that falls with the square of it, which makes single parts vary more than the
+    first share says.  Efron & Stein 1981: the jackknife is rather too large than too small.
+    """
+    count, known, reference = len(parts), [moments(each) for each in parts], moments(others)
+
+    def distance(chosen):
+        return frechet_of_moments(joined([known[row % count] for row in chosen]), reference)
+
+    starts = range(count if whole < count else 1)
+    mean = float(np.mean([distance(range(first, first + whole)) for first in starts]))
+    if count < 2:
+        return mean, math.nan
+    without = [distance(range(first, first + count - 1)) for first in range(count)]
+    linear = (count - 1) ** 2 * np.var(without, ddof=1)
+    single = np.var([distance([row]) for row in range(count)], ddof=1)
+    return mean, math.sqrt(linear / whole + max(single - linear, 0) / whole**2)
+
+
+def _deviation(values):
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+
+
+def parts_of(counts: np.ndarray, available: np.ndarray) -> int:
+    """How many parts a set is cut into: so many that none is larger than PART, and that the real
+    images are enough for LEAST_PARTS, as long as a part has images enough to measure.
+
+    counts, available: (classes,) integer, of each class in the set and among the real images.
+    """
+    least = max(math.ceil(counts.sum() / PART), 1)
+    wanted = counts > 0
+    scarce = np.max(LEAST_PARTS * counts[wanted] / available[wanted], initial=1)
+    parts = max(least, math.ceil(scarce))
+    return parts if (counts // parts).sum() > NEIGHBOURS else least
+
+
+def examine_variety(features: np.ndarray, others: np.ndarray, radius=None) -> dict:
     """How varied a set is beside others: all numbers of this question, of features (n, d) and
-    (m, d) float."""
+    (m, d) float.  radius: ball_radius() of spread_rows(others), if it is known."""
     frechet = frechet_distance(features, others)
-    return {"frechet": frechet, **variety(spread_rows(features), spread_rows(others))}
+    return {
+        "frechet": frechet,
+        **variety(spread_rows(features), spread_rows(others), radius=radius),
+    }
 
 
 def examine_likeness(features: np.ndarray, others: np.ndarray, seed: int) -> dict:
@@ -35,6 +160,25 @@ def examine_likeness(features: np.ndarray, others: np.ndarray, seed: int) -> dic
     return {"own_neighbours": share, "own_neighbours_z": z}
 
 
+class Moments(NamedTuple):
+    """The number of points, their sum (d,) and the sum of their products (d, d), float64."""
+
+    count: int
+    total: np.ndarray
+    product: np.ndarray
+
+
+def moments(points: np.ndarray) -> Moments:
+    """The Moments of points (n, d)."""
+    points = points.astype(float)
+    return Moments(len(points), points.sum(axis=0), points.T @ points)
+
+
+def joined(parts: list[Moments]) -> Moments:
+    """The Moments of all points of several sets."""
+    return Moments(*(sum(each) for each in zip(*parts, strict=True)))
+
+
 def frechet_distance(features, reference):
     """The Frechet distance between two sets, each taken as a Gaussian with its mean and covariance.
     Heusel et al. 2017, eq. 6.
@@ -42,36 +186,45 @@ def frechet_distance(features, reference):
     features (n, d), reference (m, d): float.  Returns a float, 0 for equal sets, NaN for n < 2 or
     m < 2.
     """
-    if min(len(features), len(reference)) < 2:
+    return frechet_of_moments(moments(features), moments(reference))
+
+
+def frechet_of_moments(first: Moments, second: Moments) -> float:
+    """frechet_distance() of two sets of which only the Moments are known."""
+    if min(first.count, second.count) < 2:
         return math.nan
-    difference = features.mean(axis=0) - reference.mean(axis=0)
-    first, second = np.cov(features.T), np.cov(reference.T)
-    # The trace of the square root of first @ second, whose eigenvalues are those of a symmetric
-    # matrix.
-    values, vectors = np.linalg.eigh(first)
+    (mean, covariance), (other, others) = (_gaussian(each) for each in (first, second))
+    # The trace of the square root of the product of both covariances, whose eigenvalues are those
+    # of a symmetric matrix.
+    values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    roots = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ second @ root), 0))
-    return float(difference @ difference + np.trace(first) + np.trace(second) - 2 * roots.sum())
+    roots = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ others @ root), 0))
+    traces = np.trace(covariance) + np.trace(others)
+    return float((mean - other) @ (mean - other) + traces - 2 * roots.sum())
 
 
-def variety(features, reference, k=NEIGHBOURS):
+def _gaussian(each):
+    """The mean (d,) and the covariance (d, d) of Moments."""
+    mean = each.total / each.count
+    return mean, (each.product - each.count * np.outer(mean, mean)) / (each.count - 1)
+
+
+def variety(features, reference, k=NEIGHBOURS, radius=None):
     """How well two sets cover each other.  Each point has a ball up to its k-th nearest neighbour.
 
     precision: share of the images in a ball of the reference; recall: share of the reference in a
     ball of the images (Kynkaanniemi et al. 2019).  density: balls of the reference about an image,
     over k; coverage: share of the reference's balls with an image (Naeem et al. 2020).
-    features (n, d), reference (m, d): float.  Returns a dict of floats, NaN where a set has no
-    more than k images.
+    features (n, d), reference (m, d): float.  radius: ball_radius(reference, k), if it is known.
+    Returns a dict of floats, NaN where a set has no more than k images.
     """
     if min(len(features), len(reference)) <= k:
         return dict.fromkeys(("precision", "recall", "density", "coverage"), math.nan)
     between = _squared_distances(features, reference)
-    radius = _neighbour_distance(features, k)
-    reference_radius = _neighbour_distance(reference, k)
-    in_reference = between <= reference_radius
+    in_reference = between <= (ball_radius(reference, k) if radius is None else radius)
     return {
         "precision": float(in_reference.any(axis=1).mean()),
-        "recall": float((between <= radius[:, None]).any(axis=0).mean()),
+        "recall": float((between <= ball_radius(features, k)[:, None]).any(axis=0).mean()),
         "density": float(in_reference.sum() / (k * len(features))),
         "coverage": float(in_reference.any(axis=0).mean()),
     }
@@ -111,8 +264,11 @@ def _squared_distances(a, b):
     return np.add.outer(*squares) - 2 * a @ b.T
 
 
-def _neighbour_distance(points, k):
-    """The squared distance of each point to its k-th nearest other point, (n,)."""
+def ball_radius(points, k=NEIGHBOURS):
+    """The squared distance of each point to its k-th nearest other point, (n,); NaN where there are
+    no more than k points."""
+    if len(points) <= k:
+        return np.full(len(points), np.nan)
     squares = _squared_distances(points, points)
     np.fill_diagonal(squares, np.inf)
     return np.partition(squares, k - 1, axis=1)[:, k - 1]

@@ -1,99 +1,55 @@
-"""The verdict on each question, by rules that were fixed beforehand.
+"""The four verdicts, and the one rule by which each question gives them.
 
-A set of images *fails* if it is beyond one of the bounds below.  It is *worse* if it differs from
-real images by more than chance (three standard deviations), and *as real* otherwise.  The verdict
-is *unknown* if a number could not be measured, and *cannot judge* if the images are too strange to
-the referee for it to judge whether they are right.
+A set of images *fails* if it is beyond the bound of the question.  It is *worse* if it differs from
+real images by more than chance.  It is *as real* only if a set that fails would have been seen: if
+the smallest difference that is found in four of five cases is not beyond the bound.  Else the
+verdict is *cannot tell*, with the reason in a few words.  The bounds stand in the rooms of the
+questions; they were fixed before any set was examined.
 """
 
 import math
-
-import numpy as np
-
-from trust.statistics import Z95, z_of_difference
+from typing import NamedTuple
 
 QUESTIONS = ("right", "balanced", "varied", "new", "useful")
-AS_REAL, WORSE, FAILS, UNKNOWN = "as real", "worse", "fails", "unknown"
-LOST = "cannot judge"
+AS_REAL, WORSE, FAILS, CANNOT_TELL = "as real", "worse", "fails", "cannot tell"
 CAUGHT = WORSE, FAILS
-CHANCE = 3.0  # standard deviations
-LOST_BELOW = 0.1  # cannot judge if the referee is less sure than of real images by more than this
-MOST_ERRORS = 0.05  # right fails if error_low is above this: the classifier was 95 % sure
-LEAST_BALANCE = 0.05  # balanced fails at this smallest class / largest class, over real counts
-IMAGES = 5000  # that recall and coverage are measured with
-LEAST_VARIETY = 0.5  # varied fails below this share of real images' recall or coverage
-MOST_LOSS = 0.1  # useful fails if accuracy is below that of real images by more than this
+FALSE_ALARM = 0.002  # the probability, of each question, that an honest set is called worse
+POWER = 0.8  # the share of cases in which a difference is found that counts as detectable
+CHANCE = 3.0  # standard deviations from which several seeds together are worse
+TOO_FEW = "too few images"
 
 
-def verdict(fails: bool, worse: bool, *numbers: float) -> str:
-    """One of four verdicts, from whether either rule applies and the numbers that the rules use."""
+class Verdict(NamedTuple):
+    """word: one of the four.  why: the reason of *cannot tell*, else an empty string.
+    detectable: the smallest difference from real images, in the unit of the question's number, that
+    would have been called worse in four of five cases; NaN where it is not known."""
+
+    word: str
+    why: str
+    detectable: float
+
+
+def decide(fails: bool, worse: bool, detectable: float, bound: float, doubt: str = "") -> Verdict:
+    """The Verdict from whether the rules apply.  detectable, bound: differences in the same unit.
+    doubt: a reason why nothing can be said in favour of the set, or an empty string."""
     if fails:
-        return FAILS
+        return Verdict(FAILS, "", detectable)
     if worse:
-        return WORSE
-    return UNKNOWN if any(map(math.isnan, numbers)) else AS_REAL
+        return Verdict(WORSE, "", detectable)
+    if doubt or not detectable <= bound:  # also where it is NaN
+        return Verdict(CANNOT_TELL, doubt or TOO_FEW, detectable)
+    return Verdict(AS_REAL, "", detectable)
 
 
-def right(numbers: dict, real: dict) -> str:
-    """The verdict from the estimated errors of the set and of real images, their intervals, and how
-    sure the referee is of its labels."""
-    if real["referee_confidence"] - numbers["referee_confidence"] > LOST_BELOW:
-        return LOST
-    difference = numbers["error_estimate"] - real["error_estimate"]
-    below = numbers["error_estimate"] - numbers["error_low"]
-    above = real["error_high"] - real["error_estimate"]
-    chance = CHANCE * math.hypot(below, above) / Z95  # Zou & Donner 2008
-    return verdict(numbers["error_low"] > MOST_ERRORS, difference > chance, difference)
+def pooled(words: list[str], evidence: list[dict]) -> str:
+    """The verdict of several seeds together.  words: the verdict of each.  evidence: for each the
+    {number: by how many standard deviations it is worse than that of real images}.
 
-
-def balanced(counts: np.ndarray, real_counts: np.ndarray) -> str:
-    """The verdict from the counts of each class, (classes,) integer, in the set and real images."""
-    if not real_counts.all():
-        return UNKNOWN
-    shares = counts / real_counts
-    if shares.min() <= LEAST_BALANCE * shares.max():
-        return FAILS
-    least, real_least = (each.min() / each.max() for each in (counts, real_counts))
-    # The logarithm of a ratio of counts has about this variance.
-    ends = [end for each in (counts, real_counts) for end in (each.min(), each.max())]
-    z = math.log(real_least / least) / math.sqrt(sum(1 / n for n in ends))
-    return verdict(False, z > CHANCE, z)
-
-
-def varied(numbers: dict, real: dict, n: int) -> str:
-    """The verdict from recall and coverage, each a share of n test images."""
-    n = min(n, IMAGES)
-    pairs = [(numbers[key], real[key]) for key in ("recall", "coverage")]
-    z = [z_of_difference(other, n, share, n) for share, other in pairs]
-    fails = any(share < LEAST_VARIETY * other for share, other in pairs)
-    return verdict(fails, any(each > CHANCE for each in z), *z)
-
-
-def new(numbers: dict) -> str:
-    """The verdict from new.seen_or_unseen(), which is compared with chance: a lean of the closest
-    1 % fails, because it points to copies; a lean of more images is worse."""
-    copies = [numbers[key] for key in ("closest_1_lean_z", "closest_1_moved_lean_z")]
-    lean = [numbers[key] for key in ("lean_z", "closest_5_lean_z", "closest_5_moved_lean_z")]
-    found = (any(z < -CHANCE for z in each) for each in (copies, lean))
-    return verdict(*found, *copies, *lean)
-
-
-def useful(numbers: dict, real: dict, n: int) -> str:
-    """The verdict from the accuracy, on n test images, of classifiers that learned from the set and
-    from real images."""
-    accuracy, other = numbers["accuracy"], real["accuracy"]
-    z = z_of_difference(other, n, accuracy, n)
-    return verdict(other - accuracy > MOST_LOSS, z > CHANCE, z)
-
-
-def verdicts(numbers: dict, real: dict, counts, real_counts, n: int) -> dict:
-    """{question: verdict} for a set.  numbers, real: {question: {key: number}} of the set and of
-    real images.  counts, real_counts: (classes,) integer, the images of each class in both.  n: the
-    number of test images."""
-    return {
-        "right": right(numbers["right"], real["right"]),
-        "balanced": balanced(counts, real_counts),
-        "varied": varied(numbers["varied"], real["varied"], n),
-        "new": new(numbers["new"]),
-        "useful": useful(numbers["useful"], real["useful"], n),
-    }
+    Where most seeds fail, or most cannot tell, so do all together.  Else the sum of a number's
+    evidence over the root of how many there are says whether it is worse (Stouffer et al. 1949).
+    """
+    most = [word for word in (FAILS, CANNOT_TELL) if 2 * words.count(word) > len(words)]
+    if most:
+        return most[0]
+    z = [sum(each[key] for each in evidence) / math.sqrt(len(evidence)) for key in evidence[0]]
+    return WORSE if max(z) > CHANCE else AS_REAL

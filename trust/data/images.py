@@ -96,20 +96,11 @@ def first_of_each_class(labels: np.ndarray, counts) -> np.ndarray:
     return np.sort(np.concatenate(rows))
 
 
-def as_many_of_each_class(labels: np.ndarray, counts, rng) -> tuple[np.ndarray, float]:
-    """Rows of the first counts[k] images of every class k.  Where a class has too few, all of them,
-    and some of them again, at random.
-
-    labels: (n,) integer.  Returns (m,) integer, and the share of the rows that repeat another.
-    """
-    rows = first_of_each_class(labels, counts)
-    repeats = [
-        rng.choice(own, count - len(own))
-        for label, count in enumerate(counts)
-        if 0 < len(own := np.flatnonzero(labels == label)) < count
-    ]
-    rows = np.concatenate([rows, *repeats])
-    return rows, sum(map(len, repeats)) / max(len(rows), 1)
+def random_of_each_class(labels: np.ndarray, counts, rng) -> np.ndarray:
+    """Rows, in rising order, of counts[k] random images of every class k, or of all where it has
+    fewer.  labels: (n,) integer.  Returns (m,) integer."""
+    order = rng.permutation(len(labels))
+    return np.sort(order[first_of_each_class(labels[order], counts)])
 
 
 def cut_alike(*sets: ImageSet) -> list[ImageSet]:

@@ -38,12 +38,17 @@ class Promise(NamedTuple):
 
     def by_class(self, classes: int) -> dict:
         """{key: (classes,) float}: the share of wrong ones among the images that the classifier
-        takes for each class, and the upper bound of that share alone; NaN where there is none."""
+        takes for each class; the upper bound of that share alone; and a lower bound, which holds
+        for all classes together with a probability of 95 %; NaN where there is none."""
         counts = np.bincount(self.labels, minlength=classes)
         wrong = np.bincount(self.labels[self.wrong], minlength=classes)
-        bounds = [statistics.upper_bound(*pair) for pair in zip(wrong, counts, strict=True)]
+        pairs, risk = list(zip(wrong, counts, strict=True)), 0.05 / classes
         with np.errstate(invalid="ignore"):
-            return {"promise_wrong": wrong / counts, "promise_bound": np.array(bounds)}
+            return {
+                "promise_wrong": wrong / counts,
+                "promise_low": np.array([statistics.lower_bound(k, n, risk) for k, n in pairs]),
+                "promise_bound": np.array([statistics.upper_bound(k, n) for k, n in pairs]),
+            }
 
 
 def loosest_threshold(confidence: np.ndarray, wrong: np.ndarray, max_error: float) -> float | None:

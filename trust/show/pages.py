@@ -7,6 +7,7 @@ import numpy as np
 
 from trust import statistics
 from trust.ask import new, right
+from trust.ask.new import MEASURE
 from trust.data.datasets import Dataset
 from trust.data.images import ImageSet
 from trust.examination import Run
@@ -166,7 +167,7 @@ def copies(file, run: Run, data: Dataset) -> None:
             run.neighbours[name],
             reference.real.labels,
             reference.unseen,
-            others=reference.like_seen,
+            others=run.neighbours[MEASURE],
             moved=name == "moved_copies",
         )
         for name, title in titles.items()

@@ -1,8 +1,10 @@
 """The report: all numbers of a run as one dict, and the code that made them.
 
 {"dataset", "fingerprint", "code", "settings", "devices", "versions", "verdicts": {question:
-verdict}, "notes", "sets": {set: {question: {key: number}}}, "classes": {class: {key: number}},
-"run": {key: number}}; a number that was not measured is left out.
+verdict}, "reasons": {question: why it cannot tell},
+"evidence": {question: {number: standard deviations}}, "notes", "sets": {set: {question: {key:
+number}}}, "classes": {class: {key: number}}, "run": {key: number}}; a number that was not measured
+is left out.
 """
 
 import hashlib
@@ -12,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from trust.ask import right, verdicts
+from trust.ask import right
 from trust.data.datasets import Dataset
 from trust.examination import Run
 from trust.show import figures
 from trust.show.rows import TEMPERATURES
 from trust.train import loops
 
+CHANCE = 3.0  # standard deviations from which a difference is told
 ROOT = Path(__file__).parents[2]
 
 
@@ -26,7 +29,7 @@ def build_report(run: Run, data: Dataset, settings: dict, networks: dict, notes:
     """The report of a run.  settings: {flag: value}, as they were settled.  networks: numbers about
     the networks themselves."""
     packages = ("tensorflow", "keras", "numpy", "matplotlib")
-    accept = run.asked.beside.accept
+    accept, found = run.asked.beside.accept, run.verdicts[run.subject]
     threshold = accept.threshold if accept and accept.threshold > 0 else None
     return {
         "dataset": data.name,
@@ -35,7 +38,9 @@ def build_report(run: Run, data: Dataset, settings: dict, networks: dict, notes:
         "settings": settings | {"threshold": threshold},
         "devices": loops.devices(),
         "versions": {name: importlib.metadata.version(name) for name in packages},
-        "verdicts": run.verdicts[run.subject],
+        "verdicts": {question: each.word for question, each in found.items()},
+        "reasons": {question: each.why for question, each in found.items() if each.why},
+        "evidence": run.evidence[run.subject],
         "notes": notes,
         "sets": run.sets,
         "classes": by_class(data.class_names, numbers_by_class(run, data.classes)),
@@ -50,7 +55,7 @@ def doubts(run: Run, class_names) -> list[str]:
         notes.append("no image passes the filter: there is nothing to examine")
     if names := figures.unknown_to_the_font(class_names):
         notes.append(f"the figures cannot show the name {', '.join(names)}")
-    if numbers.get("own_neighbours_z", 0.0) > verdicts.CHANCE:
+    if numbers.get("own_neighbours_z", 0.0) > CHANCE:
         notes.append(
             f"accepted images differ from reconstructions: {numbers['own_neighbours']:.1%} have "
             "their nearest neighbour in their own set, 50% would mean no difference; the "

@@ -8,8 +8,10 @@ from trust.show.rows import (
     ANSWERS,
     COLUMNS,
     CONTROL_ROWS,
+    DETECTABLE,
     EXACT,
     PERCENT,
+    PLAIN,
     PROMISE_ROWS,
     REAL,
     ROWS,
@@ -21,17 +23,32 @@ from trust.show.rows import (
 
 
 def answers(report: dict) -> list[str]:
-    """The five answers, a line for each: question, verdict, the number, and that of real images."""
+    """The answers, a line for each: question, verdict, the number, that of real images, and what
+    would have been seen."""
     sets, lines = report["sets"], []
     subject = sets["yours" if "yours" in sets else "generated"]
     for row in ANSWERS:
-        question, verdict = f"{row.question}?", report["verdicts"][row.question]
-        number, real = (
-            show(each[row.question][row.key], row.form) for each in (subject, sets["real"])
+        question, verdict = row.question, report["verdicts"][row.question]
+        number, real, spread = (
+            show(each[question].get(key), row.form)
+            for each, key in (
+                (subject, row.key),
+                (sets["real"], row.key),
+                (sets["real"], f"{row.key}_sd"),
+            )
         )
-        if row.question == "new":
+        if spread:
+            real += f" ± {spread}"
+        if question == "new":
             real += f", expected {show(subject['new']['expected_share'], row.form)}"
-        lines.append(f"{question:10}{verdict:9}{_title(row, report)} {number} (real {real})")
+        line = f"{question + '?':12}{verdict:13}{_title(row, report)} {number} (real {real})"
+        detectable = subject[question]["detectable"]
+        if why := report["reasons"].get(question):
+            line += f"; {why}"
+        if not math.isnan(detectable):
+            form = PLAIN if question == "varied" else PERCENT
+            line += f"; {DETECTABLE[question].format(show(detectable, form))}"
+        lines.append(line)
     right = subject["right"]
     if not math.isnan(right["error_low"]):
         low, high = (show(right[f"error_{end}"], PERCENT) for end in ("low", "high"))
@@ -39,30 +56,42 @@ def answers(report: dict) -> list[str]:
         least = min(agreement, key=lambda name: np.nan_to_num(agreement[name], nan=1.0))
         lines[0] += f", 95 % interval {low} to {high}; the referee agrees least in class {least}: "
         lines[0] += show(agreement[least], PERCENT)
-    missed = [name for name, dose in sets["planted"]["new"].items() if math.isnan(dose)]
-    if missed:
-        lines[3] += f"; could not have found {', '.join(missed).replace('_', ' ')}"
     return lines
 
 
 def promised(report: dict) -> list[str]:
-    """What was promised and whether it held: two lines, or none without a promise."""
+    """What was promised and whether it held: lines of text, none without a promise."""
     if "promise" not in report["sets"]:
         return []
     right = report["sets"]["promise"]["right"]
     texts = {key: show(value, PERCENT) for key, value in right.items()}
     bounds = {name: numbers["promise_bound"] for name, numbers in report["classes"].items()}
-    most = max(bounds, key=lambda name: np.nan_to_num(bounds[name]))
-    theirs = "yours" in report["sets"]
-    kinds = ("", "your images") if theirs else ("reconstructions of ", "images drawn")
-    interval = f"{texts['estimated_error_low']} to {texts['estimated_error_high']}"
-    return [
-        f"promise   with 95 % confidence at most {texts['max_error']} of all that passes is wrong, "
-        f"at the threshold {show(right['threshold'], EXACT)}; found on {kinds[0]}held-out images",
-        f"          wrong: {texts['wrong']} of {right['images']:,} of these (class {most}: at most "
-        f"{show(bounds[most], PERCENT)}), {texts['test_error_estimate']} of {kinds[0]}test images, "
-        f"an estimated {texts['estimated_error_estimate']} of {kinds[1]} ({interval})",
+    worst = max(bounds, key=lambda name: np.nan_to_num(bounds[name]))
+    broken = [
+        name
+        for name, numbers in report["classes"].items()
+        if numbers["promise_low"] > right["max_error"]
     ]
+    theirs = "yours" in report["sets"]
+    kind, others = ("images", "your images") if theirs else ("reconstructions", "images drawn")
+    likeness = ""
+    if not theirs:
+        share = show(report["sets"]["generated"]["right"]["own_neighbours"], PERCENT)
+        likeness = (
+            f"; of accepted images {share} have their nearest neighbour in their own set, where "
+            "50 % would mean that they are like reconstructions"
+        )
+    interval = f"{texts['estimated_error_low']} to {texts['estimated_error_high']}"
+    lines = [
+        f"promise     with 95 % confidence at most {texts['max_error']} of {kind} of held-out "
+        f"images that pass are wrong, at the threshold {show(right['threshold'], EXACT)}{likeness}",
+        f"            wrong: {texts['wrong']} of {right['images']:,} of these (class {worst}: at "
+        f"most {show(bounds[worst], PERCENT)}), {texts['test_error_estimate']} of those of test "
+        f"images, an estimated {texts['estimated_error_estimate']} of {others} ({interval})",
+    ]
+    if broken:
+        lines.append(f"            it surely does not hold in class {', '.join(broken)}")
+    return lines
 
 
 def _title(row: Row, report: dict) -> str:
@@ -96,7 +125,8 @@ def print_report(report: dict) -> None:
             if value is not None:
                 print(f"{row.title:46}{show(value, row.form):>14}")
     forms = {"generated": "{:,}", "strong": "{:,}", "accepted": "{:,}"}
-    shares = "agreement", "agreement_low", "agreement_high", "promise_wrong", "promise_bound"
+    shares = ["agreement", "agreement_low", "agreement_high"]
+    shares += ["promise_wrong", "promise_low", "promise_bound"]
     forms |= dict.fromkeys(shares, PERCENT)
     there = next(iter(report["classes"].values()))
     forms = {name: form for name, form in forms.items() if name in there}
@@ -108,5 +138,8 @@ def print_report(report: dict) -> None:
     for stage, seconds in report["seconds"].items():
         print(f"{stage:46}{seconds:14.1f}")
     print(f"{'peak memory, GB':46}{report['peak_memory_gb']:14.2f}")
-    verdicts = (f"{question}? {verdict}" for question, verdict in report["verdicts"].items())
-    print(f"\nIn short: {', '.join(verdicts)}")
+    short = []
+    for question, verdict in report["verdicts"].items():
+        why = report["reasons"].get(question)
+        short.append(f"{question}? {verdict}" + (f" ({why})" if why else ""))
+    print(f"\nIn short: {', '.join(short)}")

@@ -1,0 +1,334 @@
+"""Varied, balanced and useful beside what chance does: honest sets pass, planted faults do not."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from trust.ask import balanced, useful, varied
+from trust.ask.questions import Asked, Beside, disjoint_sets
+from trust.ask.verdicts import AS_REAL, CANNOT_TELL, CAUGHT, FAILS, FALSE_ALARM, WORSE
+from trust.data.images import ImageSet
+from trust.filter.filters import Filtered
+from trust.filter.quotas import ClassQuota
+from trust.statistics import t_quantile, t_tail
+from trust.train.referee import Judged
+
+RNG = np.random.default_rng
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 8, 19, 20, 101, 1000])
+def test_t_is_scipys(freedom):
+    for t in (-30, -2.5, 0, 0.7, 4.5, 40):
+        assert t_tail(t, freedom) == pytest.approx(stats.t.sf(t, freedom), rel=1e-6, abs=1e-13)
+    for share in (0.002, 0.5, 0.8, 0.998, 1 - 0.002 / 6):
+        expected = stats.t.ppf(share, freedom)
+        assert t_quantile(share, freedom) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    assert math.isnan(t_quantile(0.9, 0)) and math.isnan(t_tail(math.nan, 3))
+
+
+def test_disjoint_sets_share_no_image_and_have_the_classes_asked_for():
+    labels = RNG(0).integers(0, 4, 300)
+    counts = np.array([5, 0, 12, 3])
+    found = disjoint_sets(labels, counts, most=20, rng=RNG(1))
+    assert len(found) == min(np.bincount(labels)[[0, 2, 3]] // [5, 12, 3])
+    assert len(np.unique(np.concatenate(found))) == 20 * len(found)
+    for rows in found:
+        assert (np.diff(rows) > 0).all()
+        np.testing.assert_array_equal(np.bincount(labels[rows], minlength=4), counts)
+    assert len(disjoint_sets(labels, counts, most=2, rng=RNG(1))) == 2
+    assert not disjoint_sets(labels[labels != 3], counts, most=2, rng=RNG(1))
+    assert [len(rows) for rows in disjoint_sets(labels, 0 * counts, 2, RNG(1))] == [0, 0]
+
+
+# Balanced?
+
+
+def verdict_on(counts, real):
+    counts, real = np.asarray(counts), np.asarray(real)
+    lack = balanced.smallest_lack(counts.sum(), real)
+    return balanced.verdict(balanced.examine_balance(counts, real) | {"detectable": lack}, {})
+
+
+def test_chi_square_is_scipys_and_its_chance_too_where_counts_are_large():
+    rng = RNG(2)
+    for _ in range(5):
+        counts, real = rng.multinomial(900, np.full(5, 0.2)), rng.multinomial(3000, np.full(5, 0.2))
+        expected = stats.chi2_contingency([counts, real], correction=False)
+        assert balanced.chi_square(counts, real) == pytest.approx(expected.statistic)
+        found = balanced.chance_of(counts, real, draws=10_000)
+        assert found == pytest.approx(expected.pvalue, abs=0.02)
+
+
+def test_the_chance_of_few_images_is_exact():
+    counts, real = np.array([5, 0]), np.array([20, 17])
+    # with two classes both tables and both tails are ordered by the chi-square
+    tables = np.arange(6)
+    both = np.stack([tables, 5 - tables], axis=1)
+    found = balanced.chi_square(both, counts + real - both)
+    mass = stats.hypergeom(42, 25, 5).pmf(tables)
+    exact = mass[found >= balanced.chi_square(counts, real) - 1e-9].sum()
+    assert balanced.chance_of(counts, real, draws=100_000) == pytest.approx(exact, abs=0.005)
+    same = [balanced.chance_of(counts, real, draws=100) for _ in range(2)]
+    assert same[0] == same[1]
+
+
+@pytest.mark.parametrize(("n", "classes"), [(100, 26), (200, 62), (500, 100), (100, 10)])
+def test_honest_multinomials_of_many_classes_are_balanced(n, classes, monkeypatch):
+    rng, due = RNG(3), 1 / np.arange(1, classes + 1) ** 0.5
+    due /= due.sum()
+    monkeypatch.setattr(balanced, "DRAWS", 1000)
+    found = []
+    for _ in range(100):
+        counts, real = rng.multinomial(n, due), rng.multinomial(5000, due)
+        numbers = balanced.examine_balance(counts, real) | {"detectable": 0.5}
+        found.append(balanced.verdict(numbers, {}).word)
+    assert np.mean(np.isin(found, CAUGHT)) <= 2 / 100 and FAILS not in found
+
+
+def test_balanced_fails_where_a_class_surely_has_less_than_its_share():
+    real = np.full(10, 1000)
+    fair = np.full(10, 500)
+    assert verdict_on(fair, real).word == AS_REAL
+    for few, word in ((0, FAILS), (5, FAILS), (25, WORSE), (300, WORSE), (470, AS_REAL)):
+        counts = fair.copy()
+        counts[3] = few
+        assert verdict_on(counts, real).word == word
+        # where the tail is below the level, the interval of Clopper & Pearson is below the bound
+        tail = balanced.examine_balance(counts, real)["scarcest_chance"]
+        high = stats.beta.ppf(1 - FALSE_ALARM / 10, few + 1, counts.sum() - few)
+        assert (tail < FALSE_ALARM) == (high < balanced.LEAST_BALANCE * 0.1)
+    # as unbalanced as the real images are
+    assert verdict_on([8000, 80], [1000, 10]).word == AS_REAL
+    # what is common among real images is rare here
+    assert verdict_on([50, 8000], [800, 50]).word == FAILS
+    few = verdict_on(np.full(10, 5), real)
+    assert few.word == CANNOT_TELL and few.why
+    assert verdict_on(np.zeros(10, int), real).word == CANNOT_TELL
+
+
+def test_what_would_have_been_found_is_found_in_four_of_five_cases():
+    rng, due, n = RNG(4), np.full(10, 0.1), 2000
+    lack = balanced.smallest_lack(n, np.full(10, 1000))
+    thinned = due.copy()
+    thinned[7] *= 1 - lack
+    counts = rng.multinomial(n, thinned / thinned.sum(), 4000)
+    found = balanced.chi_square(counts, rng.multinomial(10_000, due, 4000))
+    caught = found > stats.chi2.isf(FALSE_ALARM, 9)  # so many images have this distribution
+    assert 0.77 < np.mean(caught) < 0.83
+    assert balanced.smallest_lack(10_000, np.full(10, 1000)) < lack
+    assert math.isnan(balanced.smallest_lack(20, np.full(10, 1000)))
+
+
+# Varied?
+
+
+class Reference:
+    """An image is its own features."""
+
+    classes = 3
+
+    def __init__(self, test):
+        self.judged = self.judge(test)
+
+    def judge(self, images):
+        return Judged(np.zeros(len(images), int), images, np.ones(len(images)))
+
+
+def drawn(rng, n, modes=4, shares=None):
+    """n images of three classes in 6 dimensions, each of them with modes of its own."""
+    labels, mode = np.arange(n) % 3, rng.choice(modes, n, p=shares)
+    centres = 2 * RNG(99).normal(size=(3, modes, 6))
+    return ImageSet((centres[labels, mode] + rng.normal(size=(n, 6))).astype(np.float32), labels)
+
+
+def asked_about(images, held_out, test, seed=0):
+    counts = images.counts(3)
+    beside = Beside(
+        counts=counts,
+        tested={},
+        held_out={"real": Filtered(held_out)},
+        like="real",
+        known=held_out,
+        fresh={},
+        copies={},
+        pool=held_out,
+    )
+    reference = Reference(test.images)
+    return Asked(
+        subjects={"yours": Filtered(images)},
+        beside=beside,
+        reference=reference,
+        rows={"yours": np.arange(len(images))},
+        judged={"yours": reference.judge(images.images)},
+        sampled={},
+        judged_tested={},
+        judged_held_out={},
+        rng=RNG(seed),
+    )
+
+
+def asked_varied(images, held_out, test, seed=0):
+    sets = varied.ask(asked_about(images, held_out, test, seed))
+    return sets, varied.verdict(sets["yours"], sets["real"])
+
+
+@pytest.fixture(scope="module")
+def real_sets():
+    return drawn(RNG(10), 4000), drawn(RNG(11), 400)
+
+
+def test_honest_sets_are_as_varied_as_real_ones(real_sets):
+    held_out, test = real_sets
+    words = [
+        asked_varied(drawn(RNG(20 + i), n), held_out, test, seed=i)[1].word
+        for i, n in enumerate([90, 150, 300] * 20)
+    ]
+    assert np.mean(np.isin(words, CAUGHT)) <= 1 / 60
+    assert words.count(AS_REAL) >= 58
+
+
+def test_real_numbers_are_of_parts_as_large(real_sets, monkeypatch):
+    monkeypatch.setattr(varied, "PART", 200)
+    sets, _ = asked_varied(drawn(RNG(30), 600), *real_sets)
+    assert sets["yours"]["parts"] == 3 and sets["yours"]["images"] == 594  # 66 of a class
+    real = sets["real"]
+    assert real["parts"] == 20 and real["images"] == 20 * 198
+    assert 0 < real["recall_sd"] < 0.1 and 0 < real["coverage_sd"] < 0.1
+    # few held-out images: smaller parts, so that there are enough of them
+    held_out, test = real_sets
+    sets, _ = asked_varied(drawn(RNG(31), 300), held_out.take(slice(600)), test)
+    assert sets["real"]["parts"] >= varied.LEAST_PARTS
+    assert sets["yours"]["parts"] == 6 and sets["yours"]["images"] == 6 * 48
+    assert sets["real"]["images"] == sets["real"]["parts"] * 48
+
+
+def test_planted_faults_are_not_varied(real_sets):
+    held_out, test = real_sets
+    few = drawn(RNG(40), 30)
+    repeated = few.take(np.arange(900) % 30)
+    sets, verdict = asked_varied(repeated, held_out, test)
+    assert verdict.word == FAILS
+    assert sets["yours"]["recall"] < 0.5 * sets["real"]["recall"]
+    one_mode = drawn(RNG(41), 600, shares=[1, 0, 0, 0])
+    assert asked_varied(one_mode, held_out, test)[1].word in CAUGHT
+    # three of four modes thinned: only the Frechet distance tells
+    thinned = drawn(RNG(42), 900, shares=[0.55, 0.15, 0.15, 0.15])
+    assert asked_varied(thinned, held_out, test)[1].word == WORSE
+    sets, verdict = asked_varied(drawn(RNG(43), 3), held_out, test)
+    assert verdict.word == CANNOT_TELL and math.isnan(sets["yours"]["recall"])
+    assert asked_varied(drawn(RNG(43), 0), held_out, test)[1].word == CANNOT_TELL
+
+
+@pytest.mark.parametrize("whole", [1, 3, 12])
+def test_the_chance_of_a_frechet_distance_is_that_of_many_sets(whole):
+    rng, others = RNG(70), RNG(71).normal(0.1, 1, (500, 5))
+    sets = [varied.frechet_distance(rng.normal(size=(40 * whole, 5)), others) for _ in range(400)]
+    found = [
+        varied.frechet_by_chance(list(rng.normal(size=(12, 40, 5))), others, whole)
+        for _ in range(60)
+    ]
+    mean, deviation = np.mean(found, axis=0)
+    assert mean == pytest.approx(np.mean(sets), abs=4 * np.std(sets) / 60**0.5)
+    assert 0.9 < deviation / np.std(sets) < 1.5  # rather too large
+
+
+def test_moments_of_parts_are_those_of_the_whole():
+    a, b = RNG(72).normal(3, 1, (90, 4)), RNG(73).normal(size=(70, 4))
+    parts = varied.joined([varied.moments(each) for each in (a[:20], a[20:])])
+    found = varied.frechet_of_moments(parts, varied.moments(b))
+    assert found == pytest.approx(varied.frechet_distance(a, b))
+
+
+def test_a_recall_lower_by_what_is_detectable_is_found_in_four_of_five_cases():
+    rng, parts, others, sd = RNG(50), 2, 12, 0.01
+    found = []
+    for _ in range(1500):
+        real = rng.normal(0.9, sd, others)
+        numbers = {"parts": others, "frechet": 0.1, "coverage": 0.9, "recall": real.mean()}
+        numbers |= {"frechet_sd": 0.01, "coverage_sd": 0.01, "recall_sd": real.std(ddof=1)}
+        yours = numbers | {"parts": parts, "images": 2000, "recall": 0.9}
+        lack = varied.verdict(yours, numbers).detectable
+        yours["recall"] = rng.normal(0.9 - lack, sd, parts).mean()
+        found.append(varied.verdict(yours, numbers).word in CAUGHT)
+    assert 0.75 < np.mean(found) < 0.9
+
+
+def test_the_radius_may_be_known_and_one_dimension_is_enough():
+    a, b = RNG(60).normal(size=(80, 3)), RNG(61).normal(size=(90, 3))
+    assert varied.variety(a, b, radius=varied.ball_radius(b)) == varied.variety(a, b)
+    one, other = a[:, :1], 2 * b[:, :1] + 1
+    expected = (one.mean() - other.mean()) ** 2 + (one.std(ddof=1) - other.std(ddof=1)) ** 2
+    assert varied.frechet_distance(one, other) == pytest.approx(expected)
+
+
+# Useful?
+
+
+def trainings(rng, labels, count, spread=0.02, accuracy=0.9):
+    """(count, n) bool: what each class gains, the next one loses."""
+    shift = rng.normal(0, spread, (count, 10))
+    rate = accuracy + shift - np.roll(shift, 1, axis=1)
+    return rng.random((count, len(labels))) < rate[:, labels]
+
+
+def numbers_of(right, labels):
+    spread = useful.spread_of_trainings(right, labels, 10)
+    sets, accuracy = len(right), float(right.mean())
+    return {"accuracy": accuracy, "accuracy_sd": spread, "sets": sets, "freedom": (sets - 1) * 5}
+
+
+def test_honest_trainings_are_rarely_worse_and_a_detectable_loss_is_found():
+    rng, labels = RNG(70), np.arange(2000) % 10
+    words, found = [], []
+    for _ in range(600):
+        right = trainings(rng, labels, 5)
+        real = numbers_of(right[:3], labels)
+        verdict = useful.verdict({"accuracy": right[3].mean()}, real)
+        words.append(verdict.word)
+        loss = {"accuracy": right[4].mean() - verdict.detectable}
+        found.append(useful.verdict(loss, real).word in CAUGHT)
+    assert np.mean(np.isin(words, CAUGHT)) <= 3 / 600
+    assert np.mean(found) > 0.8
+
+
+def test_the_verdict_of_useful():
+    real = {"accuracy": 0.9, "accuracy_sd": 0.003, "sets": 3, "freedom": 10}
+    for accuracy, word in ((0.95, AS_REAL), (0.895, AS_REAL), (0.88, WORSE), (0.79, FAILS)):
+        assert useful.verdict({"accuracy": accuracy}, real).word == word
+    vague = real | {"accuracy_sd": 0.05}
+    assert useful.verdict({"accuracy": 0.79}, vague).word == CANNOT_TELL
+    assert useful.verdict({"accuracy": 0.5}, vague).word == FAILS
+    assert math.isnan(useful.spread_of_trainings(np.ones((1, 5)), np.zeros(5, int), 1))
+
+
+def test_all_learn_from_equally_many_different_images(monkeypatch):
+    learned = []
+
+    def right_after_training(images, targets, reference, seed=0):
+        learned.append((images, targets, seed))
+        return np.ones(len(reference.test))
+
+    monkeypatch.setattr(useful, "right_after_training", right_after_training)
+    pool = ImageSet(np.arange(900, dtype=np.uint16), np.arange(900) % 3)
+    yours = ImageSet(np.arange(150, dtype=np.uint16), np.repeat([0, 1, 2], [120, 20, 10]))
+    asked = asked_about(yours, pool, drawn(RNG(1), 30))
+    every = ImageSet(np.arange(2000, dtype=np.uint16), truth=np.arange(2000) % 3)
+    quota = ClassQuota(0, 3)
+    asked.beside.held_out["real"] = Filtered(pool, every, quota)
+    asked.reference.test = ImageSet(np.zeros(30), np.arange(30) % 3)
+    sets = useful.ask(asked, soft_labels=False, rng=RNG(0))
+    # of the first class a third of the 300 real images
+    assert len(learned) == 5
+    for images, targets, _ in learned:
+        assert len(np.unique(images)) == len(images) == 130
+        assert np.bincount(targets).tolist() == [100, 20, 10]
+    seeds = [seed for *_, seed in learned]
+    assert seeds == [1, 2, 3, 0, 0]
+    three = np.concatenate([images for images, *_ in learned[:3]])
+    assert len(np.unique(three)) == 390
+    assert sets["real"]["sets"] == 3 and sets["real"]["freedom"] == 3
+    assert {name: each["images"] for name, each in sets.items()} == dict.fromkeys(
+        ["real", "yours", "unfiltered"], 130
+    )
