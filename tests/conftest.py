@@ -84,9 +84,9 @@ def unlearned(monkeypatch):
 
     seen = []
 
-    def accuracy(images, targets, reference):
+    def right(images, targets, reference, seed=0):
         seen.append((images, targets))
-        return 0.5
+        return np.arange(len(reference.test)) % 2.0  # half of the test images
 
-    monkeypatch.setattr(useful, "accuracy_after_training", accuracy)
+    monkeypatch.setattr(useful, "right_after_training", right)
     return seen

@@ -144,6 +144,7 @@ def ask(labels, words, sure, known, labelled):
         like="real",
         tested={"real": SimpleNamespace(passing=real)},
         any_label=images_of(None, truth) if labelled else None,
+        near_copies=0.0,
     )
     asked = SimpleNamespace(beside=beside, judged_tested={"real": judged})
     own = Judged(words, np.zeros((len(words), 1)), sure)

@@ -163,6 +163,7 @@ def asked_about(images, held_out, test, seed=0):
         rows={"yours": np.arange(len(images))},
         judged={"yours": reference.judge(images.images)},
         sampled={},
+        sampled_confidence={},
         judged_tested={},
         judged_held_out={},
         rng=RNG(seed),
