@@ -14,6 +14,7 @@ from trust.filter import filters, promise
 from trust.filter.filters import Filter, Filtered
 from trust.filter.quotas import WEAK
 from trust.train.inference import softmax
+from trust.train.referee import Judged
 
 
 def upper(k, n):
@@ -207,7 +208,7 @@ def test_whether_it_held_by_hand():
     # the referee sees one of the three
     assert found["estimated_error_estimate"] == pytest.approx(2 / 20 + 2 / 40)
     ends = found["test_error_low"], found["test_error_high"]
-    assert ends == statistics.wilson_interval(3, 40)
+    assert ends == pytest.approx(statistics.wilson_interval(3, 40))
     estimate = right.error_estimate(labels, words, known.labels, known_words, known.truth)
     assert estimate == {key: found[f"estimated_{key}"] for key in estimates.ERROR}
 
@@ -229,9 +230,10 @@ def asked(accept, drawn=True):
         beside=SimpleNamespace(
             promised_on=known if accept.promise else None, like="real", accept=accept
         ),
-        judged={"made": SimpleNamespace(labels=words[kept])},
+        judged={"made": SimpleNamespace(labels=words[kept], confidence=np.ones(len(kept)))},
         sampled={"made": words} if drawn else {},
-        judged_tested={"real": SimpleNamespace(labels=of_tests)},
+        sampled_confidence={"made": np.ones(15)} if drawn else {},
+        judged_tested={"real": Judged(of_tests, np.zeros((80, 1)), np.ones(80))},
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 from trust.ask.neighbours import Nearest, Neighbours
 from trust.ask.questions import Asked, Beside
 from trust.ask.reference import Reference
+from trust.ask.verdicts import CANNOT_TELL, QUESTIONS, TOO_FEW, WORSE, Verdict
 from trust.data.images import ImageSet
 from trust.examination import Run
 from trust.filter.filters import Filter, Filtered
@@ -121,6 +122,7 @@ def made_run(name="generated", prior="mixture", promise=None, per_class=2):
             real=real,
             centred=real.images,
             unseen=np.arange(36) >= 24,
+            parts={},
             test=real,
             judged=judged,
             referee=None,
@@ -130,8 +132,10 @@ def made_run(name="generated", prior="mixture", promise=None, per_class=2):
         rows={},
         judged={name: judged},
         sampled={name: words_of(drawn.every.labels)} if drawn.every else {},
+        sampled_confidence={},
         judged_tested={},
         judged_held_out={},
+        rng=np.random.default_rng(8),
     )
     sets = {
         name: {"right": {"strong_rate": 0.875}},
@@ -139,8 +143,11 @@ def made_run(name="generated", prior="mixture", promise=None, per_class=2):
         "other_prior": {"right": {"strong_rate": 0.125}},
     }
     near = {each: neighbours(i, labels[each], real_labels) for i, each in enumerate(names)}
-    verdicts = {name: {"right": "worse", "new": "as real"}}
-    return Run(sets=sets, verdicts=verdicts, neighbours=near, asked=asked)
+    verdicts = {
+        name: {"right": Verdict(WORSE, "", 0.01), "new": Verdict(CANNOT_TELL, TOO_FEW, math.nan)}
+    }
+    evidence = {name: {"right": {"error_estimate": 4.0}, "new": {"lean_z": 1.0}}}
+    return Run(sets=sets, verdicts=verdicts, evidence=evidence, neighbours=near, asked=asked)
 
 
 # What is printed
@@ -157,6 +164,10 @@ def full_numbers():
     return sets, {row.key: next(numbers) for row in rows.RUN_ROWS}
 
 
+VERDICTS = ("worse", "fails", "cannot tell", "as real", "worse", "fails")
+REASONS = {2: "too few images"}
+
+
 def full_report():
     sets, run = full_numbers()
     counts = {"generated": [12_345, 4321], "strong": [10_111, 222], "accepted": [50, 49]}
@@ -166,7 +177,8 @@ def full_report():
         "dataset": "shop",
         "settings": {"seed": 3, "threshold": 0.95},
         "notes": ["something to know"],
-        "verdicts": dict(zip(sets["generated"], ("worse", "fails", "as real") * 2, strict=False)),
+        "verdicts": dict(zip(QUESTIONS, VERDICTS, strict=False)),
+        "reasons": {QUESTIONS[i]: why for i, why in REASONS.items()},
         "sets": sets,
         "classes": report.by_class(("shirt", "coat"), counts),
         "run": run,
@@ -235,9 +247,9 @@ def test_every_number_is_printed_once_a_row(capsys):
     assert "peak memory, GB 3.46" in lines
     header = next(line for line in lines if "other_prior" in line)
     assert header.split("less is better")[1].split() == list(rows.COLUMNS)
-    assert lines[-1] == "In short: " + ", ".join(
-        f"{question}? {verdict}" for question, verdict in full["verdicts"].items()
-    )
+    short = [f"{question}? {verdict}" for question, verdict in full["verdicts"].items()]
+    short[2] += " (too few images)"
+    assert lines[-1] == "In short: " + ", ".join(short)
     assert f"\n{rows.REAL[rows.COLUMNS]}\n" in text
 
 
@@ -253,36 +265,38 @@ def test_columns_stay_in_line_with_gaps_and_missing_values(capsys):
     assert [line for line in text.splitlines() if line.startswith(title)] == [expected]
 
 
-def test_the_five_answers_come_first(capsys):
+def test_the_answers_come_first(capsys):
     full = full_report()
     generated, real = full["sets"]["generated"], full["sets"]["real"]
     lines = printed(full, capsys).splitlines()
-    answers = lines[2:7]
-    assert lines[7:9] == ["note: something to know", ""] and terminal.answers(full) == answers
-    questions = ["right?", "balanced?", "varied?", "new?", "useful?"]
-    assert [line.split()[0] for line in answers] == questions
-    for line, (question, verdict) in zip(answers, full["verdicts"].items(), strict=True):
-        assert line.startswith(f"{question}?".ljust(10) + verdict.ljust(8))
-    for line, row in zip(answers, rows.ANSWERS, strict=True):
-        number, other = (
-            rows.show(each[row.question][row.key], row.form) for each in (generated, real)
-        )
+    end = 2 + len(QUESTIONS)
+    answers = lines[2:end]
+    assert lines[end : end + 2] == ["note: something to know", ""]
+    assert terminal.answers(full) == answers
+    assert [line.split("?")[0] for line in answers] == list(QUESTIONS)
+    for i, (line, row) in enumerate(zip(answers, rows.ANSWERS, strict=True)):
+        question = row.question
+        assert line.startswith(f"{question}?".ljust(12) + full["verdicts"][question].ljust(13))
+        number, other = (rows.show(each[question][row.key], row.form) for each in (generated, real))
         assert f"{row.title} {number} (real {other}" in line
+        assert ("; too few images" in line) == (i in REASONS)
+        (least,) = [each for each in rows.ROWS if each[1:3] == (question, "detectable")]
+        least = rows.show(generated[question]["detectable"], least.form)
+        assert rows.DETECTABLE[question].format(least) in line
     expected = rows.show(generated["new"]["expected_share"], rows.PERCENT)
-    assert answers[3].endswith(f", expected {expected})")
+    assert f", expected {expected})" in answers[QUESTIONS.index("new")]
+    spread = rows.show(real["varied"]["recall_sd"], rows.PLAIN)
+    assert f" ± {spread})" in answers[QUESTIONS.index("varied")]
     for key in "error_low", "error_high":
         assert rows.show(generated["right"][key], rows.PERCENT) in answers[0]
     assert real["right"]["agreement"] != generated["right"]["agreement"]
     assert answers[0].endswith("least in class coat: 25.00 %")
-    assert "could not have found" not in answers[3]
 
 
-def test_a_run_that_could_not_have_found_copies_says_so():
+def test_where_nothing_would_have_shown_nothing_is_said_of_it():
     full = full_report()
-    full["sets"]["planted"]["new"]["moved_copies"] = math.nan
-    assert terminal.answers(full)[3].endswith("; could not have found moved copies")
-    full["sets"]["planted"]["new"]["noisy_copies"] = math.nan
-    assert terminal.answers(full)[3].endswith("; could not have found noisy copies, moved copies")
+    full["sets"]["generated"]["new"]["detectable"] = math.nan
+    assert "would have shown" not in terminal.answers(full)[QUESTIONS.index("new")]
 
 
 def test_images_of_another_generator_have_a_table_of_their_own(capsys):
@@ -317,33 +331,41 @@ EVIDENCE = {
 
 def with_promise(full):
     full["sets"]["promise"] = {"right": EVIDENCE}
-    for own, bound in zip(full["classes"].values(), (0.031, math.nan), strict=True):
-        own |= {"promise_wrong": 0.02, "promise_bound": bound}
+    for own, bound, low in zip(
+        full["classes"].values(), (0.031, math.nan), (0.009, 0.011), strict=True
+    ):
+        own |= {"promise_wrong": 0.02, "promise_low": low, "promise_bound": bound}
     return full
 
 
 def test_a_promise_is_told_below_the_answers_with_its_worst_class(capsys):
     full = with_promise(full_report())
-    lines = terminal.promised(full)
+    lines, end = terminal.promised(full), 2 + len(QUESTIONS)
+    share = rows.show(full["sets"]["generated"]["right"]["own_neighbours"], rows.PERCENT)
     assert lines == [
-        "promise   with 95 % confidence at most 1.00 % of all that passes is wrong, at the "
-        "threshold 0.9875; found on reconstructions of held-out images",
-        "          wrong: 0.40 % of 12,345 of these (class shirt: at most 3.10 %), 0.60 % of "
-        "reconstructions of test images, an estimated 1.23 % of images drawn (1.11 % to 2.22 %)",
+        "promise     with 95 % confidence at most 1.00 % of reconstructions that pass are "
+        f"wrong, at the threshold 0.9875; of accepted images {share} have their "
+        "nearest neighbour in their own set, where 50 % would mean that they are like "
+        "reconstructions",
+        "            wrong: 0.40 % of 12,345 from held-out images (class shirt: at most 3.10 %), "
+        "0.60 % of those from test images, an estimated 1.23 % of images drawn (1.11 % to 2.22 %)",
+        "            it surely does not hold in class coat",
     ]
     text = printed(full, capsys)
-    assert text.splitlines()[7:9] == lines
+    assert text.splitlines()[end : end + 3] == lines
     assert {row.key for row in rows.PROMISE_ROWS} == set(EVIDENCE)
     for row in rows.PROMISE_ROWS:
         shown = f"\n{row.title:46}{rows.show(EVIDENCE[row.key], row.form):>14}\n"
         assert shown in text
-    lines = [re.sub(" +", " ", line) for line in text.splitlines()]
-    assert "shirt 12,345 10,111 50 50.00 % 50.00 % 50.00 % 2.00 % 3.10 %" in lines
-    assert "coat 4,321 222 49 25.00 % 25.00 % 25.00 % 2.00 % none" in lines
+    printed_lines = [re.sub(" +", " ", line) for line in text.splitlines()]
+    assert "shirt 12,345 10,111 50 50.00 % 50.00 % 50.00 % 2.00 % 0.90 % 3.10 %" in printed_lines
+    assert "coat 4,321 222 49 25.00 % 25.00 % 25.00 % 2.00 % 1.10 % none" in printed_lines
     theirs = full | {"sets": full["sets"] | {"yours": full["sets"]["generated"]}}
-    first, second = terminal.promised(theirs)
-    assert first.endswith("; found on held-out images")
-    assert "0.60 % of test images, an estimated 1.23 % of your images (" in second
+    first, second, third = terminal.promised(theirs)
+    assert first.endswith("at most 1.00 % of real images that pass are wrong, at the threshold 0.9875")
+    assert "0.60 % of those from test images, an estimated 1.23 % of your images (" in second
+    full["classes"]["coat"]["promise_low"] = 0.01  # may just hold
+    assert terminal.promised(full) == lines[:2]
 
 
 def test_without_a_promise_nothing_is_said_of_one(capsys):
@@ -367,7 +389,9 @@ def test_a_report_holds_all_of_the_run_and_where_it_comes_from():
     packages = "tensorflow", "keras", "numpy", "matplotlib"
     assert built["versions"] == {name: importlib.metadata.version(name) for name in packages}
     assert built["notes"] == ["a note"] and built["sets"] is run.sets
-    assert built["verdicts"] == {"right": "worse", "new": "as real"}
+    assert built["verdicts"] == {"right": "worse", "new": "cannot tell"}
+    assert built["reasons"] == {"new": "too few images"}
+    assert built["evidence"] == run.evidence["generated"]
     assert built["run"] == {
         "sharpness": 4.0,
         "strong_rate_mixture": 0.875,

@@ -42,6 +42,7 @@ def write_reports(folder, dataset, kind, seeds, start):
             "settings": {"seed": seed},
             "sets": sets,
             "verdicts": dict.fromkeys(sets["generated"], "worse" if seed else "as real"),
+            "evidence": dict.fromkeys(sets["generated"], {"number": 3.0 * seed, "other": -1.0}),
             "run": {row.key: next(numbers) for row in RUN_ROWS},
             "seconds": {"generating": 2.0 * seed, "total": 60.0},
             "peak_memory_gb": 1.0 + seed,
@@ -98,12 +99,17 @@ def test_the_tables_are_means_and_deviations_of_the_reports(tmp_path):
         expected_cell([number(each, name, tables.WORST_CLASS) for each in this], PERCENT)
         for name in ("generated", "real")
     ]
-    for row, (title, cells) in zip(ANSWERS, answers.items(), strict=True):
-        assert title == f"{row.question}? {row.title}"
-        for reports, own, verdict in (
-            (this, cells[:3], "worse (2 seeds), as real (1 seed)"),
-            (fashion, cells[3:], "as real (1 seed), worse (1 seed)"),
+    shown = [row for row in ROWS if row.key == "detectable"]
+    for row, least, (title, cells), (below, seen) in zip(
+        ANSWERS, shown, *(iter(answers.items()),) * 2, strict=True
+    ):
+        assert title == f"{row.question}? {row.title}" and below == least.title
+        for reports, own, would, verdict in (
+            (this, cells[:3], seen[:3], "worse"),  # z is 9 in all, over the root of three
+            (fashion, cells[3:], seen[3:], "as real"),  # 3 over the root of two
         ):
+            values = [number(each, "generated", least) for each in reports]
+            assert would == [expected_cell(values, least.form), "", ""]
             values, others = (
                 [number(each, name, row) for each in reports] for name in ("generated", "real")
             )

@@ -493,9 +493,11 @@ def test_usefulness_is_the_accuracy_on_test_images_of_what_was_learned(few_steps
     test = ImageSet(SPOTS[:300], np.where(np.arange(300) % 3, labels[:300], 1 - labels[:300]))
     reference = SimpleNamespace(test=test, classes=2, seed=0)
     for targets in (labels, np.eye(2, dtype=np.float32)[labels]):
-        found = useful.accuracy_after_training(SPOTS, targets, reference)
-        assert found == pytest.approx(2 / 3, abs=0.03)
-    assert math.isnan(useful.accuracy_after_training(SPOTS, 0 * labels, reference))
+        found = useful.right_after_training(SPOTS, targets, reference)
+        assert found.shape == (300,) and set(found) == {0, 1}
+        # right where the label is that of the image, wrong where it was exchanged
+        assert np.mean(found == (test.labels == labels[:300])) > 0.97
+    assert np.isnan(useful.right_after_training(SPOTS, 0 * labels, reference)).all()
 
 
 # Several devices

@@ -57,8 +57,8 @@ ROWS = [
     Row("smallest class / largest class, strong ↑", "balanced", "class_balance", TWO_DIGITS),
     Row("... probability of such counts by chance", "balanced", "chance", PLAIN),
     Row("... scarcest class, share of its due ↑", "balanced", "scarcest", PERCENT),
-    Row("... probability of so few, had it 5 % of its due", "balanced", "scarcest_chance", PLAIN),
-    Row("... a class that lacks this share would have shown", "balanced", "detectable", PERCENT),
+    Row("... chance of so few, had it 5 % of its due", "balanced", "scarcest_chance", PLAIN),
+    Row("... such a lack in a class would have shown", "balanced", "detectable", PERCENT),
     Row("images compared, as many of each class", "balanced", "images", COUNT),
     Row("images examined for variety", "varied", "images", COUNT),
     Row("... in so many parts", "varied", "parts", COUNT),
@@ -66,7 +66,7 @@ ROWS = [
     Row("... standard deviation of real sets", "varied", "frechet_sd", PLAIN),
     Row("precision ↑", "varied", "precision", PLAIN),
     Row("recall ↑", "varied", "recall", PLAIN),
-    Row("... standard deviation of real parts", "varied", "recall_sd", PLAIN),
+    Row("... its standard deviation in real parts", "varied", "recall_sd", PLAIN),
     Row("... recall lower by this would have shown", "varied", "detectable", PLAIN),
     Row("density ↑", "varied", "density", PLAIN),
     Row("coverage ↑", "varied", "coverage", PLAIN),
@@ -103,7 +103,7 @@ CONTROL_ROWS = {
     ],
     "unfiltered": [
         Row("one trained on unfiltered real images ↑", "useful", "accuracy", PERCENT),
-        Row("... images it learned from", "useful", "images", COUNT),
+        Row("... images that this one learned from", "useful", "images", COUNT),
     ],
     "halfway": [
         Row("half-way between two classes: pass filter ↓", "right", "strong_rate", PERCENT),

@@ -73,7 +73,7 @@ def promised(report: dict) -> list[str]:
         if numbers["promise_low"] > right["max_error"]
     ]
     theirs = "yours" in report["sets"]
-    kind, others = ("images", "your images") if theirs else ("reconstructions", "images drawn")
+    kind, others = ("real images", "your images") if theirs else ("reconstructions", "images drawn")
     likeness = ""
     if not theirs:
         share = show(report["sets"]["generated"]["right"]["own_neighbours"], PERCENT)
@@ -83,11 +83,11 @@ def promised(report: dict) -> list[str]:
         )
     interval = f"{texts['estimated_error_low']} to {texts['estimated_error_high']}"
     lines = [
-        f"promise     with 95 % confidence at most {texts['max_error']} of {kind} of held-out "
-        f"images that pass are wrong, at the threshold {show(right['threshold'], EXACT)}{likeness}",
-        f"            wrong: {texts['wrong']} of {right['images']:,} of these (class {worst}: at "
-        f"most {show(bounds[worst], PERCENT)}), {texts['test_error_estimate']} of those of test "
-        f"images, an estimated {texts['estimated_error_estimate']} of {others} ({interval})",
+        f"promise     with 95 % confidence at most {texts['max_error']} of {kind} that "
+        f"pass are wrong, at the threshold {show(right['threshold'], EXACT)}{likeness}",
+        f"            wrong: {texts['wrong']} of {right['images']:,} from held-out images (class "
+        f"{worst}: at most {show(bounds[worst], PERCENT)}), {texts['test_error_estimate']} of those "
+        f"from test images, an estimated {texts['estimated_error_estimate']} of {others} ({interval})",
     ]
     if broken:
         lines.append(f"            it surely does not hold in class {', '.join(broken)}")
