@@ -121,6 +121,12 @@ def test_what_would_have_been_found_is_found_in_four_of_five_cases():
     assert math.isnan(balanced.smallest_lack(20, np.full(10, 1000)))
 
 
+@pytest.mark.filterwarnings("error")
+def test_of_fewer_images_than_classes_nothing_would_have_been_found():
+    for n in (1, 2, 30):
+        assert math.isnan(balanced.smallest_lack(n, np.full(62, 100)))
+
+
 # Varied?
 
 
