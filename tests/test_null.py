@@ -228,6 +228,22 @@ def test_planted_faults_are_not_varied(real_sets):
     assert asked_varied(drawn(RNG(43), 0), held_out, test)[1].word == CANNOT_TELL
 
 
+def test_a_set_with_fewer_images_of_a_class_than_another_is_compared_as_far_as_it_goes(real_sets):
+    held_out, test = real_sets
+    many, few = drawn(RNG(44), 600), drawn(RNG(45), 600)
+    few = few.take((few.labels != 2) | (np.arange(600) < 90))  # 30 of class 2
+    asked = asked_about(many, held_out, test)
+    for name, images in (("few", few), ("none", few.take(few.labels != 2))):
+        asked.subjects[name], asked.rows[name] = Filtered(images), np.arange(len(images))
+        asked.judged[name] = asked.reference.judge(images.images)
+    sets = varied.ask(asked)
+    parts = sets["yours"]["parts"]
+    assert parts == 2 and sets["yours"]["images"] == 600
+    assert sets["few"]["parts"] == sets["none"]["parts"] == parts
+    assert sets["few"]["images"] == 430 and sets["none"]["images"] == 400
+    assert sets["none"]["coverage"] < sets["few"]["coverage"] < sets["yours"]["coverage"]
+
+
 @pytest.mark.parametrize("whole", [1, 3, 12])
 def test_the_chance_of_a_frechet_distance_is_that_of_many_sets(whole):
     rng, others = RNG(70), RNG(71).normal(0.1, 1, (500, 5))
