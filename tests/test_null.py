@@ -121,6 +121,12 @@ def test_what_would_have_been_found_is_found_in_four_of_five_cases():
     assert math.isnan(balanced.smallest_lack(20, np.full(10, 1000)))
 
 
+@pytest.mark.filterwarnings("error")
+def test_of_fewer_images_than_classes_nothing_would_have_been_found():
+    for n in (1, 2, 30):
+        assert math.isnan(balanced.smallest_lack(n, np.full(62, 100)))
+
+
 # Varied?
 
 
@@ -220,6 +226,22 @@ def test_planted_faults_are_not_varied(real_sets):
     sets, verdict = asked_varied(drawn(RNG(43), 3), held_out, test)
     assert verdict.word == CANNOT_TELL and math.isnan(sets["yours"]["recall"])
     assert asked_varied(drawn(RNG(43), 0), held_out, test)[1].word == CANNOT_TELL
+
+
+def test_a_set_with_fewer_images_of_a_class_than_another_is_compared_as_far_as_it_goes(real_sets):
+    held_out, test = real_sets
+    many, few = drawn(RNG(44), 600), drawn(RNG(45), 600)
+    few = few.take((few.labels != 2) | (np.arange(600) < 90))  # 30 of class 2
+    asked = asked_about(many, held_out, test)
+    for name, images in (("few", few), ("none", few.take(few.labels != 2))):
+        asked.subjects[name], asked.rows[name] = Filtered(images), np.arange(len(images))
+        asked.judged[name] = asked.reference.judge(images.images)
+    sets = varied.ask(asked)
+    parts = sets["yours"]["parts"]
+    assert parts == 2 and sets["yours"]["images"] == 600
+    assert sets["few"]["parts"] == sets["none"]["parts"] == parts
+    assert sets["few"]["images"] == 430 and sets["none"]["images"] == 400
+    assert sets["none"]["coverage"] < sets["few"]["coverage"] < sets["yours"]["coverage"]
 
 
 @pytest.mark.parametrize("whole", [1, 3, 12])

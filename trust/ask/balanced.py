@@ -109,7 +109,10 @@ def smallest_lack(n: int, real: np.ndarray) -> float:
         return math.nan
     due = real[classes] / m
     middle = np.argsort(due, kind="stable")[len(due) // 2]
-    both = real[classes] + np.rint(due * n).astype(int)
+    expected = np.rint(due * n).astype(int)
+    if not expected.any():  # so few images of so many classes
+        return math.nan
+    both = real[classes] + expected
     drawn = _random_halves(both, int(both.sum()) - m, DRAWS)
     limit = np.quantile(chi_square(drawn, both - drawn), 1 - FALSE_ALARM)
 

@@ -43,8 +43,10 @@ def ask(asked: Asked) -> dict:
     judged = {name: each.take(asked.rows[name]) for name, each in asked.judged.items()}
     for name, each in (judged | asked.judged_held_out).items():
         labels = (asked.subjects | beside.held_out)[name].passing.labels[asked.rows[name]]
-        rows = disjoint_sets(labels, counts, parts, rng)
-        sets[name] = examine_parts([each.features[own] for own in rows], others, radius)
+        # Of several subjects one may have fewer images of a class than are compared.
+        own = np.minimum(counts, np.bincount(labels, minlength=len(counts)) // parts)
+        rows = disjoint_sets(labels, own, parts, rng)
+        sets[name] = examine_parts([each.features[part] for part in rows], others, radius)
     return sets
 
 
