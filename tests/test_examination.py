@@ -337,12 +337,12 @@ def test_the_reference_marks_what_was_seen_and_asks_the_referee_about_test_image
     gaps = gaps_to(more.images, more.labels, stick.real)
     np.testing.assert_array_equal(stick.like_seen.nearest.index, gaps.argmin(axis=1))
     np.testing.assert_array_equal(stick.like_seen.moved.index[10:], np.arange(10, 20))
-    other = stick.neighbours(split.test)
+    other, found = stick.neighbours({"test": split.test, "moved": moved}).values()
     gaps = gaps_to(split.test.images, split.test.labels, stick.real)
     np.testing.assert_array_equal(other.nearest.index, gaps.argmin(axis=1))
     np.testing.assert_allclose(other.nearest.distance, gaps.min(axis=1), rtol=1e-6)
-    np.testing.assert_array_equal(stick.neighbours(moved).moved.index, np.arange(40))
-    np.testing.assert_allclose(stick.neighbours(moved).moved.distance, 0)
+    np.testing.assert_array_equal(found.moved.index, np.arange(40))
+    np.testing.assert_allclose(found.moved.distance, 0)
     assert reference_of(split).like_seen is None
 
 
