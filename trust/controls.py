@@ -13,6 +13,7 @@ from trust.generator import Generator
 from trust.train import inference, priors
 
 CLOUD = 2000  # latents of each kind in a figure
+MEANS = 5000  # codes from which the means of the classes are taken for it
 PLANTED = 400  # copies of each kind at least
 LEAST, TIMES = 2000, 4  # made images of a kind: so many, and so many for each examined one
 LEAST_KNOWN, TIMES_KNOWN = 4000, 20  # the same where errors are counted on them
@@ -148,6 +149,7 @@ def beside_submitted(
 def latent_clouds(generator: Generator, other: Generator, seen: ImageSet, rng) -> dict:
     """{kind of latents: (n, 2) float}: codes of images that the VAE has learned from, and draws
     from the mixture and from N(0, I), on the two principal axes of the classes' mean codes."""
+    seen = _some(seen, MEANS, rng)
     z_mean, z_log_var = inference.encode(generator.vae, seen.images)
     codes = inference.sample_codes(z_mean, z_log_var, rng)
     centres = np.stack([codes[seen.labels == k].mean(axis=0) for k in np.unique(seen.labels)])
