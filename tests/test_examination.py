@@ -937,7 +937,6 @@ def test_what_is_made_beside_a_small_set_is_as_small(monkeypatch):
         np.testing.assert_array_equal(tested.every.images[passing.rows], passing.images)
         np.testing.assert_array_equal(tested.every.truth[passing.rows], passing.truth)
         np.testing.assert_array_equal(passing.truth, passing.labels)  # all see the right thing
-        assert len(beside.others["other_prior"].every) == min(others, 60)
         assert len(beside.tested["real"].every) == len(split.test)
         assert len(beside.held_out["reconstructed"].every) == len(split.held_out)
         promised_on = beside_drawn(kept.sift(drawn(60, n)), split, kept).tested["reconstructed"]

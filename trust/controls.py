@@ -15,7 +15,7 @@ from trust.train import inference, priors
 CLOUD = 2000  # latents of each kind in a figure
 MEANS = 5000  # codes from which the means of the classes are taken for it
 PLANTED = 400  # copies of each kind at least
-LEAST, TIMES = 2000, 4  # made images of a kind: so many, and so many for each examined one
+LEAST, TIMES = 2000, 4  # images of a kind to judge: so many, and so many for each examined one
 LEAST_KNOWN, TIMES_KNOWN = 4000, 20  # the same where errors are counted on them
 
 
@@ -49,7 +49,7 @@ def beside_generated(
     tested["reconstructed"] = accept.sift(blurred, small.test.labels)
     others = {
         "halfway": accept.sift(generator.halfway(small.held_out, rng)),
-        "other_prior": accept.sift(other.sample(min(few(n), CHUNK), rng)),
+        "other_prior": accept.sift(other.sample(CHUNK, rng)),
     }
     everything = join([split.vae, held_out])
     alike = accepted, *tested.values(), *behind_filter.values()
@@ -80,7 +80,7 @@ def beside_generated(
 
 
 def few(n: int) -> int:
-    """How many made images of a kind stand beside n examined ones, where there are as many."""
+    """How many images of a kind the referee judges beside n examined ones, if there are as many."""
     return max(LEAST, TIMES * n)
 
 
