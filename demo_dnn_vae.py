@@ -109,6 +109,8 @@ def main(flags=None):
             max_draws=options.max_draws or DRAWS * options.per_class * data.classes,
             progress=lambda: print(quota.progress(data.class_names), flush=True),
         )
+        if not accept.promise:  # which is checked on all that were drawn
+            accepted = controls.few_drawn(accepted)
         beside = controls.beside_generated(
             accepted, generator, other, accept, split=split, streams=streams
         )

@@ -73,7 +73,7 @@ def main():
         others = reference.judged.features
         variety = varied.examine_variety(judged.features, others)
         variety_real = varied.examine_variety(judged_real.features, others)
-        neighbours = reference.neighbours(strong.passing)
+        neighbours = reference.neighbours({"strong": strong.passing})["strong"]
         line = {
             "epochs": epochs,
             "seconds": seconds,

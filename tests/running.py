@@ -83,7 +83,7 @@ def read(folder):
         prefix = "" if name == "generated" else f"{name}_"
         for question, numbers in answers.items():
             flat |= {f"{prefix}{question}_{key}": number for key, number in numbers.items()}
-            assert question in ("right", "balanced", "varied", "new", "useful")
+            assert question in QUESTIONS
     classes = list(values["classes"].values())
     counts = {f"class_counts_{key}": [each[key] for each in classes] for key in classes[0]}
     return flat | values["run"] | counts

@@ -373,12 +373,12 @@ def test_the_reference_marks_what_was_seen_and_asks_the_referee_about_test_image
     np.testing.assert_array_equal(stick.real.rows[140:], split.held_out.rows[:30])
     np.testing.assert_array_equal(stick.judged.labels, in_turn(120))
     np.testing.assert_array_equal(stick.judged.features, features_of(split.test.images))
-    other = stick.neighbours(split.test)
+    other, found = stick.neighbours({"test": split.test, "moved": moved}).values()
     gaps = gaps_to(split.test.images, split.test.labels, stick.real)
     np.testing.assert_array_equal(other.nearest.index, gaps.argmin(axis=1))
     np.testing.assert_allclose(other.nearest.distance, gaps.min(axis=1), rtol=1e-6)
-    np.testing.assert_array_equal(stick.neighbours(moved).moved.index, np.arange(40))
-    np.testing.assert_allclose(stick.neighbours(moved).moved.distance, 0)
+    np.testing.assert_array_equal(found.moved.index, np.arange(40))
+    np.testing.assert_allclose(found.moved.distance, 0)
     alone = reference_of(split)
     assert list(alone.parts) == ["training", "held_out"]
     np.testing.assert_array_equal(alone.unseen, alone.parts["held_out"])
@@ -944,6 +944,45 @@ def test_the_sets_beside_generated_images_are_what_they_are_called():
     assert (other_way.prior, other_way.other_prior) == ("normal", "mixture")
     kept = beside_drawn(generated, split, promised()).promised_on
     np.testing.assert_array_equal(kept.images, blurred)
+
+
+def test_what_is_made_beside_a_small_set_is_as_small(monkeypatch):
+    """Rows still point at the same images, and the real ones are all there."""
+    for name, value in {"LEAST": 10, "TIMES": 2, "LEAST_KNOWN": 30, "TIMES_KNOWN": 4}.items():
+        monkeypatch.setattr(controls, name, value)
+    test = honest(32, 120, blurred_sure=np.where(np.arange(120) % 3, SURE, UNSURE))
+    split, accept, kept = world(test=test), accept_at(0.95), promised()
+    for n, known, others in ((3, 30, 10), (20, 80, 40), (60, 120, 120)):
+        small = controls.as_small(split, n, RNG(3))
+        for part, whole, count in (
+            (small.test, split.test, known),
+            (small.held_out, split.held_out, others),
+        ):
+            assert len(part) == count
+            places = part.rows - whole.rows[0]
+            assert np.all(np.diff(places) > 0)
+            np.testing.assert_array_equal(part.images, whole.images[places])
+            np.testing.assert_array_equal(part.labels, whole.labels[places])
+        assert small.vae is split.vae and small.classifier is split.classifier
+        generated = accept.sift(drawn(60, n))
+        beside = beside_drawn(generated, split, accept)
+        tested = beside.tested["reconstructed"]
+        assert len(tested.every) == known
+        passing = tested.passing
+        assert 0 < len(passing) < known
+        np.testing.assert_array_equal(tested.every.images[passing.rows], passing.images)
+        np.testing.assert_array_equal(tested.every.truth[passing.rows], passing.truth)
+        np.testing.assert_array_equal(passing.truth, passing.labels)  # all see the right thing
+        assert len(beside.tested["real"].every) == len(split.test)
+        assert len(beside.held_out["reconstructed"].every) == len(split.held_out)
+        promised_on = beside_drawn(kept.sift(drawn(60, n)), split, kept).tested["reconstructed"]
+        assert len(promised_on.every) == len(split.test)
+    few = controls.few_drawn(accept.sift(drawn(60, 15)))
+    assert len(few.every) == 15  # no more than were drawn
+    many = replace(few, passing=few.passing.take(slice(6)))
+    shown = controls.few_drawn(many).every
+    np.testing.assert_array_equal(shown.images, few.every.images[:12])
+    np.testing.assert_array_equal(shown.confidence, few.every.confidence[:12])
 
 
 def originals(noisy, seen):

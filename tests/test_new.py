@@ -93,6 +93,39 @@ def test_a_copy_is_found_at_distance_zero(real):
         np.testing.assert_array_equal(training_images[index], copies)
 
 
+def test_sets_that_are_searched_for_together_find_what_each_finds_alone(real):
+    training_images, training_labels, images, labels = real
+    own = np.arange(0, 2000, 23)
+    sets = [
+        (images, labels),
+        (blurred(images[:7]), labels[:7]),
+        (training_images[own], training_labels[own], own),
+        (images[labels == 3], labels[labels == 3]),  # of one class alone
+    ]
+    together = neighbours.nearest_of_each(
+        [neighbours.Sought(*each) for each in sets], training_images, training_labels
+    )
+    assert len(together) == len(sets)
+    for (asked, names, *rows), found in zip(sets, together, strict=True):
+        squares = brute_force(asked, names, training_images, training_labels)
+        for here in rows:
+            squares[np.arange(len(here)), here] = np.inf
+        squares = np.sort(squares, axis=1)
+        np.testing.assert_allclose(found.distance, np.sqrt(squares[:, 0]) / 255, rtol=1e-5)
+        np.testing.assert_allclose(found.second, np.sqrt(squares[:, 1]) / 255, rtol=1e-5)
+        np.testing.assert_array_equal(training_labels[found.index], names)
+        alone = neighbours.nearest_of_class(asked, names, training_images, training_labels, *rows)
+        for one, other in zip(found, alone, strict=True):
+            np.testing.assert_array_equal(one, other)
+    none, some = neighbours.nearest_of_each(
+        [neighbours.Sought(images[:0], labels[:0]), neighbours.Sought(images, labels)],
+        training_images,
+        training_labels,
+    )
+    assert len(none.index) == len(none.distance) == len(none.second) == 0
+    np.testing.assert_array_equal(some.index, together[0].index)
+
+
 def test_duplicates_among_the_training_images():
     rng = RNG(1)
     originals = rng.integers(0, 256, (12, 28, 28), dtype=np.uint8)
@@ -382,8 +415,8 @@ def test_a_moved_copy_is_found_by_the_search_that_looks_for_it():
     moved = np.stack([np.roll(image, by, (0, 1)) for image, by in zip(bright, steps, strict=True)])
 
     def search(images):
-        copies = ImageSet(images, np.zeros(40, int))
-        return neighbours.find_neighbours(copies, real, neighbours.centred(real.images))
+        copies = neighbours.Sought(images, np.zeros(40, int))
+        return neighbours.find_neighbours([copies], real, neighbours.centred(real.images))[0]
 
     found = search(moved)
     np.testing.assert_array_equal(found.moved.index, np.arange(40))
@@ -400,8 +433,8 @@ def test_whichever_search_finds_the_nearer_one_is_believed():
     real = ImageSet((rng.random((30, 12, 12)) * 0.5).astype(np.float32), np.zeros(30, int))
     spoilt = real.images.copy()
     spoilt[:15, 0, 0] = spoilt[:15, 1, 0] = 1
-    images = ImageSet(spoilt, np.zeros(30, int))
-    found = neighbours.find_neighbours(images, real, neighbours.centred(real.images))
+    images = neighbours.Sought(spoilt, np.zeros(30, int))
+    (found,) = neighbours.find_neighbours([images], real, neighbours.centred(real.images))
     alone = neighbours.nearest_of_class(
         neighbours.centred(spoilt), images.labels, neighbours.centred(real.images), real.labels
     )

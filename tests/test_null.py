@@ -260,7 +260,7 @@ def test_the_chance_of_a_frechet_distance_is_that_of_many_sets(whole):
 def test_moments_of_parts_are_those_of_the_whole():
     a, b = RNG(72).normal(3, 1, (90, 4)), RNG(73).normal(size=(70, 4))
     parts = varied.joined([varied.moments(each) for each in (a[:20], a[20:])])
-    found = varied.frechet_of_moments(parts, varied.moments(b))
+    found = varied.frechet_of_moments(parts, varied.gaussian(varied.moments(b)))
     assert found == pytest.approx(varied.frechet_distance(a, b))
 
 

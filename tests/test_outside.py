@@ -302,7 +302,7 @@ def test_a_folder_of_pictures_without_labels_and_ones_own_data(small_npz, tmp_pa
     threshold = report["settings"]["threshold"]
     assert promised["max_error"] == 0.03 and promised["threshold"] == threshold
     assert promised["wrong"] < promised["bound"] <= 0.03
-    assert "promise   with 95 % confidence at most 3.00 % of all that passes" in done.stdout
+    assert "promise     with 95 % confidence at most 3.00 % of real images that pass" in done.stdout
     assert "stands on real images" in done.stdout
     assert all(float(line["classifier_confidence"]) >= threshold for line in table)
     assert all(line["classifier_label"] == line["label"] for line in table)

@@ -113,6 +113,13 @@ def test_steps_in_an_epoch():
     assert steps == [100, 100, 100, 110, 240]
 
 
+def test_an_epoch_over_few_still_images_has_a_few_passes():
+    """Five, in whole tens of steps, but 20 steps at least; as many as ever from 4,609 images on."""
+    counts = [1, 200, 1024, 1025, 2560, 4608, 4609, 25_600, 25_601]
+    steps = [loops.steps_in_epoch(np.zeros(count), 256, passes=5) for count in counts]
+    assert steps == [20, 20, 20, 30, 50, 90, 100, 100, 110]
+
+
 @pytest.mark.parametrize("devices", [2, 5, 8])
 def test_several_devices_see_as_many_images_in_an_epoch_as_one(devices):
     for count in (1, 5000, 60_000):

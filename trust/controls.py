@@ -13,7 +13,10 @@ from trust.generator import Generator
 from trust.train import inference, priors
 
 CLOUD = 2000  # latents of each kind in a figure
+MEANS = 5000  # codes from which the means of the classes are taken for it
 PLANTED = 400  # copies of each kind at least
+LEAST, TIMES = 2000, 4  # images of a kind to judge: so many, and so many for each examined one
+LEAST_KNOWN, TIMES_KNOWN = 4000, 20  # the same where errors are counted on them
 
 
 def beside_generated(
@@ -27,6 +30,9 @@ def beside_generated(
     """What stands beside images that one of our generators drew.  other: the Generator with the
     prior that is not in use.  streams: a plan.Streams."""
     rng, held_out, test = streams.controls, split.held_out, split.test
+    n = len(accepted.passing)
+    # A promise is checked on all images there are.
+    small = split if accept.promise else as_small(split, n, rng)
     tested = {"real": accept.sift(test.images, test.labels)}
     originals = to_copy(accepted.passing.labels, split.vae, rng)
     copies = copies_of(originals, rng)
@@ -39,15 +45,16 @@ def beside_generated(
             generator.reconstruct(held_out.images, rng), truth=held_out.labels
         ),
     }
-    tested["reconstructed"] = accept.sift(generator.reconstruct(test.images, rng), test.labels)
+    blurred = generator.reconstruct(small.test.images, rng)
+    tested["reconstructed"] = accept.sift(blurred, small.test.labels)
     others = {
-        "halfway": accept.sift(generator.halfway(held_out, rng)),
+        "halfway": accept.sift(generator.halfway(small.held_out, rng)),
         "other_prior": accept.sift(other.sample(CHUNK, rng)),
     }
     everything = join([split.vae, held_out])
     alike = accepted, *tested.values(), *behind_filter.values()
     counts = np.min([each.passing.counts(len(accepted.quota.kept)) for each in alike], axis=0)
-    blurred = tested["reconstructed"].passing
+    known = tested["reconstructed"].passing
     wanted = accepted.passing.counts(len(counts))
     fresh = {
         name: each.passing.take(random_of_each_class(each.passing.labels, wanted, rng))
@@ -58,18 +65,46 @@ def beside_generated(
         tested=tested,
         held_out=behind_filter,
         like="reconstructed",
-        known=blurred,
+        known=known,
         fresh=fresh,
         copies=copies,
         others=others,
         prior=generator.name,
         other_prior=other.name,
         accept=accept,
-        promised_on=blurred if accept.promise else None,
+        promised_on=known if accept.promise else None,
         pool=accept.sift(everything.images, everything.labels).passing,
         near_copies=max(split.near_copies, split.repeats),
         clouds=latent_clouds(generator, other, split.vae, streams.figures),
     )
+
+
+def few(n: int) -> int:
+    """How many images of a kind the referee judges beside n examined ones, if there are as many."""
+    return max(LEAST, TIMES * n)
+
+
+def as_small(split: Split, n: int, rng: np.random.Generator) -> Split:
+    """The Split with random ones of its held-out and test images, of which we make images that
+    stand beside n examined ones: those that we judge beside a small set are as few.  Real images
+    are all looked at: there they cost little, and real sets are drawn from them."""
+    return split._replace(
+        held_out=_some(split.held_out, few(n), rng),
+        test=_some(split.test, max(LEAST_KNOWN, TIMES_KNOWN * n), rng),
+    )
+
+
+def few_drawn(accepted: Filtered) -> Filtered:
+    """The accepted images, and the first of those that were drawn, as many as stand beside them."""
+    n = len(accepted.passing)
+    return replace(accepted, every=accepted.every.take(slice(few(n))))
+
+
+def _some(images: ImageSet, count: int, rng) -> ImageSet:
+    """So many random ones in their old order, or all of them."""
+    if len(images) <= count:
+        return images
+    return images.take(np.sort(rng.choice(len(images), count, replace=False)))
 
 
 def beside_submitted(
@@ -114,6 +149,7 @@ def beside_submitted(
 def latent_clouds(generator: Generator, other: Generator, seen: ImageSet, rng) -> dict:
     """{kind of latents: (n, 2) float}: codes of images that the VAE has learned from, and draws
     from the mixture and from N(0, I), on the two principal axes of the classes' mean codes."""
+    seen = _some(seen, MEANS, rng)
     z_mean, z_log_var = inference.encode(generator.vae, seen.images)
     codes = inference.sample_codes(z_mean, z_log_var, rng)
     centres = np.stack([codes[seen.labels == k].mean(axis=0) for k in np.unique(seen.labels)])

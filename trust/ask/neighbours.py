@@ -44,37 +44,54 @@ class Nearest(NamedTuple):
         return mixed
 
 
-def nearest_of_class(images, labels, real_images, real_labels, own=None):
-    """The nearest real image of each image's class, by exhaustive search.
+class Sought(NamedTuple):
+    """Images (n, h, w[, c]) uint8, or float32 in [0, 1], and their labels (n,) integer, whose
+    nearest real images are sought.  own: (n,) integer, where they are real images themselves: which
+    of these they are, not to be found as their own neighbours; or None."""
 
-    A copy of a real image has the label of that image, so only that class is searched.
-    images (n, h, w[, c]), real_images (m, h, w[, c]): uint8, or float32 in [0, 1].
-    labels (n,), real_labels (m,): integer; each of the labels must have a real image.
-    own: (n,) integer, where the images are real ones themselves: which of the m they are, not to be
-    found as their own neighbours; or None.
-    Returns Nearest: index into the real images, and distances, float64, Euclidean over pixels in
-    [0, 1], infinite where there is no image but their own.  If two are equally near, up to rounding
-    to float32, either may be returned.
+    images: np.ndarray
+    labels: np.ndarray
+    own: np.ndarray | None = None
+
+
+def nearest_of_class(images, labels, real_images, real_labels, own=None) -> Nearest:
+    """nearest_of_each() of one set of images."""
+    return nearest_of_each([Sought(images, labels, own)], real_images, real_labels)[0]
+
+
+def nearest_of_each(sets: list[Sought], real_images, real_labels) -> list[Nearest]:
+    """The nearest real images of the class of each image, by exhaustive search.
+
+    A copy of a real image has the label of that image, so only that class is searched.  All sets
+    are searched for together, because each class of the real images must be prepared for it.
+    real_images (m, h, w[, c]): uint8, or float32 in [0, 1].  real_labels (m,): integer; each of the
+    labels of the sets must have a real image.
+    Returns Nearest of each set: index into the real images, and distances, float64, Euclidean over
+    pixels in [0, 1], infinite where there is no image but their own.  If two are equally near, up
+    to rounding to float32, either may be returned.
     """
-    index, distance, second = (np.empty(len(images), kind) for kind in (int, float, float))
-    for label in np.unique(labels):
-        rows, others = np.flatnonzero(labels == label), np.flatnonzero(real_labels == label)
+    sizes = [len(each.images) for each in sets]
+    found = [Nearest(*(np.empty(n, kind) for kind in (int, float, float))) for n in sizes]
+    for label in np.unique(np.concatenate([each.labels for each in sets])):
+        others = np.flatnonzero(real_labels == label)
         candidates = _pixels(real_images[others])
         # Without the mean, small differences between similar images survive rounding to float32.
         centre = candidates.mean(axis=0)
         centred = candidates - centre
         half_norms = np.einsum("ij,ij->i", centred, centred) / 2
-        for block in np.split(rows, range(BLOCK, len(rows), BLOCK)):
-            pixels = _pixels(images[block])
-            # Minus half of the squared distance, up to a constant for each image.
-            scores = (pixels - centre) @ centred.T
-            scores -= half_norms
-            if own is not None:
-                scores[others == own[block, None]] = -np.inf
-            best, distance[block] = _strike_nearest(scores, candidates, pixels)
-            index[block] = others[best]
-            _, second[block] = _strike_nearest(scores, candidates, pixels)
-    return Nearest(index, distance, second)
+        for (images, labels, own), (index, distance, second) in zip(sets, found, strict=True):
+            rows = np.flatnonzero(labels == label)
+            for block in np.split(rows, range(BLOCK, len(rows), BLOCK)):
+                pixels = _pixels(images[block])
+                # Minus half of the squared distance, up to a constant for each image.
+                scores = (pixels - centre) @ centred.T
+                scores -= half_norms
+                if own is not None:
+                    scores[others == own[block, None]] = -np.inf
+                best, distance[block] = _strike_nearest(scores, candidates, pixels)
+                index[block] = others[best]
+                _, second[block] = _strike_nearest(scores, candidates, pixels)
+    return found
 
 
 def _strike_nearest(scores, candidates, pixels):
@@ -138,11 +155,19 @@ class Neighbours(NamedTuple):
         return self.labels[rows], nearest.index[rows]
 
 
-def find_neighbours(images: ImageSet, real: ImageSet, real_centred, own=None) -> Neighbours:
-    """The Neighbours of labelled images among real images of their class.  real_centred: the real
-    images after centred().  own: as in nearest_of_class()."""
-    nearest = nearest_of_class(images.images, images.labels, real.images, real.labels, own)
-    rolled = centred(images.images)
-    moved = nearest_of_class(rolled, images.labels, real_centred, real.labels, own)
-    nearer = np.flatnonzero(moved.distance < nearest.distance)
-    return Neighbours(images.labels, nearest, nearest.put(nearer, moved.take(nearer)))
+def find_neighbours(sets: list[Sought], real: ImageSet, real_centred) -> list[Neighbours]:
+    """The Neighbours of labelled images, set by set, among real images of their class.
+    real_centred: the real images after centred()."""
+    nearest = nearest_of_each(sets, real.images, real.labels)
+    rolled = [each._replace(images=centred(each.images)) for each in sets]
+    moved = nearest_of_each(rolled, real_centred, real.labels)
+    return [
+        Neighbours(each.labels, plain, _nearer(plain, other))
+        for each, plain, other in zip(sets, nearest, moved, strict=True)
+    ]
+
+
+def _nearer(plain: Nearest, moved: Nearest) -> Nearest:
+    """Of each image the nearer one of the two."""
+    nearer = np.flatnonzero(moved.distance < plain.distance)
+    return plain.put(nearer, moved.take(nearer))

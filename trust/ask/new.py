@@ -35,17 +35,17 @@ def ask(asked: Asked) -> tuple[dict, dict]:
     labels = np.concatenate([each.passing.labels for each in asked.subjects.values()])
     most = max(len(filtered.passing) for filtered in asked.subjects.values())
     mix = np.bincount(labels, minlength=reference.classes) / max(len(labels), 1)
-    rng, neighbours = asked.rng.spawn(1)[0], {}
+    rng, sought, own = asked.rng.spawn(1)[0], {}, {}
     if "real" not in beside.fresh:
         real, pool = draw_real(pool, most * mix, rng, pool.counts(reference.classes) // 2)
-        neighbours["real"] = reference.neighbours(real, own=real.rows)
+        sought["real"], own["real"] = real, real.rows
     measure, _ = draw_real(pool, max(most, MEASURED) * mix, rng)
-    neighbours[MEASURE] = reference.neighbours(measure, own=measure.rows)
+    sought[MEASURE], own[MEASURE] = measure, measure.rows
     fresh = beside.fresh | {name: each.passing for name, each in asked.subjects.items()}
-    neighbours |= {name: reference.neighbours(images) for name, images in fresh.items()}
+    neighbours = reference.neighbours(sought | fresh | beside.copies, own)
     flagged = {}
-    for name, images in beside.copies.items():
-        copies = reference.neighbours(images)
+    for name in beside.copies:
+        copies = neighbours[name]
         flagged[name] = max(flag(copies, neighbours[MEASURE]).mean(axis=1))
         neighbours[name] = plant(neighbours["real"], copies)
     sets = {

@@ -71,9 +71,9 @@ class Asked:
     passing images of each subject and each kind of held-out images: as many as Beside.counts.
     judged: {subject: Judged}, of all that pass.  sampled, sampled_confidence: {subject: (n,)}, the
     referee's labels of what there was before the filter, where that is known, and how sure it is of
-    them.  judged_tested: {kind: Judged}, of all test images.  judged_held_out: {kind: Judged}, of
-    `rows`, but not of real images, from which further sets are drawn.  rng: for random sets of real
-    images.
+    them.  judged_tested: {kind: Judged}, of `every` in Beside.tested.  judged_held_out: {kind:
+    Judged}, of `rows`, but not of real images, from which further sets are drawn.  rng: for random
+    sets of real images.
     """
 
     subjects: dict[str, Filtered]

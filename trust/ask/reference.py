@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from trust.ask import neighbours
-from trust.ask.neighbours import Neighbours
+from trust.ask.neighbours import Neighbours, Sought
 from trust.data.images import ImageSet, join
 from trust.train.referee import Judged, judge
 
@@ -34,10 +34,15 @@ class Reference:
         """What the referee says of images (n, h, w[, c]), uint8 or float32 in [0, 1]."""
         return judge(self.referee, images)
 
-    def neighbours(self, images: ImageSet, own: np.ndarray | None = None) -> Neighbours:
-        """Their nearest real images of the same label.  own: (n,) integer, if they are real images
-        themselves: their rows in `real`, where they do not find themselves."""
-        return neighbours.find_neighbours(images, self.real, self.centred, own)
+    def neighbours(
+        self, sets: dict[str, ImageSet], own: dict[str, np.ndarray] | None = None
+    ) -> dict[str, Neighbours]:
+        """{set: the nearest real images of the same label}.  own: {set: (n,) integer}, of sets that
+        are real images themselves: their rows in `real`, where they do not find themselves."""
+        own = own or {}
+        sought = [Sought(each.images, each.labels, own.get(name)) for name, each in sets.items()]
+        found = neighbours.find_neighbours(sought, self.real, self.centred)
+        return dict(zip(sets, found, strict=True))
 
 
 def build_reference(

@@ -112,7 +112,8 @@ def frechet_by_chance(
     finds, and one that falls with the square of it, which makes single parts vary more than the
     first share says.  Efron & Stein 1981: the jackknife is rather too large than too small.
     """
-    count, known, reference = len(parts), [moments(each) for each in parts], moments(others)
+    count, known = len(parts), [moments(each) for each in parts]
+    reference = gaussian(moments(others))
 
     def distance(chosen):
         return frechet_of_moments(joined([known[row % count] for row in chosen]), reference)
@@ -170,6 +171,16 @@ class Moments(NamedTuple):
     product: np.ndarray
 
 
+class Gaussian(NamedTuple):
+    """A Gaussian that stands for `count` points: its mean (d,), and the square root (d, d) and the
+    trace of its covariance."""
+
+    count: int
+    mean: np.ndarray
+    root: np.ndarray
+    trace: float
+
+
 def moments(points: np.ndarray) -> Moments:
     """The Moments of points (n, d)."""
     points = points.astype(float)
@@ -188,27 +199,38 @@ def frechet_distance(features, reference):
     features (n, d), reference (m, d): float.  Returns a float, 0 for equal sets, NaN for n < 2 or
     m < 2.
     """
-    return frechet_of_moments(moments(features), moments(reference))
+    return frechet_of_moments(moments(features), gaussian(moments(reference)))
 
 
-def frechet_of_moments(first: Moments, second: Moments) -> float:
-    """frechet_distance() of two sets of which only the Moments are known."""
+def frechet_of_moments(first: Moments, second: Gaussian) -> float:
+    """frechet_distance() of two sets of which only the moments are known."""
     if min(first.count, second.count) < 2:
         return math.nan
-    (mean, covariance), (other, others) = (_gaussian(each) for each in (first, second))
+    gap, covariance = _mean(first) - second.mean, _covariance(first)
     # The trace of the square root of the product of both covariances, whose eigenvalues are those
     # of a symmetric matrix.
+    product = second.root @ covariance @ second.root
+    roots = np.sqrt(np.maximum(np.linalg.eigvalsh(product), 0))
+    return float(gap @ gap + np.trace(covariance) + second.trace - 2 * roots.sum())
+
+
+def gaussian(each: Moments) -> Gaussian:
+    """The Gaussian with these Moments."""
+    if each.count < 2:
+        return Gaussian(each.count, _mean(each), root=np.zeros_like(each.product), trace=math.nan)
+    covariance = _covariance(each)
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    roots = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ others @ root), 0))
-    traces = np.trace(covariance) + np.trace(others)
-    return float((mean - other) @ (mean - other) + traces - 2 * roots.sum())
+    return Gaussian(each.count, _mean(each), root=root, trace=float(np.trace(covariance)))
 
 
-def _gaussian(each):
-    """The mean (d,) and the covariance (d, d) of Moments."""
-    mean = each.total / each.count
-    return mean, (each.product - each.count * np.outer(mean, mean)) / (each.count - 1)
+def _mean(each):
+    return each.total / max(each.count, 1)
+
+
+def _covariance(each):
+    mean = _mean(each)
+    return (each.product - each.count * np.outer(mean, mean)) / (each.count - 1)
 
 
 def variety(features, reference, k=NEIGHBOURS, radius=None):

@@ -17,6 +17,7 @@ from trust.train.inference import as_pixels
 
 VAE_BATCH, CLASSIFIER_BATCH = 512, 256  # on each device
 LEAST_STEPS = 100  # per epoch on one device: a VAE sees each of fewer than 51,200 images repeatedly
+STILL_PASSES, LEAST_STILL_STEPS = 5, 20  # the same for images that are not moved
 WHOLE_STEPS = 10  # an epoch on one device has a multiple of them, for fast.STEPS_TOGETHER
 IMAGES_PER_SHARPNESS = 5000  # images of 28 x 28 values that allow one more unit of sharpness
 COLLAPSED_NATS = 0.5  # least KL per image; a VAE of MNIST with a single latent has about 4
@@ -134,10 +135,12 @@ def shifted(batches, seed):
     return fast.without_autotune(moved.prefetch(4))
 
 
-def steps_in_epoch(images, batch_size, devices=1):
+def steps_in_epoch(images, batch_size, devices=1, passes=math.inf):
     """Steps per epoch, of batch_size images on each device: enough for a pass over the images, and
-    at least LEAST_STEPS on one device.  Several devices together see as many images as one."""
-    steps = max(math.ceil(len(images) / batch_size), LEAST_STEPS)
+    at least LEAST_STEPS on one device, or as many as `passes` need and at least LEAST_STILL_STEPS.
+    Several devices together see as many images as one."""
+    once = math.ceil(len(images) / batch_size)
+    steps = max(once, min(LEAST_STEPS, max(passes * once, LEAST_STILL_STEPS)))
     return math.ceil(math.ceil(steps / WHOLE_STEPS) * WHOLE_STEPS / devices)
 
 
@@ -176,8 +179,8 @@ def train_classifier(classifier, images, targets, seed, epochs=5, learning_rate=
 
 def train_on_still_images(classifier, images, targets, seed, epochs, learning_rate=4e-3) -> dict:
     """train_classifier() without moving the images: it learns from exactly these images, and needs
-    fewer steps."""
-    size, steps = _sizes(classifier, images, CLASSIFIER_BATCH)
+    fewer steps: over few images STILL_PASSES passes are an epoch."""
+    size, steps = _sizes(classifier, images, CLASSIFIER_BATCH, passes=STILL_PASSES)
     _compile(classifier, OneCycle(learning_rate, epochs * steps), _cross_entropy(targets))
     batches = shuffled_batches(images, targets, batch_size=size, seed=seed)
     return _fit(classifier, batches, epochs, steps, verbose=0)
@@ -189,11 +192,11 @@ def _cross_entropy(targets):
     return (hard if targets.ndim == 1 else soft)(from_logits=True)
 
 
-def _sizes(model, images, size):
+def _sizes(model, images, size, passes=math.inf):
     """The images of a batch on all devices of the model, `size` on each, and the steps of an
-    epoch."""
+    epoch; passes: see steps_in_epoch()."""
     devices = model.distribute_strategy.num_replicas_in_sync
-    return size * devices, steps_in_epoch(images, size, devices)
+    return size * devices, steps_in_epoch(images, size, devices, passes=passes)
 
 
 def _compile(model, rate, loss=None):

@@ -78,19 +78,18 @@ class GaussianMixture:
 
     def log_prob(self, z):
         """log p(z) in nats, (n,) float64, of z (n, d)."""
-        blocks = np.split(z, range(CODES_TOGETHER, len(z), CODES_TOGETHER))
-        return np.concatenate([self._log_prob(block) for block in blocks])
+        centre = self.weights @ self.means  # products of small numbers lose less to rounding
+        parameters = _natural_parameters(self.weights, self.means - centre, self.covariances)
+        size = min(CODES_TOGETHER, _codes_together(self.latent_dim))
+        blocks = np.split(z - centre, range(size, len(z), size))
+        found = [_log_sum(parameters @ _statistics(block, 0.0).T) for block in blocks]
+        return np.concatenate(found) - 0.5 * self.latent_dim * math.log(2 * math.pi)
 
-    def _log_prob(self, z):
-        log_joint = np.empty((len(self.weights), len(z)))
-        for k, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
-            root = np.linalg.inv(factor)
-            whitened = (z - mean) @ root.T
-            log_scale = 0.5 * len(mean) * math.log(2 * math.pi) - np.log(np.diag(root)).sum()
-            squares = np.einsum("ij,ij->i", whitened, whitened)
-            log_joint[k] = np.log(self.weights[k]) - log_scale - 0.5 * squares
-        highest = log_joint.max(axis=0)  # without it exp would overflow
-        return highest + np.log(np.exp(log_joint - highest).sum(axis=0))
+
+def _log_sum(log_joint):
+    """The logarithm of the sums of exp(log_joint), (k, n), over k: (n,)."""
+    highest = log_joint.max(axis=0)  # without it exp would overflow
+    return highest + np.log(np.exp(log_joint - highest).sum(axis=0))
 
 
 class EM(NamedTuple):
@@ -127,9 +126,9 @@ def fit_mixture(z_mean, z_log_var, labels, seed, components=None, em=EM_DEFAULT)
     centre = z_mean.mean(axis=0)
     z_mean = z_mean - centre  # products of small numbers lose less to rounding
     mixture, owners = _start(z_mean, variance, labels, k, shrinkage, np.random.default_rng(seed))
-    size = max(1, BLOCK // d**2 * 2)
+    size = _codes_together(d)
     for _ in range(em.rounds):
-        parameters = _natural_parameters(*mixture)
+        parameters = _natural_parameters(*mixture).astype(np.float32)
         sums = np.zeros(parameters.shape)
         for label in np.unique(labels):
             rows, own = np.flatnonzero(labels == label), owners == label
@@ -162,23 +161,29 @@ def _start(z_mean, variance, labels, k, shrinkage, rng):
 
 
 def _statistics(z_mean, variance):
-    """E_q of 1, z and the lower triangle of z z^T: (n, 1 + d + d (d + 1) / 2) float32."""
+    """E_q of 1, z and the lower triangle of z z^T, for z_mean (n, d) and the variance of z, (n, d)
+    or 0: (n, 1 + d + d (d + 1) / 2), of the type of z_mean."""
     rows, columns = np.tril_indices(z_mean.shape[1])
     products = z_mean[:, rows] * z_mean[:, columns]
     products[:, rows == columns] += variance
     return np.concatenate([np.ones((len(z_mean), 1), np.float32), z_mean, products], axis=1)
 
 
+def _codes_together(d):
+    """How many codes (d,) have BLOCK products, of which half are different."""
+    return max(1, BLOCK // d**2 * 2)
+
+
 def _natural_parameters(weights, means, covariances):
-    """The coefficients of the statistics in log(weight N(z)), for each component: (k, 1 + d +
-    d (d + 1) / 2) float32."""
+    """The coefficients of the statistics in log(weight N(z)) but for the power of 2 pi, for each
+    component: (k, 1 + d + d (d + 1) / 2) float64."""
     rows, columns = np.tril_indices(means.shape[1])
     precisions = np.linalg.inv(covariances)
     linear = np.einsum("kij,kj->ki", precisions, means)
     constant = np.log(weights) + 0.5 * np.linalg.slogdet(precisions)[1]
     constant -= 0.5 * np.sum(linear * means, axis=1)
     quadratic = -precisions[:, rows, columns] * np.where(rows == columns, 0.5, 1.0)
-    return np.concatenate([constant[:, None], linear, quadratic], axis=1).astype(np.float32)
+    return np.concatenate([constant[:, None], linear, quadratic], axis=1)
 
 
 def _maximise(sums, owners, d, shrinkage):
