@@ -14,6 +14,7 @@ from conftest import ROOT
 from PIL import Image
 
 from trust import cli
+from trust.ask.verdicts import QUESTIONS
 from trust.show import rows
 
 FIGURES = {
