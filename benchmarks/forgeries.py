@@ -27,11 +27,12 @@ SIZES = (200, 1000, 10_000)  # images of a set
 DRAWS, DRAWS_OF_LARGE, LARGE = 5, 1, 10_000  # sets of each size, and of sizes from LARGE on
 DOSES = (1, 2, 5, 10, 20, 100)  # percent of forged images
 WHOLE = (100,)  # of forgeries that are made from all images of a set
+USEFUL_AT = 1000  # the size at which *useful* is asked, of one set with the largest dose
 ENOUGH = 0.8  # the share of sets in which a forgery must be caught
 THRESHOLD = 0.95  # of the filter
 ROUNDS = 3  # of making nonsense, until enough of it has passed
 SURE = 0.7  # the share of images that are easy
-NOT_CAUGHT, NONE_PASS = "not caught", "too few pass"
+NOT_CAUGHT, NOT_ASKED, NONE_PASS = "not caught", "not asked", "too few pass"
 
 
 class Kind(NamedTuple):
@@ -431,9 +432,10 @@ class Court:
         return {question: verdict.word for question, verdict in run.verdicts["yours"].items()}
 
     def examine(self, name: str, n: int, draws: int) -> list[dict]:
-        """What a report says of a forgery in sets of n images, from the largest dose to the first
-        that is not caught: an entry for each set."""
-        kind, found = KINDS[name], []
+        """What a report says of a forgery in sets of n images, an entry for each set.  From the
+        largest dose on, a question is asked as long as it catches the forgery: smaller doses do not
+        count once a larger one is missed."""
+        kind, found, catching = KINDS[name], [], QUESTIONS
         sets = [self.sets(kind, n, draw) for draw in range(draws)]
         for dose in sorted(kind.doses, reverse=True):
             entries = []
@@ -441,8 +443,8 @@ class Court:
                 if dose not in own:
                     continue
                 # A classifier learns from the set for *useful*: that takes long.
-                train = draw == 0 and dose == max(kind.doses)
-                asked = [each for each in QUESTIONS if train or each != "useful"]
+                train = n == USEFUL_AT and draw == 0 and dose == max(kind.doses)
+                asked = [each for each in catching if train or each != "useful"]
                 entries.append(
                     {
                         "forgery": name,
@@ -454,7 +456,9 @@ class Court:
                     }
                 )
             found += entries
-            if entries and not any(is_caught(entries, each) for each in kind.expected()):
+            if entries:
+                catching = [each for each in catching if is_caught(entries, each)]
+            if not set(catching) - {"useful"}:
                 break
         return found
 
@@ -472,7 +476,8 @@ def is_caught(entries: list[dict], question: str) -> bool:
 
 def summary(found: list[dict]) -> dict:
     """{(forgery, n): {question: text}}: "from 2 %" for the smallest dose from which on the question
-    catches the forgery, "caught" where there is one dose only, an empty string where it does not.
+    catches the forgery, "caught" where there is one dose only, an empty string where it does not,
+    NOT_ASKED where nobody asked.
     Of honest sets, the words of the question and how often it gave each.
 
     found: the list of a report, or the lists of several seeds, one after the other.
@@ -494,18 +499,21 @@ def _text(own, question):
     by_dose: dict = {}
     for each in sorted(own, key=lambda each: -each["dose"]):
         by_dose.setdefault(each["dose"], []).append(each)
-    # *useful* is asked at the largest dose only.
     caught = [*takewhile(lambda dose: is_caught(by_dose[dose], question), by_dose)]
     if not caught:
-        return ""
+        asked = any(question in each["verdicts"] for each in own)
+        return "" if asked else NOT_ASKED
     return f"from {caught[-1]} %" if len(kind.doses) > 1 else "caught"
 
 
 def as_expected(name: str, texts: dict) -> str:
-    """What the questions that have to catch a forgery say of it: the best of their texts, or
-    NOT_CAUGHT.  texts: {question: text} of summary()."""
-    found = [texts[question] for question in KINDS[name].expected() if texts[question]]
-    return min(found, key=lambda text: float(([*text.split(), "0"])[1]), default=NOT_CAUGHT)
+    """What the questions that have to catch a forgery say of it, the one first that catches the
+    smallest dose, or NOT_CAUGHT.  texts: {question: text} of summary()."""
+    found = [texts[question] for question in KINDS[name].expected()]
+    found = [text for text in found if text not in ("", NOT_ASKED)]
+    return min(
+        found, key=lambda text: int(text.split()[1]) if " " in text else 0, default=NOT_CAUGHT
+    )
 
 
 def parse_arguments():
