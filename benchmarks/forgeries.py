@@ -30,7 +30,7 @@ WHOLE = (100,)  # of forgeries that are made from all images of a set
 USEFUL_AT = 1000  # the size at which *useful* is asked, of one set with the largest dose
 ENOUGH = 0.8  # the share of sets in which a forgery must be caught
 THRESHOLD = 0.95  # of the filter
-ROUNDS = 3  # of making nonsense, until enough of it has passed
+ROUNDS = 3  # times as much nonsense is made as is wanted, if too little of it passes
 SURE = 0.7  # the share of images that are easy
 NOT_CAUGHT, NOT_ASKED, NONE_PASS = "not caught", "not asked", "too few pass"
 
@@ -181,7 +181,8 @@ def halves(panel, honest, rng):
 
 
 def halfway(panel, honest, rng):
-    return panel.generator.halfway(panel.seen.take(rng.permutation(len(panel.seen))), rng)
+    some = panel.seen.take(rng.permutation(len(panel.seen))[: 2 * len(honest)])
+    return panel.generator.halfway(some, rng)[: len(honest)]
 
 
 def inverted(panel, honest, rng):
@@ -294,7 +295,7 @@ def make_panel(parts, data, seed: int):
         fresh=fresh,
         easy=fresh.take(easy),
         test=data.test,
-        strangers=datasets.load_dataset(other).test.images,
+        strangers=datasets.load_dataset(other).train.images,
         generator=generator,
         accept=fit_filter(classifier, held_out, blurry, THRESHOLD),
         classes=data.classes,
@@ -387,12 +388,14 @@ class Court:
         doses for which too few forged images pass the filter."""
         rng = np.random.default_rng([self.seed, n, draw])
         pool = self.passing if kind.filtered else self.panel.fresh
-        honest = pool.take(rng.permutation(len(pool))[:n])
+        shuffled = pool.take(rng.permutation(len(pool))[: ROUNDS * n])
+        honest = shuffled.take(slice(n))
         if kind.forge is honest_images:
             return {100: honest}
-        forged = kind.forge(self.panel, honest, rng)
         if kind.filtered:
-            forged = self.passed(kind, honest, rng)
+            forged = self.passed(kind, shuffled, n, rng)
+        else:
+            forged = kind.forge(self.panel, honest, rng)
         have = {dose: mixed(honest, forged, dose) for dose in kind.doses}
         if not kind.filtered:
             return have
@@ -402,18 +405,20 @@ class Court:
             if len(forged) >= round(len(honest) * dose / 100)
         }
 
-    def passed(self, kind: Kind, honest: ImageSet, rng) -> ImageSet:
-        """Nonsense that passes the filter, as much as there are honest images if it does."""
+    def passed(self, kind: Kind, real: ImageSet, n: int, rng) -> ImageSet:
+        """n images of nonsense that pass the filter, or fewer: what is made of the first n real
+        images, then of the next, until enough has passed."""
         kept = []
-        for _ in range(ROUNDS):
-            made = kind.forge(self.panel, honest, rng)
+        for first in range(0, len(real), n):
+            made = kind.forge(self.panel, real.take(slice(first, first + n)), rng)
             kept.append(self.panel.accept.sift(made.images).passing)
-            if sum(map(len, kept)) >= len(honest):
+            if sum(map(len, kept)) >= n:
                 break
-        return join(kept).take(slice(len(honest)))
+        return join(kept).take(slice(n))
 
-    def verdicts(self, images: ImageSet, kind: Kind, questions: Collection[str]) -> dict:
-        """{question: word} about one set."""
+    def verdicts(self, images: ImageSet, kind: Kind, questions: Collection[str], draw: int) -> dict:
+        """{question: word} about one set.  draw: its number, so that other real images are drawn to
+        stand beside it than beside the others."""
         from trust.examination import examine
         from trust.filter.filters import Filtered
 
@@ -425,7 +430,7 @@ class Court:
             {"yours": yours},
             replace(beside, counts=np.min(counts, axis=0)),
             self.reference,
-            np.random.default_rng(self.seed),
+            np.random.default_rng([self.seed, draw]),
             questions=questions,
             say=lambda line: None,
         )
@@ -452,7 +457,7 @@ class Court:
                         "images": len(own[dose]),
                         "dose": dose,
                         "draw": draw,
-                        "verdicts": self.verdicts(own[dose], kind, asked),
+                        "verdicts": self.verdicts(own[dose], kind, asked, draw),
                     }
                 )
             found += entries
