@@ -243,11 +243,16 @@ def test_forgeries_are_caught_and_honest_sets_are_not(monkeypatch, tmp_path, bun
     assert not {"worse", "fails"} & set(found[0]["verdicts"].values())
     texts = forgeries.summary(found)
     for name in kinds[1:]:
-        assert forgeries.as_expected(name, texts[name, 300]) != "not caught", name
         assert f"{name}, n = 300: " in printed
+        assert set(texts[name, 300].values()) - {"", "not asked"}, name
+    for name in ("swapped labels", "a class left out"):
+        assert forgeries.as_expected(name, texts[name, 300]) != "not caught", name
     assert [each["dose"] for each in found if each["forgery"] == "swapped labels"] == [100, 20]
     short = tables.short_forgeries_table({"mnist": [found]})
-    assert "| honest | none | 0 of 1 |" in short and "**" not in short
+    assert (
+        "| honest | none | 0 of 1 |" in short
+        and "| a class left out | balanced | caught |" in short
+    )
 
 
 def without_networks(images, labels):
