@@ -90,7 +90,8 @@ def copies(parts: Iterable[str], change: Callable | None = None) -> Callable:
         known = join([getattr(panel, part) for part in parts])
         rows = controls.twins(honest.labels, known.labels, rng)
         images = known.images[rows]
-        return ImageSet(change(panel, images, rng) if change else images, honest.labels)
+        images = change(panel, images, rng) if change else as_floats(images)
+        return ImageSet(images, honest.labels)
 
     return forge
 
