@@ -4,6 +4,7 @@ and examine whether they are right, balanced, varied, new and useful.
 python demo_dnn_vae.py
 """
 
+from dataclasses import replace
 from functools import partial
 
 from trust import cli
@@ -118,9 +119,8 @@ def main(flags=None):
         real = reference.build_reference(
             split.vae, split.held_out, split.test, referee=nets.referee, seed=settings.seed
         )
-        run = examination.examine(
-            {"generated": accepted}, beside, real, streams.chance, soft_labels=options.soft_labels
-        )
+        beside = replace(beside, soft_labels=options.soft_labels)
+        run = examination.examine({"generated": accepted}, beside, real, streams.chance)
         numbers = networks.ask(nets, beside, real, streams.elbo)
         notes = networks.doubts(nets, numbers, data, accept.temperature)
     finish.finish(run, plan, clock, figures=pages.GENERATED, networks=numbers, notes=notes)

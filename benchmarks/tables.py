@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.forgeries import EXPECTED, QUESTIONS, summary
-from trust.ask.verdicts import pooled
+from benchmarks import forgeries
+from trust.ask.verdicts import CAUGHT, QUESTIONS, pooled
 from trust.cli import Parser, UserError, run
 from trust.show.rows import ANSWERS, CONTROL_ROWS, PERCENT, PLAIN, ROWS, RUN_ROWS
 
@@ -182,33 +182,50 @@ def soft_table(reports):
 
 
 def forgeries_table(runs):
-    """How the examination judged forgeries: a Markdown table of lists that benchmarks.forgeries
-    wrote, one for each seed."""
-    summaries = [summary(run) for run in runs]
-    rows = []
-    for name in summaries[0]:
-        cells = [
-            tally([each[name][question] or "-" for each in summaries]) for question in QUESTIONS
-        ]
-        rows.append((name, cells))
+    """How the examination judged forgeries, in all seeds together: a Markdown table of lists that
+    benchmarks.forgeries wrote, one for each seed.  The name of a forgery is bold where no question
+    that has to catch it does."""
+    found, rows = [each for run in runs for each in run], []
+    for (name, n), texts in forgeries.summary(found).items():
+        most = max(each["images"] for each in found if (each["forgery"], each["n"]) == (name, n))
+        title = f"{name}, n = {most:,}"
+        if (
+            forgeries.KINDS[name].caught_by
+            and forgeries.as_expected(name, texts) == forgeries.NOT_CAUGHT
+        ):
+            title = f"**{title}**"
+        rows.append((title, [texts[question] or "-" for question in QUESTIONS]))
     return table(QUESTIONS, rows)
 
 
 def short_forgeries_table(datasets):
-    """How the question that has to catch a forgery judged it, in each data set: a Markdown table of
-    {name: runs}.  For the honest set, the questions that caught it by mistake."""
-    summaries = {name: [summary(run) for run in runs] for name, runs in datasets.items()}
+    """How the questions that have to catch a forgery judged it, in each data set and size: a
+    Markdown table of {name: runs}.  For honest sets, how many were called worse or failing by
+    mistake, in any question."""
+    titles, columns = [], []
+    for name, runs in datasets.items():
+        found = [each for run in runs for each in run]
+        for n in sorted({each["n"] for each in found}):
+            titles.append(f"{name}, n = {n:,}")
+            columns.append([each for each in found if each["n"] == n])
     rows = []
-    for forgery, question in EXPECTED.items():
-        cells = [question or "none"]
-        for runs in summaries.values():
-            if question:
-                found = [run[forgery][question] for run in runs]
+    for forgery, kind in forgeries.KINDS.items():
+        cells = [" or ".join(kind.expected()) or "none"]
+        for found in columns:
+            own = [each for each in found if each["forgery"] == forgery]
+            if not own:
+                cells.append(forgeries.NONE_PASS)
+            elif not kind.caught_by:
+                false = sum(
+                    any(word in CAUGHT for word in each["verdicts"].values()) for each in own
+                )
+                cells.append(f"{false} of {len(own)}")
             else:
-                found = [", ".join(key for key in QUESTIONS if run[forgery][key]) for run in runs]
-            cells.append(tally([each or "not caught" for each in found]))
+                (texts,) = forgeries.summary(own).values()
+                found_by = forgeries.as_expected(forgery, texts)
+                cells.append(f"**{found_by}**" if found_by == forgeries.NOT_CAUGHT else found_by)
         rows.append((forgery, cells))
-    return table(["caught by", *summaries], rows)
+    return table(["caught by", *titles], rows)
 
 
 PROMISED = (
@@ -359,9 +376,12 @@ deviations over the seeds whose reports are in this folder.
 - *What more epochs buy*: `--epochs`, as `python -m benchmarks.epochs` prints it. Of 10,000 images
   drawn, those that pass the filter, and as many real held-out ones of each class, are held against
   the test images. The seconds are the fewest of all seeds.
-- *Forgeries*: sets made from real images, and what each question says of them: a verdict, or from
-  which share of forged images on it is *worse* or *fails*. `python -m benchmarks.forgeries` prints
-  it. Where the seeds differ, each answer stands with the number of seeds that gave it.
+- *Forgeries*: sets of n images made from real ones that nobody has learned from, and from which
+  share of forged images on a question calls them *worse* or *fails* in at least four of five random
+  sets; "caught" where all images are forged. Smaller shares are not asked about by a question that
+  misses a larger one, and *useful*, which trains, is asked about one set of 1,000. Of honest sets,
+  how often each word was said. Bold: not caught by a question that has to. `python -m
+  benchmarks.forgeries` prints it.
 """
 
 

@@ -205,12 +205,12 @@ def quiet(line):
     pass
 
 
-def second_door(images, split, accept=None, **how):
+def second_door(images, split, accept=None, soft_labels=False):
     """The Run of images that one of our generators drew."""
     accept = accept or accept_at(0.95)
     accepted = accept.sift(images)
-    beside = beside_drawn(accepted, split, accept)
-    return examine({"generated": accepted}, beside, reference_of(split), RNG(0), say=quiet, **how)
+    beside = replace(beside_drawn(accepted, split, accept), soft_labels=soft_labels)
+    return examine({"generated": accepted}, beside, reference_of(split), RNG(0), say=quiet)
 
 
 def beside_yours(yours, split, accept=None, labelled=True, seed=0):
@@ -719,11 +719,27 @@ def test_of_small_sets_what_cannot_be_answered_is_nan(n):
 def test_a_line_is_said_for_each_step():
     split, said = world(n=20), []
     some = Filtered(honest(60, 20))
-    beside = beside_real(split, some.passing.counts(CLASSES))
-    examine({"some": some}, beside, reference_of(split), RNG(0), say=said.append)
-    asked = " ".join(said)
-    assert asked.startswith("  the referee looks at all images")
-    assert all(f"{question}?" in asked for question in QUESTIONS)
+    examine({"some": some}, beside_real(split), reference_of(split), RNG(0), say=said.append)
+    assert [line.strip() for line in said] == [
+        *("the referee looks at all images", *(f"{question}?" for question in QUESTIONS))
+    ]
+
+
+def test_only_what_is_asked_is_answered_and_as_if_all_were():
+    split = world(n=20)
+    some, beside = Filtered(honest(60, 20)), beside_real(split)
+
+    def run(**which):
+        return examine({"some": some}, beside, reference_of(split), RNG(0), say=quiet, **which)
+
+    every, cheap, one = run(), run(questions=QUESTIONS[:-1]), run(questions=["balanced"])
+    assert list(every.verdicts["some"]) == list(QUESTIONS)
+    assert list(cheap.verdicts["some"]) == list(cheap.sets["some"]) == list(QUESTIONS[:-1])
+    for question in QUESTIONS[:-1]:
+        assert_same(cheap.sets["some"][question], every.sets["some"][question])
+    assert list(one.verdicts["some"]) == list(one.evidence["some"]) == ["balanced"]
+    assert one.verdicts["some"]["balanced"] == every.verdicts["some"]["balanced"]
+    assert not one.neighbours
 
 
 def test_the_referee_looks_once_at_each_set(monkeypatch):

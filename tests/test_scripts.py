@@ -66,7 +66,7 @@ def counts_of(values):
     assert np.array_equal(balanced, np.minimum(strong, flags["per_class"]))
     assert np.all(balanced == flags["per_class"]) or generated.sum() == flags["max_draws"]
     assert values["balanced_images"] == values["real_balanced_images"] <= balanced.sum()
-    assert values["right_images"] == values["balanced_images"]
+    assert values["right_images"] == balanced.sum()
     assert values["right_strong_rate"] == pytest.approx(strong.sum() / generated.sum())
     assert values["balanced_class_balance"] == pytest.approx(strong.min() / max(strong.max(), 1))
     if values["right_images"]:
@@ -155,6 +155,8 @@ def test_table_prints_what_the_report_holds(trained):
         wanted |= {row.title: [f"{name}_{row.question}_{row.key}"] for row in own}
     numbers = 0
     for title, keys in wanted.items():
+        if not any(key in values for key in keys):
+            continue
         (line,) = [line for line in lines if line.startswith(f"{title:46}")]
         cells = line.removeprefix(f"{title:46}").ljust(14 * len(keys))
         for place, key in enumerate(keys):
@@ -288,14 +290,18 @@ def test_soft_labels_change_what_is_learned_from_accepted_images_and_nothing_els
     for name in ("epochs", "latent_dim", "seed"):  # the models'
         assert read(tmp_path)["settings"][name] == read(trained[0])["settings"][name]
     changed = {name for name in hard["report"] if hard["report"][name] != soft["report"][name]}
-    learned = {f"{name}useful_accuracy" for name in ("", "real_", "unfiltered_")}
-    assert changed <= {*learned, "verdicts"}  # no accuracy was measured here
+    changed = {name for name in changed if not name.split("real_")[-1].startswith("useful_")}
+    changed -= {name for name in changed if name.startswith("unfiltered_useful_")}
+    assert changed <= {"verdicts", "reasons", "evidence"}  # no accuracy was measured here
     assert {name for name in hard if hard[name] != soft[name]} <= {"report"}
-    (images, targets), (_, real), (_, unfiltered) = unlearned
+    *of_real, (images, targets), (_, unfiltered) = unlearned
     with np.load(tmp_path / "strong.npz") as saved:
-        np.testing.assert_array_equal(images, saved["images"])
-        np.testing.assert_allclose(targets, saved["probabilities"], atol=1e-6)
-    assert real.shape == targets.shape and (real.max(axis=1) >= THRESHOLD).all()
+        given = {image.tobytes(): row for row, image in enumerate(saved["images"])}
+        rows_of_them = [given[image.tobytes()] for image in images]
+        np.testing.assert_allclose(targets, saved["probabilities"][rows_of_them], atol=1e-6)
+    assert len(set(rows_of_them)) == len(images) and len(of_real) > 1
+    for _, real in of_real:
+        assert real.shape == targets.shape and (real.max(axis=1) >= THRESHOLD).all()
     assert unfiltered.ndim == 1
 
 
@@ -364,7 +370,7 @@ def test_rare_classes_and_a_high_threshold_leave_the_counts_consistent(
     values = read(tmp_path)
     _, _, balanced = counts_of(values)
     assert len(np.unique(balanced)) > 3  # or it was tame
-    assert 0 < values["right_images"] < balanced.sum()
+    assert 0 < values["right_images"]
     for name in drawn:
         assert_drawn(tmp_path / "imgs" / name)
     with np.load(tmp_path / "strong.npz") as saved:

@@ -201,43 +201,75 @@ def test_what_more_epochs_buy_is_told_a_row_each(tmp_path):
     assert rows["mnist: 16 epochs"][4:6] == ["17.0000 ± 1.0000"] * 2
 
 
-def test_forgeries_are_told_for_all_seeds(tmp_path):
-    write_reports(tmp_path, "mnist", "this", (0, 1), 0.5)
-    folder = tmp_path / "forgeries"
-    folder.mkdir()
-    for seed, caught in enumerate((("worse", "fails"), ("as real", "worse"))):
-        verdicts = [dict.fromkeys(forgeries.QUESTIONS, "as real") for _ in caught]
-        for own, verdict in zip(verdicts, caught, strict=True):
-            own["new"] = verdict
-        found = [
-            {"forgery": "noisy copies", "dose": dose, "verdicts": own}
-            for dose, own in zip((1, 5), verdicts, strict=True)
-        ]
-        blurred = dict.fromkeys(forgeries.QUESTIONS, "as real") | {"varied": "fails"}
-        found.append({"forgery": "blurred", "dose": None, "verdicts": blurred})
-        others = (name for name in forgeries.EXPECTED if name not in ("noisy copies", "blurred"))
-        honest = dict.fromkeys(forgeries.QUESTIONS, "as real")
-        found += [{"forgery": name, "dose": None, "verdicts": honest} for name in others]
-        outputs.write_json(folder / f"mnist-{seed}.json", found)
-    found = tables.readme_tables(tmp_path)
-    rows = rows_of(found["mnist, forgeries"])
-    assert rows[""] == [*forgeries.QUESTIONS] and len(rows) == 1 + len(forgeries.EXPECTED)
-    assert rows["noisy copies"] == ["-", "-", "-", "from 1 % (1 seed), from 5 % (1 seed)", "-"]
-    assert rows["blurred"] == ["-", "-", "fails", "-", "-"]
-    short = rows_of(found["forgeries, the short form"])
-    assert short[""] == ["caught by", "mnist"] and list(short)[1:] == list(forgeries.EXPECTED)
-    assert short["noisy copies"] == ["new", "from 1 % (1 seed), from 5 % (1 seed)"]
-    assert short["blurred"] == ["varied", "fails"] and short["inverted"] == ["varied", "not caught"]
-    assert short["honest"] == ["none", "not caught"]
+def entry(forgery, dose, draw=0, n=200, **caught):
+    """An entry of a report of forgeries: *as real*, but for what is given."""
+    verdicts = dict.fromkeys(QUESTIONS, "as real") | caught
+    return {
+        **{"forgery": forgery, "n": n, "images": n, "dose": dose, "draw": draw},
+        "verdicts": verdicts,
+    }
 
 
-def test_a_dose_counts_only_if_all_larger_ones_are_caught():
+def test_forgeries_are_told_for_all_seeds():
+    runs = []
+    for word in ("worse", "as real"):
+        found = [entry("noisy copies", 100, new="fails"), entry("noisy copies", 20, new=word)]
+        found += [entry("blurred", 100, n=1000, varied="fails"), entry("inverted", 100)]
+        found += [entry("labels by a classifier", 100, right="cannot tell")]
+        found += [entry("honest", 100), entry("honest", 100, draw=1, balanced=word)]
+        runs.append(found)
+    rows = rows_of(tables.forgeries_table(runs))
+    assert rows[""] == [*QUESTIONS] and len(rows) == 6
+    new = QUESTIONS.index("new")
+    assert rows["noisy copies, n = 200"][new] == "from 100 %"  # at 20 % in one of two seeds
+    assert set(rows["noisy copies, n = 200"]) == {"from 100 %", "-"}
+    assert rows["blurred, n = 1,000"][QUESTIONS.index("varied")] == "from 100 %"
+    assert set(rows["**inverted, n = 200**"]) == {"-"}
+    assert rows["labels by a classifier, n = 200"][QUESTIONS.index("right")] == "caught"
+    assert rows["honest, n = 200"][QUESTIONS.index("balanced")] == "as real 3, worse 1"
+    short = rows_of(tables.short_forgeries_table({"mnist": runs}))
+    assert short[""] == ["caught by", "mnist, n = 200", "mnist, n = 1,000"]
+    assert list(short)[1:] == list(forgeries.KINDS)
+    assert short["noisy copies"] == ["new", "from 100 %", "too few pass"]
+    assert short["inverted"][1:] == ["**not caught**", "too few pass"]
+    assert short["honest"] == ["none", "1 of 4", "too few pass"]
+
+
+def test_a_dose_counts_if_all_larger_ones_are_caught_in_four_of_five_sets():
+    words = {1: "wwwww", 2: "wwww-", 5: "wwwww", 10: "www--", 20: "wwww-", 100: "wwwww"}
     found = [
-        {"forgery": "f", "dose": dose, "verdicts": dict.fromkeys(forgeries.QUESTIONS, verdict)}
-        for dose, verdict in ((1, "worse"), (2, "as real"), (5, "worse"), (10, "fails"))
+        entry("swapped labels", dose, draw, right="worse" if letter == "w" else "as real")
+        for dose, letters in words.items()
+        for draw, letter in enumerate(letters)
     ]
-    assert forgeries.summary(found)["f"] == dict.fromkeys(forgeries.QUESTIONS, "from 5 %")
-    assert forgeries.summary(found[:2])["f"] == dict.fromkeys(forgeries.QUESTIONS, "")
+
+    def said(found, question="right"):
+        return forgeries.summary(found)["swapped labels", 200][question]
+
+    assert said(found) == "from 20 %"
+    assert said([each for each in found if each["dose"] != 10]) == "from 1 %"
+    assert said([each for each in found if each["dose"] == 10]) == ""
+    assert said(found, "new") == ""
+    for each in found:  # one set in all was asked about
+        if each["dose"] < 100 or each["draw"]:
+            del each["verdicts"]["useful"]
+    found[-5]["verdicts"]["useful"] = "fails"
+    assert said(found, "useful") == "from 100 %"
+    for each in found:
+        each["verdicts"].pop("useful", None)
+    assert said(found, "useful") == "not asked"
+
+
+def test_the_question_that_catches_the_smallest_dose_speaks_for_a_forgery(monkeypatch):
+    kind = forgeries.KINDS["blurred"]._replace(caught_by=("varied", "right", "unknown question"))
+    monkeypatch.setitem(forgeries.KINDS, "blurred", kind)
+    assert kind.expected() == ["varied", "right"]
+    texts = dict.fromkeys(QUESTIONS, "from 1 %") | {"varied": "from 20 %", "right": "from 5 %"}
+    assert forgeries.as_expected("blurred", texts) == "from 5 %"
+    assert forgeries.as_expected("blurred", texts | {"right": ""}) == "from 20 %"
+    assert forgeries.as_expected("blurred", dict.fromkeys(QUESTIONS, "")) == "not caught"
+    nobody = texts | {"right": "not asked", "varied": ""}
+    assert forgeries.as_expected("blurred", nobody) == "not caught"
 
 
 def test_seconds_and_memory_stand_beside_each_other(tmp_path):

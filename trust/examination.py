@@ -1,6 +1,6 @@
 """The examination: the only place where the questions are asked about sets of images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,42 +66,45 @@ def examine(
     beside: Beside,
     reference: Reference,
     rng: np.random.Generator,
-    soft_labels: bool = False,
+    questions: Collection[str] = tuple(ROOMS),
     say: Callable[[str], None] = print,
 ) -> Run:
-    """All questions about sets of images, {name: Filtered}, and about what stands beside them.
+    """The questions about sets of images, {name: Filtered}, and about what stands beside them.
 
-    soft_labels: for *useful*, train on probabilities instead of labels where images passed the
-    filter.  say: called with a line for each question.
+    questions: the names of those that are asked; there are verdicts on no others.  say: called with
+    a line for each question.
     """
     say("  the referee looks at all images")
     asked = look(subjects, beside, reference, rng.spawn(1)[0])
-    answers = {}
-    say("  right? balanced? varied?")
-    answers["right"] = right.ask(asked, rng)
-    answers["balanced"] = balanced.ask(asked)
-    answers["varied"] = varied.ask(asked)
-    say("  new?")
-    answers["new"], neighbours = new.ask(asked)
-    say("  useful?")
-    answers["useful"] = useful.ask(asked, soft_labels, rng)
+    answers, neighbours = {}, {}
+    rooms = {question: room for question, room in ROOMS.items() if question in questions}
+    for question, room in rooms.items():
+        say(f"  {question}?")
+        if room is new:
+            answers[question], neighbours = new.ask(asked)
+        elif room is useful:
+            answers[question] = useful.ask(asked, beside.soft_labels, rng)
+        elif room is right:
+            answers[question] = right.ask(asked, rng)
+        else:
+            answers[question] = room.ask(asked)
     sets = {}
     for question, numbers in answers.items():
         for name, found in numbers.items():
             sets.setdefault(name, {})[question] = found
-    if kept := promised.ask(asked):
+    if "right" in rooms and (kept := promised.ask(asked)):
         sets["promise"] = {"right": kept}
     found = {
         name: {
             question: room.verdict(sets[name][question], sets["real"][question])
-            for question, room in ROOMS.items()
+            for question, room in rooms.items()
         }
         for name in subjects
     }
     evidence = {
         name: {
             question: room.evidence(sets[name][question], sets["real"][question])
-            for question, room in ROOMS.items()
+            for question, room in rooms.items()
         }
         for name in subjects
     }

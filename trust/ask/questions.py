@@ -37,6 +37,8 @@ class Beside:
     matter what was seen: all training images, also those that networks have learned from.
     near_copies: the share of the known images that are near copies of others, or that networks have
     learned from such.
+    soft_labels: for *useful*, train on probabilities instead of labels where images passed the
+    filter.
     clouds: {kind of latents: (n, 2) float}, for a figure.
     """
 
@@ -56,6 +58,7 @@ class Beside:
     any_label: ImageSet | None = None
     pool: ImageSet | None = None
     near_copies: float = 0.0
+    soft_labels: bool = False
     clouds: dict[str, np.ndarray] = field(default_factory=dict)
 
     def like_fresh(self) -> ImageSet:
