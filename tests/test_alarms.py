@@ -47,7 +47,9 @@ def small():
 @pytest.fixture(scope="module", params=[2, 3])
 def found(small, request):
     """{question: the counts at a door}."""
-    counts = small.three(request.param, N, DRAWS) + small.varied(request.param, N, groups=1)
+    counts = small.three(request.param, N, DRAWS, planted_each=1) + small.varied(
+        request.param, N, groups=1
+    )
     return {each.where["question"]: each.summary() for each in counts}
 
 
