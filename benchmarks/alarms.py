@@ -319,11 +319,12 @@ class Drawn(NamedTuple):
 
     def beside(self, subjects: list, rng):
         """What stands beside them, a Beside.  subjects: Filtered, of which the smallest counts."""
-        from trust.controls import beside_submitted, to_copy
+        from trust.ask.new import planted_rows
+        from trust.controls import PLANTED, beside_submitted
 
         first, classes = subjects[0], self.facts.classes
         *_, copies = self.facts.kinds()
-        wanted = len(to_copy(first.passing.labels, self.split.vae, rng))
+        wanted = max(len(planted_rows(len(first.passing))), PLANTED)
         copies = rng.permutation(copies)[:wanted]
         copies = {"noisy_copies": numbered(copies, self.facts.labels[copies])}
         if self.accept is None:
@@ -469,24 +470,26 @@ class Alarms:
                 if i % planted_each or not verdict.detectable <= 1:  # also where it is NaN
                     continue
                 share = verdict.detectable
-                for fault, make in self.faults(question, drawn, beside):
-                    [(found, _)] = drawn.ask(question, [make(honest, share)], self.rng, beside)
-                    count.planted(fault, found.word)
+                faults = self.faults(question, drawn, beside)
+                planted = [make(honest, share) for make in faults.values()]
+                found = drawn.ask(question, planted, self.rng, beside)
+                for fault, (verdict, _) in zip(faults, found, strict=True):
+                    count.planted(fault, verdict.word)
         return [*counts.values()]
 
-    def faults(self, question, drawn, beside):
-        """[(name, function of an honest set and a share)] of what this question must catch."""
+    def faults(self, question, drawn, beside) -> dict:
+        """{name: function of an honest set and a share} of what this question must catch."""
         rng = self.rng
         if question == "right":
-            return [("swapped labels", lambda honest, share: swap(drawn, honest, share, rng))]
+            return {"swapped labels": lambda honest, share: swap(drawn, honest, share, rng)}
         if question == "new":
-            return [
-                ("noisy copies", lambda honest, share: plant(drawn, honest, share, rng)),
-                ("exact copies", lambda honest, share: plant(drawn, honest, share, rng, True)),
-            ]
+            return {
+                "noisy copies": lambda honest, share: plant(drawn, honest, share, rng),
+                "exact copies": lambda honest, share: plant(drawn, honest, share, rng, exact=True),
+            }
         real = beside.like_fresh().counts(self.facts.classes)
         rows = rng.permutation(self.facts.kinds()[2])
-        return [("a thinned class", lambda _, share: thin(drawn, rows, real, share, rng))]
+        return {"a thinned class": lambda _, share: thin(drawn, rows, real, share, rng)}
 
     def varied(self, door: int, n: int, groups: int) -> list[Counts]:
         """*Varied*.  To save time, GROUP honest sets and those with faults are compared with the
