@@ -416,15 +416,18 @@ class Counts:
     """What is counted of one question, of one size, at one door."""
 
     def __init__(self, **where):
-        self.where, self.images, self.words, self.detectable, self.caught = where, [], [], [], {}
+        self.where, self.images, self.words, self.detectable = where, [], [], []
+        self.caught, self.lost = {}, {}
 
     def honest(self, images: int, verdict) -> None:
         self.images.append(images)
         self.words.append(verdict.word)
         self.detectable.append(verdict.detectable)
 
-    def planted(self, fault: str, word: str) -> None:
+    def planted(self, fault: str, word: str, lost: float = math.nan) -> None:
+        """lost: for *varied*, by how much recall is below that of honest sets."""
         self.caught.setdefault(fault, []).append(word in CAUGHT)
+        self.lost.setdefault(fault, []).append(lost)
 
     def summary(self) -> dict:
         """The counts, and the median of `detectable` where it is a number."""
@@ -438,7 +441,11 @@ class Counts:
             "as_real": self.words.count(AS_REAL),
             "detectable": float(np.median(known)) if known else math.nan,
             "planted": {
-                fault: {"caught": sum(found), "draws": len(found)}
+                fault: {
+                    "caught": sum(found),
+                    "draws": len(found),
+                    "recall_lost": float(np.mean(self.lost[fault])),
+                }
                 for fault, found in self.caught.items()
             },
         }
@@ -505,8 +512,10 @@ class Alarms:
             found = drawn.ask("varied", sets, self.rng)
             for verdict, numbers in found[:GROUP]:
                 count.honest(numbers["images"], verdict)
-            for share, (verdict, _) in zip(names, found[GROUP:], strict=True):
-                count.planted(f"{share:.0%} of a half of each class left out", verdict.word)
+            recall = np.mean([numbers["recall"] for _, numbers in found[:GROUP]])
+            for share, (verdict, numbers) in zip(names, found[GROUP:], strict=True):
+                fault = f"{share:.0%} of a half of each class left out"
+                count.planted(fault, verdict.word, lost=float(recall - numbers["recall"]))
         return [count]
 
     def alike(self, drawn, first, left_out=0.0):
@@ -567,6 +576,7 @@ def line(found: dict) -> str:
     cells += [f"{found['alarms']:6} {most:8.1%} {found['cannot_tell'] / draws:12.1%}"]
     caught = [
         f"{each['caught'] / each['draws']:.0%} of {each['draws']} {name}"
+        + ("" if math.isnan(each["recall_lost"]) else f" (recall -{each['recall_lost']:.3f})")
         for name, each in found["planted"].items()
     ]
     return " ".join([*cells, f"{found['detectable']:11.4f}", "  ", ", ".join(caught)])
