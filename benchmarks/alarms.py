@@ -576,7 +576,7 @@ def line(found: dict) -> str:
     cells += [f"{found['alarms']:6} {most:8.1%} {found['cannot_tell'] / draws:12.1%}"]
     caught = [
         f"{each['caught'] / each['draws']:.0%} of {each['draws']} {name}"
-        + ("" if math.isnan(each["recall_lost"]) else f" (recall -{each['recall_lost']:.3f})")
+        + ("" if math.isnan(each["recall_lost"]) else f" (recall {-each['recall_lost']:+.3f})")
         for name, each in found["planted"].items()
     ]
     return " ".join([*cells, f"{found['detectable']:11.4f}", "  ", ", ".join(caught)])
