@@ -1,0 +1,92 @@
+"""The benchmark of false alarms, on a slice: honest sets are hardly ever called worse, and faults
+of the size that a verdict calls detectable mostly are."""
+
+import numpy as np
+import pytest
+
+from benchmarks import alarms
+from trust.data.datasets import load_dataset
+from trust.statistics import binomial_tail
+
+N, DRAWS = 500, 20
+
+
+def few_images():
+    """Of MNIST, in the order of the benchmark."""
+    data, rng = load_dataset("mnist"), np.random.default_rng(0)
+    data = data._replace(
+        train=data.train.take(rng.permutation(60_000)[:9000]),
+        test=data.test.take(rng.permutation(10_000)[:2000]),
+    )
+    return alarms.in_order(data, rng, copies=1000)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """An Alarms of these.  Instead of networks that learn, a random projection gives the features,
+    and labels are the truth but for a few random mistakes."""
+    from trust.train.referee import Judged  # which imports TensorFlow
+
+    ordered, rng = few_images(), np.random.default_rng(1)
+    images = np.concatenate([ordered.images / np.float32(255), ordered.copies])
+    flat = images.reshape(len(images), -1)
+    features = np.maximum(flat @ rng.standard_normal((flat.shape[1], 32), np.float32), 0)
+    labels, n = ordered.labels, len(ordered.images)
+
+    def mistaken(share):
+        wrong = rng.random(len(labels)) < share
+        return np.where(wrong, (labels + rng.integers(1, 10, len(labels))) % 10, labels)
+
+    judged = Judged(mistaken(0.005), features, rng.uniform(0.9, 1, len(labels)))
+    logits = [
+        8 * np.eye(10)[mistaken(0.01)[:n]] + rng.standard_normal((n, 10)) * 2 for _ in range(2)
+    ]
+    return alarms.Alarms(alarms.gather(ordered, judged, *logits), seed=0)
+
+
+@pytest.fixture(scope="module", params=[2, 3])
+def found(small, request):
+    """{question: the counts at a door}."""
+    counts = small.three(request.param, N, DRAWS, planted_each=1) + small.varied(
+        request.param, N, groups=1
+    )
+    return {each.where["question"]: each.summary() for each in counts}
+
+
+def test_honest_sets_are_hardly_ever_called_worse(found):
+    for question, each in found.items():
+        alarms_, draws = each["alarms"], each["draws"]
+        # as many alarms would be rarer than one in a thousand, if they came in one of a hundred
+        assert 1 - binomial_tail(alarms_ - 1, draws, 0.01) > 1e-3, (question, alarms_, draws)
+        assert each["as_real"] + each["cannot_tell"] + alarms_ == draws
+
+
+def test_faults_of_the_detectable_size_are_mostly_caught(found):
+    for question in ("right", "balanced", "new"):
+        for fault, each in found[question]["planted"].items():
+            caught, draws = each["caught"], each["draws"]
+            assert draws == DRAWS
+            # so few would be rarer than one in a thousand, if four of five were caught
+            assert binomial_tail(caught, draws, 0.8) > 1e-3, (fault, caught, draws)
+
+
+def test_what_is_looked_up_is_what_a_search_finds(small):
+    from trust.ask.neighbours import centred, find_neighbours
+    from trust.data.images import ImageSet
+
+    images = few_images().images
+    for door in (2, 3):
+        drawn, rows = small.draw(door, N)
+        rows = rows[:50]
+        real = images[alarms.numbers_of(drawn.reference.real.images)]
+        some = ImageSet(images[rows], small.facts.labels[rows])
+        expected = find_neighbours(some, ImageSet(real, drawn.reference.real.labels), centred(real))
+        answers = drawn.reference.neighbours(alarms.numbered(rows, some.labels))
+        for kind in ("nearest", "moved"):
+            for one, other in zip(getattr(answers, kind), getattr(expected, kind), strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-5)
+        # a real image that is handed in is found as its own copy
+        own = alarms.numbers_of(drawn.reference.real.images)[:20]
+        copies = drawn.reference.neighbours(alarms.numbered(own, small.facts.labels[own]))
+        np.testing.assert_array_equal(copies.nearest.index, np.arange(20))
+        assert (copies.nearest.distance == 0).all() and (copies.nearest.second > 0).all()
