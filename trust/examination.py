@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trust.ask import balanced, new, promised, right, useful, varied
+from trust.ask import balanced, new, promised, realistic, right, useful, varied
 from trust.ask.neighbours import Neighbours
 from trust.ask.questions import Asked, Beside, look
 from trust.ask.reference import Reference
@@ -13,7 +13,14 @@ from trust.ask.verdicts import Verdict
 from trust.data.images import ImageSet
 from trust.filter.filters import Filtered
 
-ROOMS = {"right": right, "balanced": balanced, "varied": varied, "new": new, "useful": useful}
+ROOMS = {
+    "right": right,
+    "realistic": realistic,
+    "balanced": balanced,
+    "varied": varied,
+    "new": new,
+    "useful": useful,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +30,8 @@ class Run:
     sets: {set: {question: {key: number}}}, of the subjects and of what stands beside them.
     verdicts: {subject: {question: Verdict}}.  evidence: {subject: {question: {number: by how
     many standard deviations it is worse than that of real images}}}.
-    neighbours: {set: Neighbours}.
+    neighbours: {set: Neighbours}.  unreal: {subject: (n,) float in [0, 1]}, how unreal each of its
+    images looks to a network; see realistic.ask().
     asked: the sets themselves, and what the referee says of them.
     """
 
@@ -31,6 +39,7 @@ class Run:
     verdicts: dict[str, dict[str, Verdict]]
     evidence: dict[str, dict[str, dict]]
     neighbours: dict[str, Neighbours]
+    unreal: dict[str, np.ndarray]
     asked: Asked
 
     @property
@@ -55,6 +64,7 @@ class Run:
         return {
             "referee_labels": judged.labels,
             "referee_confidence": judged.confidence,
+            "unreal": self.unreal[self.subject],
             "nearest_index": reference.real.rows[nearest.index],
             "nearest_distance": nearest.distance,
             "nearest_was_seen": ~reference.unseen[nearest.index],
@@ -80,14 +90,16 @@ def examine(
     say("  right? balanced? varied?")
     answers["right"] = right.ask(asked, rng)
     answers["balanced"] = balanced.ask(asked)
-    answers["varied"] = varied.ask(asked)
+    answers["varied"], fidelity = varied.ask(asked)
+    say("  realistic?")
+    answers["realistic"], unreal = realistic.ask(asked, fidelity, rng)
     say("  new?")
     answers["new"], neighbours = new.ask(asked)
     say("  useful?")
     answers["useful"] = useful.ask(asked, soft_labels, rng)
     sets = {}
-    for question, numbers in answers.items():
-        for name, found in numbers.items():
+    for question in ROOMS:
+        for name, found in answers[question].items():
             sets.setdefault(name, {})[question] = found
     if kept := promised.ask(asked):
         sets["promise"] = {"right": kept}
@@ -108,4 +120,11 @@ def examine(
     for name, verdicts in found.items():
         for question, verdict in verdicts.items():
             sets[name][question]["detectable"] = verdict.detectable
-    return Run(sets=sets, verdicts=found, evidence=evidence, neighbours=neighbours, asked=asked)
+    return Run(
+        sets=sets,
+        verdicts=found,
+        evidence=evidence,
+        neighbours=neighbours,
+        unreal=unreal,
+        asked=asked,
+    )

@@ -48,6 +48,9 @@ def answers(report: dict) -> list[str]:
         if not math.isnan(detectable):
             form = PLAIN if question == "varied" else PERCENT
             line += f"; {DETECTABLE[question].format(show(detectable, form))}"
+        if question == "varied" and subject[question]["twins"] >= subject[question]["twins_limit"]:
+            twins, expected = subject[question]["twins"], subject[question]["twins_expected"]
+            line += f"; {twins:,} images have a twin in the set, {expected:.0f} of real ones would"
         lines.append(line)
     right = subject["right"]
     if not math.isnan(right["error_low"]):
@@ -76,10 +79,11 @@ def promised(report: dict) -> list[str]:
     kind, others = ("images", "your images") if theirs else ("reconstructions", "images drawn")
     likeness = ""
     if not theirs:
-        share = show(report["sets"]["generated"]["right"]["own_neighbours"], PERCENT)
+        realistic = report["sets"]["generated"]["realistic"]
+        share = show(realistic["told_apart_from_reconstructed"], PERCENT)
         likeness = (
-            f"; of accepted images {share} have their nearest neighbour in their own set, where "
-            "50 % would mean that they are like reconstructions"
+            f"; a network tells {share} of accepted images and reconstructions apart, where 50 % "
+            "would mean that they are alike"
         )
     interval = f"{texts['estimated_error_low']} to {texts['estimated_error_high']}"
     lines = [
@@ -101,7 +105,7 @@ def _title(row: Row, report: dict) -> str:
 
 
 def print_report(report: dict) -> None:
-    """Prints the five answers, a table with a row for each number and a column for each set, and
+    """Prints the six answers, a table with a row for each number and a column for each set, and
     the numbers of each class."""
     sets, settings = report["sets"], report["settings"]
     threshold = settings["threshold"]
