@@ -18,7 +18,7 @@ from trust.show import rows
 
 FIGURES = {
     *("calibration.png", "class-balance.png", "copies.png", "dnn-vae-strong.png"),
-    *("dnn-vae-weak.png", "pred-dist.png", "prior.png", "risk-coverage.png"),
+    *("least-real.png", "dnn-vae-weak.png", "pred-dist.png", "prior.png", "risk-coverage.png"),
 }
 SHEET = {"audit.png", "audit.csv", "audit.json"}
 OUTPUTS = "--out imgs --report report.json --save-images strong.npz"
@@ -83,7 +83,7 @@ def read(folder):
         prefix = "" if name == "generated" else f"{name}_"
         for question, numbers in answers.items():
             flat |= {f"{prefix}{question}_{key}": number for key, number in numbers.items()}
-            assert question in ("right", "balanced", "varied", "new", "useful")
+            assert question in ("right", "realistic", "balanced", "varied", "new", "useful")
     classes = list(values["classes"].values())
     counts = {f"class_counts_{key}": [each[key] for each in classes] for key in classes[0]}
     return flat | values["run"] | counts

@@ -170,7 +170,7 @@ def asked_about(images, held_out, test, seed=0):
 
 
 def asked_varied(images, held_out, test, seed=0):
-    sets = varied.ask(asked_about(images, held_out, test, seed))
+    sets, _ = varied.ask(asked_about(images, held_out, test, seed))
     return sets, varied.verdict(sets["yours"], sets["real"])
 
 

@@ -256,8 +256,15 @@ def test_real_images_with_some_labels_swapped(bundled, tmp_path, unlearned):
     for line in table[:9]:
         assert int(line["nearest_real_image"]) < 4000 and line["label"] in set("0123456789")
     drawn = {path.name for path in (tmp_path / "o").iterdir()}
-    assert drawn == {"doubtful.png", "copies.png", "audit.png", "audit.csv", "audit.json"}
-    for name in ("doubtful.png", "copies.png", "audit.png"):
+    assert drawn == {
+        "doubtful.png",
+        "least-real.png",
+        "copies.png",
+        "audit.png",
+        "audit.csv",
+        "audit.json",
+    }
+    for name in ("doubtful.png", "least-real.png", "copies.png", "audit.png"):
         assert_drawn(tmp_path / "o" / name)
     assert done.stdout.endswith("\nThe figures are in o\n")
     key = json.loads((tmp_path / "o" / "audit.json").read_text())

@@ -54,12 +54,14 @@ ROWS = [
     Row("confidence minus accuracy, all images", "right", "confidence_gap", PLAIN),
     Row("told from real images by a network ↓", "realistic", "told_apart", PERCENT),
     Row("... lower end of a 95 % interval", "realistic", "told_apart_low", PERCENT),
-    Row("... z (50 % by chance)", "realistic", "told_apart_z", TWO_DIGITS),
-    Row("... told apart 50 % and this would have shown", "realistic", "detectable", PERCENT),
+    Row("... z (told apart 50 % by chance)", "realistic", "told_apart_z", TWO_DIGITS),
+    Row("... more by this would have shown", "realistic", "detectable", PERCENT),
     Row("... images on each side", "realistic", "images", COUNT),
     Row("... z of planted nonsense among as many ↑", "realistic", "nonsense_z", TWO_DIGITS),
     Row("told from reconstructions", "realistic", "told_apart_from_reconstructed", PERCENT),
-    Row("... z (50 % by chance)", "realistic", "told_apart_from_reconstructed_z", TWO_DIGITS),
+    Row(
+        "... z (alike: 50 % by chance)", "realistic", "told_apart_from_reconstructed_z", TWO_DIGITS
+    ),
     Row("precision ↑", "realistic", "precision", PLAIN),
     Row("density ↑", "realistic", "density", PLAIN),
     Row("smallest class / largest class, strong ↑", "balanced", "class_balance", TWO_DIGITS),
