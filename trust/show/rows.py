@@ -80,7 +80,7 @@ ROWS = [
     Row("coverage ↑", "varied", "coverage", PLAIN),
     Row("... standard deviation of real parts", "varied", "coverage_sd", PLAIN),
     Row("twins in the set itself ↓", "varied", "twins", COUNT),
-    Row("... expected of real images", "varied", "twins_expected", TWO_DIGITS),
+    Row("... twins expected of real images", "varied", "twins_expected", TWO_DIGITS),
     Row("... from so many on there are repeats", "varied", "twins_limit", COUNT),
     Row("distance to nearest real image, median", "new", "nearest_distance_median", TWO_DIGITS),
     Row("nearest real image was seen ↓", "new", "seen_share", PERCENT),
