@@ -223,6 +223,12 @@ def test_of_a_handful_of_images_nothing_can_be_said(n):
     assert len(unreal) == n and (numbers["images"] > 0 or np.isnan(unreal).all())
 
 
+def test_few_real_images_are_too_few_as_well(directions):
+    numbers, verdict, unreal = examined(textures(1, 900), textures(2, 47))
+    assert numbers["images"] == 42 and verdict.word == CANNOT_TELL
+    assert math.isnan(numbers["nonsense_z"]) and np.isfinite(unreal).all()
+
+
 def test_reconstructions_stand_beside_them(directions):
     images, real = faint(1, 300, lighter=10), faint(2, 900)
     asked = asked_about(images, real)

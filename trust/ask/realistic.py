@@ -50,11 +50,10 @@ def ask(asked: Asked, fidelity: dict, rng: np.random.Generator) -> tuple[dict, d
     blurred = beside.held_out.get("reconstructed")
     blurred = None if blurred is None else as_bytes(blurred.passing)
 
-    def compare(images, others, crossed=False):
-        have = [each.counts(classes) for each in (images, others)]
-        counts = np.min([beside.counts, *have], axis=0)
-        counts = counts * min(MOST / max(counts.sum(), 1), 1)
-        return Comparison(images, others, counts.astype(int), crossed)
+    def compare(images, others, wanted=beside.counts, most=MOST, crossed=False):
+        counts = np.min([wanted, images.counts(classes), others.counts(classes)], axis=0)
+        counts = np.floor(counts * min(most / max(counts.sum(), 1), 1)).astype(int)
+        return Comparison(images, others, counts, crossed)
 
     first, second = in_two(real, beside.counts, rng)
     comparisons = {("real", ""): compare(first, second)}
@@ -65,10 +64,9 @@ def ask(asked: Asked, fidelity: dict, rng: np.random.Generator) -> tuple[dict, d
         comparisons[name, ""] = compare(images, real, crossed=True)
         if blurred is not None:
             comparisons[name, "_from_reconstructed"] = compare(images, blurred)
-        few = comparisons[name, ""].counts
-        few = few * min(PLANTED / max(few.sum(), 1), 1)
-        control = Comparison(plant_nonsense(first, rng), second, np.ceil(few).astype(int))
-        comparisons[name, "nonsense"] = control
+        comparisons[name, "nonsense"] = compare(
+            plant_nonsense(first, rng), second, wanted=comparisons[name, ""].counts, most=PLANTED
+        )
     found = tell_apart([*comparisons.values()], seed=seed, rng=rng)
 
     sets, unreal = {name: dict(numbers) for name, numbers in fidelity.items()}, {}
