@@ -225,7 +225,7 @@ def test_of_a_handful_of_images_nothing_can_be_said(n):
 
 def test_few_real_images_are_too_few_as_well(directions):
     numbers, verdict, unreal = examined(textures(1, 900), textures(2, 47))
-    assert numbers["images"] == 42 and verdict.word == CANNOT_TELL
+    assert numbers["images"] == 46 and verdict.word == CANNOT_TELL
     assert math.isnan(numbers["nonsense_z"]) and np.isfinite(unreal).all()
 
 
