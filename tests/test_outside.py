@@ -134,6 +134,7 @@ def test_the_table_of_scores_starts_with_the_doubtful_ones():
     known = {
         "referee_labels": np.array([0, 2, 1, 0]),
         "referee_confidence": np.array([0.8, 0.6, 0.7, 0.9]),
+        "unreal": np.array([0.1, 0.2, 0.3, 0.4]),
         "nearest_index": np.array([5, 6, 7, 8]),
         "nearest_distance": np.array([1.0, 2.0, 3.0, 4.0]),
         "nearest_was_seen": np.array([True, False, True, True]),
@@ -150,6 +151,7 @@ def test_the_table_of_scores_starts_with_the_doubtful_ones():
         "classifier_confidence": 0.96,
         "referee_label": "ant",
         "referee_confidence": 0.9,
+        "unreal": 0.4,
         "nearest_real_image": 8,
         "nearest_was": "training image",
         "nearest_distance": 4.0,
