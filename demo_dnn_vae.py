@@ -1,5 +1,5 @@
 """Train a dense classifier and a VAE, generate images, keep those that the classifier is sure of,
-and examine whether they are right, balanced, varied, new and useful.
+and examine whether they are right, realistic, balanced, varied, new and useful.
 
 python demo_dnn_vae.py
 """
@@ -19,7 +19,7 @@ def parse_options(flags=None):
     """The parsed flags.  flags: a list of them, or None for those of the command line."""
     parser = cli.Parser(
         description="Generate images with a VAE, keep those that a classifier is sure of, and "
-        "examine whether they are right, balanced, varied, new and useful."
+        "examine whether they are right, realistic, balanced, varied, new and useful."
     )
     later = saves.DEFAULTS | {"out": "imgs for mnist, imgs/NAME for other data"}
     cli.add_shared_arguments(parser, later, dataset="mnist")

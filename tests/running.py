@@ -19,7 +19,7 @@ from trust.show import rows
 
 FIGURES = {
     *("calibration.png", "class-balance.png", "copies.png", "dnn-vae-strong.png"),
-    *("dnn-vae-weak.png", "pred-dist.png", "prior.png", "risk-coverage.png"),
+    *("least-real.png", "dnn-vae-weak.png", "pred-dist.png", "prior.png", "risk-coverage.png"),
 }
 SHEET = {"audit.png", "audit.csv", "audit.json"}
 OUTPUTS = "--out imgs --report report.json --save-images strong.npz"

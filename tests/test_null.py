@@ -177,7 +177,7 @@ def asked_about(images, held_out, test, seed=0):
 
 
 def asked_varied(images, held_out, test, seed=0):
-    sets = varied.ask(asked_about(images, held_out, test, seed))
+    sets, _ = varied.ask(asked_about(images, held_out, test, seed))
     return sets, varied.verdict(sets["yours"], sets["real"])
 
 
@@ -271,6 +271,7 @@ def test_a_recall_lower_by_what_is_detectable_is_found_in_four_of_five_cases():
         real = rng.normal(0.9, sd, others)
         numbers = {"parts": others, "frechet": 0.1, "coverage": 0.9, "recall": real.mean()}
         numbers |= {"frechet_sd": 0.01, "coverage_sd": 0.01, "recall_sd": real.std(ddof=1)}
+        numbers |= {"twins": 0, "twins_limit": 5}
         yours = numbers | {"parts": parts, "images": 2000, "recall": 0.9}
         lack = varied.verdict(yours, numbers).detectable
         yours["recall"] = rng.normal(0.9 - lack, sd, parts).mean()

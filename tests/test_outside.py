@@ -134,6 +134,7 @@ def test_the_table_of_scores_starts_with_the_doubtful_ones():
     known = {
         "referee_labels": np.array([0, 2, 1, 0]),
         "referee_confidence": np.array([0.8, 0.6, 0.7, 0.9]),
+        "unreal": np.array([0.1, 0.2, 0.3, 0.4]),
         "nearest_index": np.array([5, 6, 7, 8]),
         "nearest_distance": np.array([1.0, 2.0, 3.0, 4.0]),
         "nearest_was_seen": np.array([True, False, True, True]),
@@ -150,6 +151,7 @@ def test_the_table_of_scores_starts_with_the_doubtful_ones():
         "classifier_confidence": 0.96,
         "referee_label": "ant",
         "referee_confidence": 0.9,
+        "unreal": 0.4,
         "nearest_real_image": 8,
         "nearest_was": "training image",
         "nearest_distance": 4.0,
@@ -256,8 +258,15 @@ def test_real_images_with_some_labels_swapped(bundled, tmp_path, unlearned):
     for line in table[:9]:
         assert int(line["nearest_real_image"]) < 4000 and line["label"] in set("0123456789")
     drawn = {path.name for path in (tmp_path / "o").iterdir()}
-    assert drawn == {"doubtful.png", "copies.png", "audit.png", "audit.csv", "audit.json"}
-    for name in ("doubtful.png", "copies.png", "audit.png"):
+    assert drawn == {
+        "doubtful.png",
+        "least-real.png",
+        "copies.png",
+        "audit.png",
+        "audit.csv",
+        "audit.json",
+    }
+    for name in ("doubtful.png", "least-real.png", "copies.png", "audit.png"):
         assert_drawn(tmp_path / "o" / name)
     assert done.stdout.endswith("\nThe figures are in o\n")
     key = json.loads((tmp_path / "o" / "audit.json").read_text())

@@ -42,7 +42,7 @@ def write_reports(folder, dataset, kind, seeds, start):
             "settings": {"seed": seed},
             "sets": sets,
             "verdicts": dict.fromkeys(sets["generated"], "worse" if seed else "as real"),
-            "evidence": dict.fromkeys(sets["generated"], {"number": 3.0 * seed, "other": -1.0}),
+            "evidence": {each: {"number": 3.0 * seed, "other": -1.0} for each in sets["generated"]},
             "run": {row.key: next(numbers) for row in RUN_ROWS},
             "seconds": {"generating": 2.0 * seed, "total": 60.0},
             "peak_memory_gb": 1.0 + seed,

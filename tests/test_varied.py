@@ -3,7 +3,6 @@ import math
 import numpy as np
 import pytest
 from scipy import linalg
-from sklearn.neighbors import NearestNeighbors
 
 from trust.ask import varied
 
@@ -143,39 +142,6 @@ def test_variety_of_too_few_images(n):
 # Are two sets alike?
 
 
-def by_brute_force(features, others):
-    n = min(len(features), len(others))
-    points, marks = np.concatenate([features[:n], others[:n]]), np.arange(2 * n) < n
-    _, nearest = NearestNeighbors(n_neighbors=2).fit(points).kneighbors(points)
-    return np.mean(marks == marks[nearest[:, 1]])
-
-
-@pytest.mark.parametrize("block", [varied.BLOCK, 37])
-@pytest.mark.parametrize("n, m, shift", [(60, 60, 0), (40, 90, 1), (90, 40, 3)])
-def test_own_neighbours_are_sklearns(n, m, shift, block, monkeypatch):
-    monkeypatch.setattr(varied, "BLOCK", block)
-    features, others = gaussian(80, n, 6), gaussian(81, m, 6, shift=shift)
-    share, _ = varied.own_neighbours(features, others, RNG(0))
-    assert share == pytest.approx(by_brute_force(features, others))
-
-
-def test_z_of_own_neighbours_is_standard_where_both_are_alike_and_finds_what_is_planted():
-    z = [
-        varied.own_neighbours(gaussian(i, 150, 4), gaussian(1000 + i, 150, 4), RNG(i))[1]
-        for i in range(200)
-    ]
-    assert abs(np.mean(z)) < 0.25 and 0.85 < np.std(z) < 1.15
-    assert np.mean(np.abs(z) > 3) < 0.02
-    others = gaussian(91, 400, 4)
-    others[:200] += 1.5  # half of one set lies elsewhere
-    share, z = varied.own_neighbours(gaussian(90, 400, 4), others, RNG(0))
-    assert share > 0.55 and z > 3
-
-
-def test_own_neighbours_of_one_point_are_not_a_number():
-    assert all(map(math.isnan, varied.own_neighbours(np.ones((1, 3)), np.ones((5, 3)), RNG(0))))
-
-
 # All numbers of one set
 
 
@@ -191,10 +157,6 @@ def test_both_kinds_of_numbers_are_of_images_from_the_whole_set(monkeypatch):
     found = varied.examine_variety(features, others)
     assert found.pop("frechet") == varied.frechet_distance(features, others)  # of all
     assert found == pytest.approx(naive_variety(some, few, 5), abs=1e-9)
-    # 40 of either are compared, whatever their numbers are
-    numbers = varied.examine_likeness(features, others, seed=0)
-    assert numbers["own_neighbours"] == pytest.approx(by_brute_force(some, few))
-    assert varied.examine_likeness(features, others, seed=0) == numbers
 
 
 def test_a_small_set_is_used_whole():

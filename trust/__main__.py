@@ -1,5 +1,5 @@
-"""Examine the images that any generator made, beside real ones: are they right, balanced, varied,
-new and useful?
+"""Examine the images that any generator made, beside real ones: are they right, realistic,
+balanced, varied, new and useful?
 
 python -m trust images.npz --dataset mnist
 """
@@ -15,7 +15,7 @@ def parse_options(flags=None):
     parser = cli.Parser(
         prog="python -m trust",
         description="Examine the images that any generator made, beside real ones: are they right, "
-        "balanced, varied, new and useful?",
+        "realistic, balanced, varied, new and useful?",
     )
     add = parser.add_argument
     what = "an .npz with images, 0 to 255 or 0 to 1, and labels if any; or a folder of pictures"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trust.ask import balanced, new, promised, right, useful, varied
+from trust.ask import balanced, new, promised, realistic, right, useful, varied
 from trust.ask.neighbours import Neighbours
 from trust.ask.questions import Asked, Beside, look
 from trust.ask.reference import Reference
@@ -13,7 +13,14 @@ from trust.ask.verdicts import Verdict
 from trust.data.images import ImageSet
 from trust.filter.filters import Filtered
 
-ROOMS = {"right": right, "balanced": balanced, "varied": varied, "new": new, "useful": useful}
+ROOMS = {
+    "right": right,
+    "realistic": realistic,
+    "balanced": balanced,
+    "varied": varied,
+    "new": new,
+    "useful": useful,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +30,8 @@ class Run:
     sets: {set: {question: {key: number}}}, of the subjects and of what stands beside them.
     verdicts: {subject: {question: Verdict}}.  evidence: {subject: {question: {number: by how
     many standard deviations it is worse than that of real images}}}.
-    neighbours: {set: Neighbours}.
+    neighbours: {set: Neighbours}.  unreal: {subject: (n,) float in [0, 1]}, how unreal each of its
+    images looks to a network; see realistic.ask().
     asked: the sets themselves, and what the referee says of them.
     """
 
@@ -31,6 +39,7 @@ class Run:
     verdicts: dict[str, dict[str, Verdict]]
     evidence: dict[str, dict[str, dict]]
     neighbours: dict[str, Neighbours]
+    unreal: dict[str, np.ndarray]
     asked: Asked
 
     @property
@@ -55,6 +64,7 @@ class Run:
         return {
             "referee_labels": judged.labels,
             "referee_confidence": judged.confidence,
+            "unreal": self.unreal[self.subject],
             "nearest_index": reference.real.rows[nearest.index],
             "nearest_distance": nearest.distance,
             "nearest_was_seen": ~reference.unseen[nearest.index],
@@ -76,22 +86,29 @@ def examine(
     """
     say("  the referee looks at all images")
     asked = look(subjects, beside, reference, rng.spawn(1)[0])
-    answers, neighbours = {}, {}
+    answers, neighbours, unreal, fidelity = {}, {}, {}, {}
     rooms = {question: room for question, room in ROOMS.items() if question in questions}
     for question, room in rooms.items():
         say(f"  {question}?")
-        if room is new:
+        if room is right:
+            answers[question] = right.ask(asked, rng)
+        elif room is realistic:
+            answers[question], unreal = realistic.ask(asked, rng)
+        elif room is varied:
+            answers[question], fidelity = varied.ask(asked)
+        elif room is new:
             answers[question], neighbours = new.ask(asked)
         elif room is useful:
             answers[question] = useful.ask(asked, beside.soft_labels, rng)
-        elif room is right:
-            answers[question] = right.ask(asked, rng)
         else:
             answers[question] = room.ask(asked)
-    sets = {}
+    sets: dict = {}
     for question, numbers in answers.items():
         for name, found in numbers.items():
             sets.setdefault(name, {})[question] = found
+    if "realistic" in rooms:
+        for name, found in fidelity.items():
+            sets[name]["realistic"] = sets[name].get("realistic", {}) | found
     if "right" in rooms and (kept := promised.ask(asked)):
         sets["promise"] = {"right": kept}
     found = {
@@ -111,4 +128,11 @@ def examine(
     for name, verdicts in found.items():
         for question, verdict in verdicts.items():
             sets[name][question]["detectable"] = verdict.detectable
-    return Run(sets=sets, verdicts=found, evidence=evidence, neighbours=neighbours, asked=asked)
+    return Run(
+        sets=sets,
+        verdicts=found,
+        evidence=evidence,
+        neighbours=neighbours,
+        unreal=unreal,
+        asked=asked,
+    )

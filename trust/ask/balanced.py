@@ -1,4 +1,4 @@
-"""Question 2, are the classes balanced? How many images of each class there are, beside real images
+"""Question 3, are the classes balanced? How many images of each class there are, beside real images
 behind the same filter."""
 
 import math

@@ -1,4 +1,4 @@
-"""Question 4, are the images new? Is one a copy, and are they nearer to what was seen?"""
+"""Question 5, are the images new? Is one a copy, and are they nearer to what was seen?"""
 
 import math
 from dataclasses import replace

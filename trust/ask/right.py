@@ -14,9 +14,8 @@ from trust.ask.estimates import (
     sum_of_shares,
 )
 from trust.ask.questions import Asked
-from trust.ask.varied import examine_likeness
 from trust.ask.verdicts import POWER, Verdict, decide
-from trust.data.images import ImageSet, random_of_each_class
+from trust.data.images import ImageSet
 from trust.filter.filters import Filter
 from trust.filter.quotas import WEAK
 from trust.statistics import Z95, mean, ratio, share_with_hits, weighted_share, wilson_interval
@@ -62,8 +61,6 @@ def ask(asked: Asked, rng: np.random.Generator) -> dict:
             "strong_rate": sets["halfway"]["strong_rate"],
             "agreement": agreement(passing.labels, words),
         }
-    for name, numbers in likeness(asked, rng).items():
-        sets[name] |= numbers
     return sets
 
 
@@ -93,26 +90,6 @@ def evidence(numbers: dict, real: dict) -> dict:
     of_real = real["error_estimate"]
     reach = numbers["worse_from"] - of_real
     return {"error_estimate": ratio(CHANCE * (numbers["error_estimate"] - of_real), reach)}
-
-
-def likeness(asked: Asked, rng: np.random.Generator) -> dict:
-    """{set: {key: number}}: how like the reconstructions of held-out images the other sets are, and
-    one half of them the other; nothing where there are none."""
-    if "reconstructed" not in asked.judged_held_out:
-        return {}
-    blurred, seed = asked.judged_held_out["reconstructed"].features, asked.reference.seed
-    # Not held-out images: the nearest neighbour of each would be its own reconstruction.
-    passing = asked.beside.tested["real"].passing
-    passing = passing.take(random_of_each_class(passing.labels, asked.beside.counts, rng))
-    real = asked.judged_tested["real"].features[passing.rows]
-    return {
-        "real": examine_likeness(real, blurred, seed),
-        "reconstructed": examine_likeness(blurred[::2], blurred[1::2], seed),
-        **{
-            name: examine_likeness(judged.features[asked.rows[name]], blurred, seed)
-            for name, judged in asked.judged.items()
-        },
-    }
 
 
 def examine_labels(images: ImageSet, judged: Judged, weights: np.ndarray | None) -> dict:

@@ -1,4 +1,4 @@
-"""Question 5, are the images useful? The accuracy of a classifier that learns from them alone
+"""Question 6, are the images useful? The accuracy of a classifier that learns from them alone
 (classification accuracy score)."""
 
 import math

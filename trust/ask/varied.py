@@ -1,10 +1,10 @@
-"""Question 3, are the images varied? Frechet distance, precision, recall, density, coverage.
+"""Question 4, are the images varied? Frechet distance, recall, coverage, twins in the set itself.
 
 These numbers depend on how many images there are, and so does how much they vary by chance.  So a
 set is cut into parts of at most PART images, and beside them stand parts of real images, as large
 and with as many images of each class.  The number of a set is the mean of its parts; how much it
 varies by chance is seen in the real parts.  The Frechet distance is that of the whole set, because
-it needs many images to find a small difference.
+it needs many images to find a small difference.  So are its twins.
 """
 
 import math
@@ -12,21 +12,26 @@ from typing import NamedTuple
 
 import numpy as np
 
+from trust.ask.neighbours import nearest_of_class
 from trust.ask.questions import Asked, disjoint_sets
 from trust.ask.verdicts import FALSE_ALARM, POWER, Verdict, decide
-from trust.statistics import t_quantile
+from trust.data.images import ImageSet
+from trust.statistics import beta_binomial_tails, t_quantile
 
 IMAGES, NEIGHBOURS = 5000, 5
 PART = 500  # images that are looked at together
 LEAST_PARTS, MOST_PARTS = 12, 20  # of real images, enough to see how much they vary
 LEAST_VARIETY = 0.5  # varied fails below this share of real images' recall or coverage
 BLOCK = 1000  # points at a time
-SHARES = "recall", "coverage"
+SHARES, FIDELITY = ("recall", "coverage"), ("precision", "density")
+RARE = 1000  # an image has a twin if another is as close as of one real image in so many
+TWINS_ALARM = FALSE_ALARM / 4  # the false alarms of the count of twins
 
 
-def ask(asked: Asked) -> dict:
+def ask(asked: Asked) -> tuple[dict, dict]:
     """{set: {key: number}}, by the referee's features; of real images also the standard deviation
-    of recall and coverage between parts, and of the Frechet distance between sets."""
+    of recall and coverage between parts, and of the Frechet distance between sets.  And {set:
+    {"precision", "density"}}, which answer another question: whether images are realistic."""
     beside, reference, rng = asked.beside, asked.reference, asked.rng.spawn(1)[0]
     real, others = beside.like_fresh(), reference.judged.features
     available = real.counts(reference.classes)
@@ -40,18 +45,27 @@ def ask(asked: Asked) -> dict:
     real_parts = np.split(features, len(rows))
     parts = min(parts, len(rows))
     sets = {"real": examine_parts(real_parts, others, radius, whole=parts)}
+    wholes = [
+        np.concatenate(rows[at : at + parts]) for at in range(0, len(rows) - parts + 1, parts)
+    ]
+    known = np.concatenate([own_ratios(real.take(whole)) for whole in wholes])
+    sets["real"] |= count_twins(known[: len(wholes[0])], known)
     judged = {name: each.take(asked.rows[name]) for name, each in asked.judged.items()}
     for name, each in (judged | asked.judged_held_out).items():
-        labels = (asked.subjects | beside.held_out)[name].passing.labels[asked.rows[name]]
+        images = (asked.subjects | beside.held_out)[name].passing.take(asked.rows[name])
         # Of several subjects one may have fewer images of a class than are compared.
-        own = np.minimum(counts, np.bincount(labels, minlength=len(counts)) // parts)
-        rows = disjoint_sets(labels, own, parts, rng)
+        own = np.minimum(counts, images.counts(len(counts)) // parts)
+        rows = disjoint_sets(images.labels, own, parts, rng)
         sets[name] = examine_parts([each.features[part] for part in rows], others, radius)
-    return sets
+        whole = images.take(np.concatenate(rows)) if rows else images
+        sets[name] |= count_twins(own_ratios(whole), known)
+    fidelity = {name: {key: numbers.pop(key) for key in FIDELITY} for name, numbers in sets.items()}
+    return sets, fidelity
 
 
 def verdict(numbers: dict, real: dict) -> Verdict:
-    """The verdict from recall, coverage and Frechet distance, by a one-sided t-test of each."""
+    """The verdict from recall, coverage and Frechet distance, by a one-sided t-test of each, and
+    from the count of twins."""
     parts, others = numbers["parts"], real["parts"]
     # Half of the level: recall has a longer tail than a normal distribution.
     chance = t_quantile(1 - FALSE_ALARM / 2 / 3, others - 1)
@@ -61,7 +75,7 @@ def verdict(numbers: dict, real: dict) -> Verdict:
     error = _spread("recall", numbers, real) * math.sqrt(1 / parts + 1 / others)
     return decide(
         fails=any(few),
-        worse=any(beyond.values()),
+        worse=any(beyond.values()) or numbers["twins"] >= numbers["twins_limit"],
         detectable=detectable * error,
         bound=LEAST_VARIETY * real["recall"],
     )
@@ -145,6 +159,36 @@ def parts_of(counts: np.ndarray, available: np.ndarray) -> int:
     return parts if (counts // parts).sum() > NEIGHBOURS else least
 
 
+def own_ratios(images: ImageSet) -> np.ndarray:
+    """Of each image the distance to the nearest other image of the set and class over that to the
+    second nearest, (n,) float: 0 for one that is there twice; see Nearest.ratio()."""
+    own = np.arange(len(images))
+    pixels, labels = images.images, images.labels
+    return nearest_of_class(pixels, labels, pixels, labels, own).ratio()
+
+
+def count_twins(ratios: np.ndarray, known: np.ndarray) -> dict:
+    """How many images have a twin or a near twin in their own set: {"twins", "twins_expected",
+    "twins_limit"}.
+
+    ratios: (n,), from own_ratios().  known: (m,), of real images, from sets of the same size.  An
+    image has a twin if its ratio is below that of one in RARE real ones.  Twins come in pairs.  So
+    half as many pairs are counted, of which chance is known as in new.flag(), at most all of them
+    twice: where no two images were each other's nearest, the count would vary less.
+    """
+    pairs, others = len(ratios) // 2, len(known) // 2
+    if not others:
+        return {"twins": 0, "twins_expected": 0.0, "twins_limit": len(ratios) + 1}
+    rank = max(round(others / RARE), 1)
+    tails = beta_binomial_tails(pairs, rank, others - rank + 1)
+    bound = np.partition(known, 2 * rank - 1)[2 * rank - 1]
+    return {
+        "twins": int(np.count_nonzero(ratios < bound)),
+        "twins_expected": len(ratios) * rank / (others + 1),
+        "twins_limit": 2 * int(np.count_nonzero(tails > TWINS_ALARM)),
+    }
+
+
 def examine_variety(features: np.ndarray, others: np.ndarray, radius=None) -> dict:
     """How varied a set is beside others: all numbers of this question, of features (n, d) and
     (m, d) float.  radius: ball_radius() of spread_rows(others), if it is known."""
@@ -153,14 +197,6 @@ def examine_variety(features: np.ndarray, others: np.ndarray, radius=None) -> di
         "frechet": frechet,
         **variety(spread_rows(features), spread_rows(others), radius=radius),
     }
-
-
-def examine_likeness(features: np.ndarray, others: np.ndarray, seed: int) -> dict:
-    """How similar two sets are in the referee's features, (n, d) and (m, d).  A temperature or a
-    share of wrong labels that was found on one set holds for the other as far as both are alike."""
-    rng = np.random.default_rng(seed)
-    share, z = own_neighbours(spread_rows(features), spread_rows(others), rng)
-    return {"own_neighbours": share, "own_neighbours_z": z}
 
 
 class Moments(NamedTuple):
@@ -252,34 +288,6 @@ def variety(features, reference, k=NEIGHBOURS, radius=None):
         "density": float(in_reference.sum() / (k * len(features))),
         "coverage": float(in_reference.any(axis=0).mean()),
     }
-
-
-def own_neighbours(
-    features: np.ndarray, others: np.ndarray, rng: np.random.Generator, draws: int = 200
-) -> tuple[float, float]:
-    """Share of the points of two sets whose nearest neighbour is of their own set; the larger set
-    is cut to the size of the other.  It is about 0.5 where both are drawn from one distribution, 1
-    where they are apart.
-
-    features (n, d), others (m, d): float.  Returns two floats: the share, and by how many standard
-    deviations it is above that of random marks, measured in `draws` permutations.  NaN where a set
-    has fewer than 2 points.  Schilling 1986, with one neighbour.
-    """
-    n = min(len(features), len(others))
-    if n < 2:
-        return math.nan, math.nan
-    points, marks = np.concatenate([features[:n], others[:n]]), np.arange(2 * n) < n
-    nearest = np.empty(2 * n, int)
-    for block in np.array_split(np.arange(2 * n), math.ceil(2 * n / BLOCK)):
-        squares = _squared_distances(points[block], points)
-        squares[np.arange(len(block)), block] = np.inf
-        nearest[block] = squares.argmin(axis=1)
-
-    def share(marks):
-        return float(np.mean(marks == marks[nearest]))
-
-    chance = [share(rng.permutation(marks)) for _ in range(draws)]
-    return share(marks), (share(marks) - (n - 1) / (2 * n - 1)) / float(np.std(chance))
 
 
 def _squared_distances(a, b):

@@ -10,7 +10,7 @@ questions; they were fixed before any set was examined.
 import math
 from typing import NamedTuple
 
-QUESTIONS = ("right", "balanced", "varied", "new", "useful")
+QUESTIONS = ("right", "realistic", "balanced", "varied", "new", "useful")
 AS_REAL, WORSE, FAILS, CANNOT_TELL = "as real", "worse", "fails", "cannot tell"
 CAUGHT = WORSE, FAILS
 FALSE_ALARM = 0.002  # the probability, of each question, that an honest set is called worse

@@ -26,11 +26,12 @@ def draw_diagram(file):
         "Are they ...": (858, 256, figures.STRONG),
     }
     questions = {
-        "right?": (34, "the referee, a network of\nanother kind, agrees"),
-        "balanced?": (205, "as many images\nof every class"),
-        "varied?": (355, "precision, recall and coverage\nbeside real images"),
-        "new?": (571, "the nearest real image:\none that was seen or not?"),
-        "useful?": (765, "a classifier trained on\nthem alone, tested on\nreal images"),
+        "right?": (28, "the referee, a network\nof another kind, agrees"),
+        "realistic?": (190, "a network tells them\nfrom real images, or not"),
+        "balanced?": (358, "as many images\nof every class"),
+        "varied?": (478, "recall, coverage, twins\nbeside real images"),
+        "new?": (640, "the nearest real image:\nseen, or a copy?"),
+        "useful?": (795, "a classifier learns\nfrom them alone"),
     }
     with figures.open_page(file, height=376) as page:
         page.add_patch(Rectangle((118, 70), 390, 116, facecolor="#e6f1f8"))

@@ -300,6 +300,33 @@ def draw_doubtful(file, images: ImageSet, judged, class_names, *, dataset: str):
         _draw_classes(page, images, captions, class_names)
 
 
+def draw_least_real(file, images: ImageSet, unreal, class_names, *, dataset: str):
+    """A row for each class: on the left the images that look the least real, the worst first, on
+    the right those that look the most real.  unreal: (n,) float in [0, 1], NaN where not known."""
+    known = np.flatnonzero(np.isfinite(unreal))
+    note = "To a network that has learned from others. Left: the least real, the worst first"
+    scale, gap, top = 1.25, (4, 2), ROWS_FROM - 6
+    row = (28 + gap[0]) * scale
+    with open_page(
+        file,
+        "the least real images, beside the most real",
+        dataset=dataset,
+        note=note if len(known) else "Too few images for a network to learn from.",
+        height=top + row * min(len(class_names), MOST_CLASSES) + MARGIN if len(known) else 58,
+    ) as page:
+        order = known[np.argsort(-unreal[known], kind="stable")]
+        names = _fitting_names(class_names, 88)
+        left = MARGIN + 12 + max(map(_text_width, names))
+        for label, name in enumerate(_first_classes(page, names) if len(known) else ()):
+            page.text(MARGIN, top + row / 2 + 3, name, size=13, weight="bold", va="center")
+            own = order[images.labels[order] == label]
+            few = min(10, len(own) // 2)  # no image stands on both sides
+            for place, rows in ((left, own[:few]), (left + 400, own[::-1][:few])):
+                chosen = _as_bytes(images.images[rows])
+                _draw_grid(page, chosen, Grid(place, top, 10, scale, gap))
+            top += row
+
+
 ROW_GAP, ROW_SCALE, ROWS_FROM = (9, 4), 2.5, 68  # of figures with a row for each class
 ROW = (28 + ROW_GAP[0]) * ROW_SCALE
 

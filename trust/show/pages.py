@@ -195,6 +195,14 @@ def doubtful(file, run: Run, data: Dataset) -> None:
     )
 
 
+def least_real(file, run: Run, data: Dataset) -> None:
+    """The accepted images of each class that look the least real to a network, and the most."""
+    unreal = run.unreal[run.subject]
+    figures.draw_least_real(
+        file, run.accepted, unreal=unreal, class_names=data.class_names, dataset=data.name
+    )
+
+
 def audit_sheet(file, sheet: Sheet, images: np.ndarray) -> None:
     """The images that a sheet shows.  images: (m, h, w[, c]), all that were accepted."""
     figures.draw_audit(
@@ -212,5 +220,6 @@ GENERATED = {
     "copies": copies,
     "risk-coverage": risk_coverage,
     "prior": prior,
+    "least-real": least_real,
 }
-SUBMITTED = {"doubtful": doubtful, "copies": copies}
+SUBMITTED = {"doubtful": doubtful, "least-real": least_real, "copies": copies}

@@ -50,16 +50,17 @@ def build_report(run: Run, data: Dataset, settings: dict, networks: dict, notes:
 
 def doubts(run: Run, class_names) -> list[str]:
     """Sentences on what makes the numbers of a run doubtful."""
-    notes, numbers, beside = [], run.sets[run.subject]["right"], run.asked.beside
+    notes, numbers, beside = [], run.sets[run.subject]["realistic"], run.asked.beside
     if not len(run.accepted):
         notes.append("no image passes the filter: there is nothing to examine")
     if names := figures.unknown_to_the_font(class_names):
         notes.append(f"the figures cannot show the name {', '.join(names)}")
-    if numbers.get("own_neighbours_z", 0.0) > CHANCE:
+    if numbers.get("told_apart_from_reconstructed_z", 0.0) > CHANCE:
+        share = numbers["told_apart_from_reconstructed"]
         notes.append(
-            f"accepted images differ from reconstructions: {numbers['own_neighbours']:.1%} have "
-            "their nearest neighbour in their own set, 50% would mean no difference; the "
-            "temperature and a promise may not hold for accepted images"
+            f"accepted images differ from reconstructions: a network tells {share:.1%} apart, 50% "
+            "would mean no difference; the temperature and a promise may not hold for accepted "
+            "images"
         )
     if beside.promised_on is not None and beside.like == "real":
         notes.append("the promise stands on real images: yours may be harder to classify")

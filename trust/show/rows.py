@@ -33,8 +33,6 @@ ROWS = [
     Row("referee's own confidence in them ↑", "right", "referee_confidence", PERCENT),
     Row("mean confidence of strong images", "right", "mean_confidence", PERCENT),
     Row("strong images that are right by true labels ↑", "right", "true_agreement", PERCENT),
-    Row("nearest neighbour is of the same set", "right", "own_neighbours", PERCENT),
-    Row("... z (50 % by chance)", "right", "own_neighbours_z", TWO_DIGITS),
     Row("estimated error of strong images ↓", "right", "error_estimate", PERCENT),
     Row("... 95 % interval, from", "right", "error_low", PERCENT),
     Row("... to", "right", "error_high", PERCENT),
@@ -54,6 +52,18 @@ ROWS = [
     Row("... by true labels ↓", "right", "ece_true_labels", PLAIN),
     Row("... with the temperature of real images ↓", "right", "ece_real_temperature", PLAIN),
     Row("confidence minus accuracy, all images", "right", "confidence_gap", PLAIN),
+    Row("told from real images by a network ↓", "realistic", "told_apart", PERCENT),
+    Row("... lower end of a 95 % interval", "realistic", "told_apart_low", PERCENT),
+    Row("... z (told apart 50 % by chance)", "realistic", "told_apart_z", TWO_DIGITS),
+    Row("... more by this would have shown", "realistic", "detectable", PERCENT),
+    Row("... images on each side", "realistic", "images", COUNT),
+    Row("... z of planted nonsense among as many ↑", "realistic", "nonsense_z", TWO_DIGITS),
+    Row("told from reconstructions", "realistic", "told_apart_from_reconstructed", PERCENT),
+    Row(
+        "... z (alike: 50 % by chance)", "realistic", "told_apart_from_reconstructed_z", TWO_DIGITS
+    ),
+    Row("precision ↑", "realistic", "precision", PLAIN),
+    Row("density ↑", "realistic", "density", PLAIN),
     Row("smallest class / largest class, strong ↑", "balanced", "class_balance", TWO_DIGITS),
     Row("... probability of such counts by chance", "balanced", "chance", PLAIN),
     Row("... scarcest class, share of its due ↑", "balanced", "scarcest", PERCENT),
@@ -64,13 +74,14 @@ ROWS = [
     Row("... in so many parts", "varied", "parts", COUNT),
     Row("Fréchet distance to test images ↓", "varied", "frechet", PLAIN),
     Row("... standard deviation of real sets", "varied", "frechet_sd", PLAIN),
-    Row("precision ↑", "varied", "precision", PLAIN),
     Row("recall ↑", "varied", "recall", PLAIN),
     Row("... its standard deviation in real parts", "varied", "recall_sd", PLAIN),
     Row("... recall lower by this would have shown", "varied", "detectable", PLAIN),
-    Row("density ↑", "varied", "density", PLAIN),
     Row("coverage ↑", "varied", "coverage", PLAIN),
     Row("... standard deviation of real parts", "varied", "coverage_sd", PLAIN),
+    Row("twins in the set itself ↓", "varied", "twins", COUNT),
+    Row("... twins expected of real images", "varied", "twins_expected", TWO_DIGITS),
+    Row("... from so many on there are repeats", "varied", "twins_limit", COUNT),
     Row("distance to nearest real image, median", "new", "nearest_distance_median", TWO_DIGITS),
     Row("nearest real image was seen ↓", "new", "seen_share", PERCENT),
     Row("... expected", "new", "expected_share", PERCENT),
@@ -151,9 +162,10 @@ def _row(question, key):
     return next(row for row in ROWS if (row.question, row.key) == (question, key))
 
 
-# The five answers: the row that answers each question.
+# The six answers: the row that answers each question.
 ANSWERS = [
     _row("right", "error_estimate"),
+    _row("realistic", "told_apart"),
     _row("balanced", "class_balance"),
     _row("varied", "recall"),
     _row("new", "seen_share"),
@@ -163,6 +175,7 @@ ANSWERS = [
 # What would have been called worse in four of five cases: what stands behind an answer.
 DETECTABLE = {
     "right": "an error higher by {} would have shown",
+    "realistic": "{} more would have shown",
     "balanced": "a class that lacks {} of its images would have shown",
     "varied": "a recall lower by {} would have shown",
     "new": "copies would have shown from {} on",

@@ -28,6 +28,7 @@ def scores(run: Run, class_names) -> list:
         "classifier_confidence": accepted.confidence,
         "referee_label": names[known["referee_labels"]],
         "referee_confidence": known["referee_confidence"],
+        "unreal": known["unreal"],
         "nearest_real_image": known["nearest_index"],
         "nearest_was": np.where(known["nearest_was_seen"], "training image", "test image"),
         "nearest_distance": known["nearest_distance"],

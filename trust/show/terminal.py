@@ -48,6 +48,9 @@ def answers(report: dict) -> list[str]:
         if not math.isnan(detectable):
             form = PLAIN if question == "varied" else PERCENT
             line += f"; {DETECTABLE[question].format(show(detectable, form))}"
+        if question == "varied" and subject[question]["twins"] >= subject[question]["twins_limit"]:
+            twins, expected = subject[question]["twins"], subject[question]["twins_expected"]
+            line += f"; {twins:,} images have a twin in the set, {expected:.0f} of real ones would"
         lines.append(line)
     right = subject["right"]
     if not math.isnan(right["error_low"]):
@@ -76,18 +79,21 @@ def promised(report: dict) -> list[str]:
     kind, others = ("real images", "your images") if theirs else ("reconstructions", "images drawn")
     likeness = ""
     if not theirs:
-        share = show(report["sets"]["generated"]["right"]["own_neighbours"], PERCENT)
+        realistic = report["sets"]["generated"]["realistic"]
+        share = show(realistic["told_apart_from_reconstructed"], PERCENT)
         likeness = (
-            f"; of accepted images {share} have their nearest neighbour in their own set, where "
-            "50 % would mean that they are like reconstructions"
+            f"; a network tells {share} of accepted images and reconstructions apart, where 50 % "
+            "would mean that they are alike"
         )
     interval = f"{texts['estimated_error_low']} to {texts['estimated_error_high']}"
+    threshold = show(right["threshold"], EXACT)
     lines = [
-        f"promise     with 95 % confidence at most {texts['max_error']} of {kind} that "
-        f"pass are wrong, at the threshold {show(right['threshold'], EXACT)}{likeness}",
+        f"promise     with 95 % confidence at most {texts['max_error']} of {kind} that pass are "
+        f"wrong, at the threshold {threshold}{likeness}",
         f"            wrong: {texts['wrong']} of {right['images']:,} from held-out images (class "
-        f"{worst}: at most {show(bounds[worst], PERCENT)}), {texts['test_error_estimate']} of those "
-        f"from test images, an estimated {texts['estimated_error_estimate']} of {others} ({interval})",
+        f"{worst}: at most {show(bounds[worst], PERCENT)}), {texts['test_error_estimate']} of "
+        f"those from test images, an estimated {texts['estimated_error_estimate']} of {others} "
+        f"({interval})",
     ]
     if broken:
         lines.append(f"            it surely does not hold in class {', '.join(broken)}")
@@ -101,7 +107,7 @@ def _title(row: Row, report: dict) -> str:
 
 
 def print_report(report: dict) -> None:
-    """Prints the five answers, a table with a row for each number and a column for each set, and
+    """Prints the six answers, a table with a row for each number and a column for each set, and
     the numbers of each class."""
     sets, settings = report["sets"], report["settings"]
     threshold = settings["threshold"]

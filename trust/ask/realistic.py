@@ -1,0 +1,195 @@
+"""Question 2, are the images realistic? Can a small network tell them from real ones?
+
+The network learns from one half of the images and of real ones, and is asked about the other half
+(Lopez-Paz & Oquab 2017).  Both have equally many images of each class, of 8 bits, so that neither
+the proportions nor the pixels' format give anything away.  The logits are compared by a t-test,
+which sees more than the share that is told apart (Cheng & Cloninger 2022).  Of honest images
+nothing tells the two halves' sets apart, so chance is known, whatever the network is.
+
+How well images are told apart depends on the network and on how many it has learned from: numbers
+are to be compared only between equally many images.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from trust.ask.questions import Asked, disjoint_sets
+from trust.ask.verdicts import FALSE_ALARM, POWER, Verdict, decide
+from trust.data.images import ImageSet
+from trust.statistics import mean, ratio, t_quantile, wilson_interval
+from trust.train import inference, telling
+
+MOST_TOLD = 0.75  # realistic fails where more of the images are told apart
+MOST = 10_000  # images on each side
+LEAST = 20  # images of either side that a network is asked about, or nothing is measured
+PLANTED = 2000  # images with planted nonsense: what is found among them is found among more
+NONSENSE = 0.5  # the share of these that are halves of two images
+TOO_FEW_TO_LEARN = "too few images to learn from"
+
+
+class Comparison(NamedTuple):
+    """What is compared: images with real ones, of which counts[k] of each class k on each side.
+    crossed: a second network learns from the half that the first is asked about, and is asked about
+    the other."""
+
+    images: ImageSet
+    real: ImageSet
+    counts: np.ndarray
+    crossed: bool = False
+
+
+def ask(asked: Asked, rng: np.random.Generator) -> tuple[dict, dict]:
+    """{set: {key: number}}, and of each subject how unreal each image that passes looks: {subject:
+    (n,) float in [0, 1]}, by a network that has not learned from it; NaN where none could learn."""
+    beside, rng = asked.beside, rng.spawn(1)[0]
+    seed, classes = asked.reference.seed, asked.reference.classes
+    real = as_bytes(beside.like_fresh())
+    blurred = beside.held_out.get("reconstructed")
+    blurred = None if blurred is None else as_bytes(blurred.passing)
+
+    def compare(images, others, wanted=beside.counts, most=MOST, crossed=False):
+        counts = np.min([wanted, images.counts(classes), others.counts(classes)], axis=0)
+        counts = np.floor(counts * min(most / max(counts.sum(), 1), 1)).astype(int)
+        return Comparison(images, others, counts, crossed)
+
+    first, second = in_two(real, beside.counts, rng)
+    comparisons = {("real", ""): compare(first, second)}
+    if blurred is not None:
+        comparisons["reconstructed", ""] = compare(blurred, real)
+    for name, filtered in asked.subjects.items():
+        images = as_bytes(filtered.passing)
+        comparisons[name, ""] = compare(images, real, crossed=True)
+        if blurred is not None:
+            comparisons[name, "_from_reconstructed"] = compare(images, blurred)
+        comparisons[name, "nonsense"] = compare(
+            plant_nonsense(first, rng), second, wanted=comparisons[name, ""].counts, most=PLANTED
+        )
+    found = tell_apart([*comparisons.values()], seed=seed, rng=rng)
+
+    sets: dict[str, dict] = {}
+    unreal = {}
+    for (name, what), told in zip(comparisons, found, strict=True):
+        numbers = sets.setdefault(name, {})
+        if what == "nonsense":
+            numbers["nonsense_z"] = told.z
+            continue
+        numbers |= {f"told_apart{what}": told.share, f"told_apart{what}_z": told.z}
+        if not what:
+            asked_about = told.images * (1 + comparisons[name, what].crossed)
+            low, _ = wilson_interval(told.share * asked_about, asked_about)
+            numbers |= {"told_apart_low": low, "images": told.images}
+            unreal[name] = told.unreal
+    return sets, {name: unreal[name] for name in asked.subjects}
+
+
+def verdict(numbers: dict, real: dict) -> Verdict:
+    """The verdict from how many images are told from real ones, by a one-sided t-test, and whether
+    a network finds nonsense among as many."""
+    freedom = max(numbers["images"] - 2, 1)  # of each half
+    chance, more = t_quantile(1 - FALSE_ALARM, freedom), t_quantile(POWER, freedom)
+    worse = numbers["told_apart_z"] > chance
+    # The share alone, on which a t-test improves: of one half, as chance in both may be the same.
+    error = 0.5 / math.sqrt(numbers["images"]) if numbers["images"] else math.nan
+    return decide(
+        fails=worse and numbers["told_apart_low"] >= MOST_TOLD,
+        worse=worse,
+        detectable=(chance + more) * error,
+        bound=MOST_TOLD - 0.5,
+        doubt="" if numbers["nonsense_z"] > chance else TOO_FEW_TO_LEARN,
+    )
+
+
+def evidence(numbers: dict, real: dict) -> dict:
+    """By how many standard deviations the images are told from real ones."""
+    return {"told_apart": numbers["told_apart_z"]}
+
+
+def as_bytes(images: ImageSet) -> ImageSet:
+    """Images and labels, the images (n, h, w[, c]) uint8."""
+    pixels = images.images
+    if pixels.dtype != np.uint8:
+        pixels = np.rint(pixels * 255).astype(np.uint8)
+    return ImageSet(pixels, images.labels)
+
+
+def in_two(images: ImageSet, counts: np.ndarray, rng) -> list[ImageSet]:
+    """Two random sets without a common image, with counts[k] images of each class k, or half of
+    what there is."""
+    counts = np.minimum(counts, images.counts(len(counts)) // 2)
+    return [images.take(rows) for rows in disjoint_sets(images.labels, counts, 2, rng)]
+
+
+def plant_nonsense(images: ImageSet, rng: np.random.Generator) -> ImageSet:
+    """The images, of which a share NONSENSE has the lower half of another one."""
+    rows = rng.permutation(len(images))[: round(NONSENSE * len(images))]
+    mixed, middle = images.images.copy(), images.images.shape[1] // 2
+    mixed[rows, middle:] = images.images[rng.permutation(rows), middle:]
+    return ImageSet(mixed, images.labels)
+
+
+class Told(NamedTuple):
+    """share: of the images that a network was asked about, and of as many real ones, the share that
+    was told apart, 0.5 by chance.  z: see tell_apart().  images: the images of each side, learned
+    from and asked about.  unreal: (n,) float in [0, 1], how unreal each of all images looks."""
+
+    share: float
+    z: float
+    images: int
+    unreal: np.ndarray
+
+
+def tell_apart(comparisons: list[Comparison], seed: int, rng: np.random.Generator) -> list[Told]:
+    """What networks make of each comparison, NaN where there are fewer than LEAST images.
+
+    z is the t of the logits of images and real ones.  Where two networks are crossed, it is the
+    mean of both: one network's chance may be the other's (the means of the same two pairs of sets
+    differ in one direction), so the mean of both varies as much as one of them, or less.
+    """
+    lessons, exams = [], []
+    for place, each in enumerate(comparisons):
+        sides = each.images, each.real
+        halves = [disjoint_sets(one.labels, each.counts // 2, 2, rng) for one in sides]
+        if min(len(rows) for half in halves for rows in half) < LEAST:
+            continue
+        for learned in range(1 + each.crossed):
+            pair = [one.images[half[learned]] for one, half in zip(sides, halves, strict=True)]
+            lessons.append(tuple(pair))
+            exams.append((place, *(half[1 - learned] for half in halves), halves[0][learned]))
+    found = [Told(math.nan, math.nan, 0, np.full(len(each.images), np.nan)) for each in comparisons]
+    marks: dict[int, list] = {}
+    for (place, own, others, known), network in zip(exams, networks_of(lessons, seed), strict=True):
+        each = comparisons[place]
+        rows = np.setdiff1d(np.arange(len(each.images)), known) if each.crossed else own
+        logits = np.full(len(each.images), np.nan)
+        logits[rows] = inference.predict(network, each.images.images[rows])[:, 0]
+        real = inference.predict(network, each.real.images[others])[:, 0].astype(float)
+        share = (mean(logits[own] > 0) + mean(real <= 0)) / 2
+        marks.setdefault(place, []).append((share, t_of(logits[own], real), logits))
+    for place, own in marks.items():
+        shares, z, logits = zip(*own, strict=True)
+        # Images beyond the counts were asked about by both networks: the first one's word is taken.
+        logit = logits[0] if len(logits) == 1 else np.where(np.isnan(logits[0]), *logits[::-1])
+        images = int((comparisons[place].counts // 2).sum()) * 2
+        found[place] = Told(mean(shares), mean(z), images, 1 / (1 + np.exp(-logit)))
+    return found
+
+
+def networks_of(lessons: list[tuple], seed: int) -> list:
+    """learn_to_tell() for two lessons of about the same size at a time: as many as there are cores
+    to compute them side by side."""
+    order = np.argsort([-len(images) for images, _ in lessons], kind="stable")
+    networks = {}
+    for start in range(0, len(order), 2):
+        pair = order[start : start + 2]
+        learned = telling.learn_to_tell([lessons[i] for i in pair], seed + 1000 * start)
+        networks |= dict(zip(pair.tolist(), learned, strict=True))
+    return [networks[i] for i in range(len(lessons))]
+
+
+def t_of(values: np.ndarray, others: np.ndarray) -> float:
+    """Student's t of equally many values and others, (n,) float each: by how many standard errors
+    their mean is above that of the others."""
+    error = math.sqrt((np.var(values, ddof=1) + np.var(others, ddof=1)) / len(values))
+    return ratio(float(np.mean(values) - np.mean(others)), error)
