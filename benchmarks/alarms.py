@@ -130,7 +130,7 @@ def train_networks(data: datasets.Dataset, ordered: Ordered, seed: int) -> tuple
 
 def gather(ordered: Ordered, judged, knowing: np.ndarray, unknowing: np.ndarray) -> Facts:
     """The Facts of images.  judged, knowing, unknowing: by train_networks()."""
-    from trust.ask.neighbours import centred, find_neighbours
+    from trust.ask.neighbours import Sought, centred, find_neighbours
     from trust.filter.calibrate import fit_temperature
     from trust.train.inference import softmax
 
@@ -153,8 +153,8 @@ def gather(ordered: Ordered, judged, knowing: np.ndarray, unknowing: np.ndarray)
             (pairs[:, 0] >= n, ordered.copies),
         ):
             row, label = pairs[some].T
-            asked = ImageSet(images[row % n], label)
-            each = find_neighbours(asked, real, rolled, own=np.where(row < size, row, -1))
+            sought = [Sought(images[row % n], label, own=np.where(row < size, row, -1))]
+            (each,) = find_neighbours(sought, real, rolled)
             found[:, some] = [*each.nearest, *each.moved]
         return found
 
@@ -218,9 +218,9 @@ def numbers_of(images: np.ndarray) -> np.ndarray:
     return images.reshape(len(images)).astype(int)
 
 
-def build_door(facts: Facts, door: int):
+def build_door(facts: Facts, pixels: np.ndarray, door: int):
     """A function (rng) -> (Split, Reference, Filter or None): the images of one draw at door 2 or
-    3, as the scripts hand them to the examination."""
+    3, as the scripts hand them to the examination.  pixels: the images of all numbers."""
     from trust.ask.neighbours import Nearest, Neighbours
     from trust.ask.reference import Reference
     from trust.filter.filters import Filter
@@ -241,14 +241,23 @@ def build_door(facts: Facts, door: int):
         def judge(self, images):
             return judged.take(numbers_of(images))
 
-        def neighbours(self, images, own=None):
+        def neighbours(self, sets, own=None):
+            return {
+                name: self.neighbours_of(images, own=name in (own or {}))
+                for name, images in sets.items()
+            }
+
+        def within(self, images):
+            return super().within(replace(images, images=pixels[numbers_of(images.images)]))
+
+        def neighbours_of(self, images, own):
             rows, kinds = numbers_of(images.images), []
             which = pair[rows, images.labels]
             if (which < 0).any():
                 raise ValueError("an image with a label that was not expected")
             for index, distance, second in (near[:3, which], near[3:, which]):
                 index = self.place[index.astype(int)]
-                if own is None:  # a real one is its own copy
+                if not own:  # a real one is its own copy
                     copy = (rows < len(self.place)) & (facts.labels[rows] == images.labels)
                     index[copy] = self.place[rows[copy]]
                     second, distance = np.where(copy, distance, second), np.where(copy, 0, distance)
@@ -369,7 +378,7 @@ class Drawn(NamedTuple):
         named = {f"{SET} {k}": each for k, each in enumerate(subjects)}
         asked, room = look(named, beside, self.reference, rng), ROOMS[question]
         sets = room.ask(asked, rng) if question == "right" else room.ask(asked)
-        sets = sets[0] if question == "new" else sets
+        sets = sets[0] if question in ("varied", "new") else sets
         return [(room.verdict(sets[name], sets["real"]), sets[name]) for name in named]
 
 
@@ -452,11 +461,12 @@ class Counts:
 
 
 class Alarms:
-    """The benchmark of one data set."""
+    """The benchmark of one data set.  pixels: the images of all numbers but those of copies."""
 
-    def __init__(self, facts: Facts, seed: int):
+    def __init__(self, facts: Facts, pixels: np.ndarray, seed: int):
         self.facts, self.rng = facts, np.random.default_rng([seed, 1])
-        self.doors = {door: build_door(facts, door) for door in (2, 3)}
+        self.pixels = pixels
+        self.doors = {door: build_door(facts, pixels, door) for door in (2, 3)}
 
     def draw(self, door: int, n: int) -> tuple[Drawn, np.ndarray]:
         """A Drawn, and all fresh images in random order."""
@@ -529,14 +539,13 @@ class Alarms:
         )
         return drawn.through_the_door(self.rng.permutation(rows[own]))
 
-    def useful(self, door: int, n: int, draws: int, pixels: ImageSet) -> list[Counts]:
-        """*Useful*, with trainings.  MOST_USEFUL honest sets are compared with the same real ones.
-        pixels: the images of all numbers."""
+    def useful(self, door: int, n: int, draws: int) -> list[Counts]:
+        """*Useful*, with trainings.  MOST_USEFUL honest sets have the same real ones beside."""
         from trust.ask import useful
         from trust.ask.questions import look
 
         def with_pixels(some):
-            return replace(some, images=pixels.images[numbers_of(some.images)])
+            return replace(some, images=self.pixels[numbers_of(some.images)])
 
         count = Counts(door=door, n=n, question="useful")
         while len(count.words) < draws:
@@ -559,7 +568,7 @@ class Alarms:
                 beside=beside,
                 reference=replace(asked.reference, test=with_pixels(asked.reference.test)),
             )
-            found = useful.ask(asked, False, self.rng)
+            found = useful.ask(asked, soft_labels=False, rng=self.rng)
             for name in sets:
                 verdict = useful.verdict(found[name], found["real"])
                 count.honest(found[name]["images"], verdict)
@@ -623,7 +632,7 @@ def main():
     for name, rows in (("learned", learned), ("test", test), ("fresh", fresh)):
         wrong = np.mean(facts.judged_labels[rows] != facts.labels[rows])
         print(f"{name}: {len(rows):,} images, the referee is wrong on {wrong:.2%}")
-    alarms = Alarms(facts, given.seed)
+    alarms = Alarms(facts, in_order(data, np.random.default_rng(given.seed)).images, given.seed)
 
     def say(each):
         print(line(each), flush=True)
@@ -632,10 +641,9 @@ def main():
     with clock("examining"):
         found = run(alarms, given.draws, say=say)
         if given.useful_draws:
-            images = in_order(data, np.random.default_rng(given.seed)).images
             for door in alarms.doors:
                 for n in (200, 1000, 5000):
-                    [each] = alarms.useful(door, n, given.useful_draws, ImageSet(images))
+                    [each] = alarms.useful(door, n, given.useful_draws)
                     found.append(each.summary())
                     say(found[-1])
     if given.report:

@@ -41,7 +41,8 @@ def small():
     logits = [
         8 * np.eye(10)[mistaken(0.01)[:n]] + rng.standard_normal((n, 10)) * 2 for _ in range(2)
     ]
-    return alarms.Alarms(alarms.gather(ordered, judged, *logits), seed=0)
+    facts = alarms.gather(ordered, judged, *logits)
+    return alarms.Alarms(facts, ordered.images, seed=0)
 
 
 @pytest.fixture(scope="module", params=[2, 3])
@@ -71,7 +72,7 @@ def test_faults_of_the_detectable_size_are_mostly_caught(found):
 
 
 def test_what_is_looked_up_is_what_a_search_finds(small):
-    from trust.ask.neighbours import centred, find_neighbours
+    from trust.ask.neighbours import Sought, centred, find_neighbours
     from trust.data.images import ImageSet
 
     images = few_images().images
@@ -80,13 +81,17 @@ def test_what_is_looked_up_is_what_a_search_finds(small):
         rows = rows[:50]
         real = images[alarms.numbers_of(drawn.reference.real.images)]
         some = ImageSet(images[rows], small.facts.labels[rows])
-        expected = find_neighbours(some, ImageSet(real, drawn.reference.real.labels), centred(real))
-        answers = drawn.reference.neighbours(alarms.numbered(rows, some.labels))
+        sought = [Sought(some.images, some.labels)]
+        every = ImageSet(real, drawn.reference.real.labels)
+        (expected,) = find_neighbours(sought, every, centred(real))
+        asked = {"some": alarms.numbered(rows, some.labels)}
+        answers = drawn.reference.neighbours(asked)["some"]
         for kind in ("nearest", "moved"):
             for one, other in zip(getattr(answers, kind), getattr(expected, kind), strict=True):
                 np.testing.assert_allclose(one, other, rtol=1e-5)
         # a real image that is handed in is found as its own copy
         own = alarms.numbers_of(drawn.reference.real.images)[:20]
-        copies = drawn.reference.neighbours(alarms.numbered(own, small.facts.labels[own]))
+        asked = {"own": alarms.numbered(own, small.facts.labels[own])}
+        copies = drawn.reference.neighbours(asked)["own"]
         np.testing.assert_array_equal(copies.nearest.index, np.arange(20))
         assert (copies.nearest.distance == 0).all() and (copies.nearest.second > 0).all()

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from trust.ask import balanced, useful, varied
+from trust.ask.neighbours import nearest_within
 from trust.ask.questions import Asked, Beside, disjoint_sets
 from trust.ask.verdicts import AS_REAL, CANNOT_TELL, CAUGHT, FAILS, FALSE_ALARM, WORSE
 from trust.data.images import ImageSet
@@ -141,6 +142,8 @@ class Reference:
     def judge(self, images):
         return Judged(np.zeros(len(images), int), images, np.ones(len(images)))
 
+    within = staticmethod(nearest_within)
+
 
 def drawn(rng, n, modes=4, shares=None):
     """n images of three classes in 6 dimensions, each of them with modes of its own."""
@@ -236,7 +239,7 @@ def test_a_set_with_fewer_images_of_a_class_than_another_is_compared_as_far_as_i
     for name, images in (("few", few), ("none", few.take(few.labels != 2))):
         asked.subjects[name], asked.rows[name] = Filtered(images), np.arange(len(images))
         asked.judged[name] = asked.reference.judge(images.images)
-    sets = varied.ask(asked)
+    sets, _ = varied.ask(asked)
     parts = sets["yours"]["parts"]
     assert parts == 2 and sets["yours"]["images"] == 600
     assert sets["few"]["parts"] == sets["none"]["parts"] == parts

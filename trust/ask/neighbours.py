@@ -54,6 +54,12 @@ class Sought(NamedTuple):
     own: np.ndarray | None = None
 
 
+def nearest_within(images: ImageSet) -> Nearest:
+    """The nearest other image of the same set and label, of each image."""
+    own, pixels, labels = np.arange(len(images)), images.images, images.labels
+    return nearest_of_class(pixels, labels, pixels, labels, own)
+
+
 def nearest_of_class(images, labels, real_images, real_labels, own=None) -> Nearest:
     """nearest_of_each() of one set of images."""
     return nearest_of_each([Sought(images, labels, own)], real_images, real_labels)[0]

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from trust.ask import neighbours
-from trust.ask.neighbours import Neighbours, Sought
+from trust.ask.neighbours import Nearest, Neighbours, Sought
 from trust.data.images import ImageSet, join
 from trust.train.referee import Judged, judge
 
@@ -43,6 +43,10 @@ class Reference:
         sought = [Sought(each.images, each.labels, own.get(name)) for name, each in sets.items()]
         found = neighbours.find_neighbours(sought, self.real, self.centred)
         return dict(zip(sets, found, strict=True))
+
+    def within(self, images: ImageSet) -> Nearest:
+        """The nearest other image of the same set and label, of each image."""
+        return neighbours.nearest_within(images)
 
 
 def build_reference(

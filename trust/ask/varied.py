@@ -12,10 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trust.ask.neighbours import nearest_of_class
 from trust.ask.questions import Asked, disjoint_sets
 from trust.ask.verdicts import FALSE_ALARM, POWER, Verdict, decide
-from trust.data.images import ImageSet
 from trust.statistics import beta_binomial_tails, t_quantile
 
 IMAGES, NEIGHBOURS = 5000, 5
@@ -48,7 +46,7 @@ def ask(asked: Asked) -> tuple[dict, dict]:
     wholes = [
         np.concatenate(rows[at : at + parts]) for at in range(0, len(rows) - parts + 1, parts)
     ]
-    known = np.concatenate([own_ratios(real.take(whole)) for whole in wholes])
+    known = np.concatenate([reference.within(real.take(whole)).ratio() for whole in wholes])
     sets["real"] |= count_twins(known[: len(wholes[0])], known)
     judged = {name: each.take(asked.rows[name]) for name, each in asked.judged.items()}
     for name, each in (judged | asked.judged_held_out).items():
@@ -58,7 +56,7 @@ def ask(asked: Asked) -> tuple[dict, dict]:
         rows = disjoint_sets(images.labels, own, parts, rng)
         sets[name] = examine_parts([each.features[part] for part in rows], others, radius)
         whole = images.take(np.concatenate(rows)) if rows else images
-        sets[name] |= count_twins(own_ratios(whole), known)
+        sets[name] |= count_twins(reference.within(whole).ratio(), known)
     fidelity = {name: {key: numbers.pop(key) for key in FIDELITY} for name, numbers in sets.items()}
     return sets, fidelity
 
@@ -159,22 +157,15 @@ def parts_of(counts: np.ndarray, available: np.ndarray) -> int:
     return parts if (counts // parts).sum() > NEIGHBOURS else least
 
 
-def own_ratios(images: ImageSet) -> np.ndarray:
-    """Of each image the distance to the nearest other image of the set and class over that to the
-    second nearest, (n,) float: 0 for one that is there twice; see Nearest.ratio()."""
-    own = np.arange(len(images))
-    pixels, labels = images.images, images.labels
-    return nearest_of_class(pixels, labels, pixels, labels, own).ratio()
-
-
 def count_twins(ratios: np.ndarray, known: np.ndarray) -> dict:
     """How many images have a twin or a near twin in their own set: {"twins", "twins_expected",
     "twins_limit"}.
 
-    ratios: (n,), from own_ratios().  known: (m,), of real images, from sets of the same size.  An
-    image has a twin if its ratio is below that of one in RARE real ones.  Twins come in pairs.  So
-    half as many pairs are counted, of which chance is known as in new.flag(), at most all of them
-    twice: where no two images were each other's nearest, the count would vary less.
+    ratios: (n,), see Nearest.ratio(), of the neighbours within the set.  known: (m,), of real
+    images, from sets of the same size.  An image has a twin if its ratio is below that of one in
+    RARE real ones.  Twins come in pairs.  So half as many pairs are counted, of which chance is
+    known as in new.flag(), at most all of them twice: where no two images were each other's
+    nearest, the count would vary less.
     """
     pairs, others = len(ratios) // 2, len(known) // 2
     if not others:
