@@ -647,7 +647,7 @@ def main():
                     found.append(each.summary())
                     say(found[-1])
     if given.report:
-        outputs.write_json(given.report, {"dataset": data.name, "counts": found})
+        outputs.write_json(given.report, found)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import numpy as np
 from benchmarks import forgeries
 from trust.ask.verdicts import CAUGHT, QUESTIONS, pooled
 from trust.cli import Parser, UserError, run
-from trust.show.rows import ANSWERS, CONTROL_ROWS, PERCENT, PLAIN, ROWS, RUN_ROWS
+from trust.show.rows import ANSWERS, CONTROL_ROWS, PERCENT, PLAIN, ROWS, RUN_ROWS, show
+from trust.statistics import upper_bound
 
 WORST_CLASS = next(row for row in ROWS if row.key == "worst_class_agreement")
 # The long table has these columns.
@@ -136,11 +137,15 @@ SHORT = {
         *("half-way between two classes", "halfway"),
         ("strong_rate", "agreement", "error_estimate", "ece", "ece_true_labels"),
     ),
+    "realistic": (
+        *("", ""),
+        ("told_apart", "told_apart_from_reconstructed", "precision", "density"),
+    ),
     "balanced": ("drawn from N(0, I)", "other_prior", ("class_balance",)),
-    "varied": ("", "", ("frechet", "recall", "coverage")),
+    "varied": ("", "", ("frechet", "recall", "coverage", "twins")),
     "new": (
         *("drawn from N(0, I)", "other_prior"),
-        ("seen_share", "expected_share", "lean", "lean_z"),
+        ("seen_share", "expected_share", "lean", "lean_z", "copies", "copies_limit"),
     ),
     "useful": ("real, no filter", "unfiltered", ("accuracy",)),
 }
@@ -228,6 +233,75 @@ def short_forgeries_table(datasets):
     return table(["caught by", *titles], rows)
 
 
+DOORS = {2: "behind the filter", 3: "your images"}
+
+
+def alarms_table(counts):
+    """How often honest sets were called worse or failing, and what else was counted, by their size:
+    a Markdown table of the counts of one data set that benchmarks.alarms wrote."""
+    sizes, rows = sorted({each["n"] for each in counts}), []
+    for door, place in DOORS.items():
+        for question in QUESTIONS:
+            own = {
+                each["n"]: each
+                for each in counts
+                if (each["door"], each["question"]) == (door, question)
+            }
+
+            def row(title, text, own=own):
+                return title, [text(own[n]) if n in own else "" for n in sizes]
+
+            rows += [
+                row(
+                    f"{question}, {place}: called worse",
+                    lambda each: f"{each['alarms']} of {each['draws']}",
+                ),
+                row(
+                    "... cannot tell",
+                    lambda each: f"{each['cannot_tell'] / each['draws']:.0%}",
+                ),
+                row("... would have shown, median", lambda each: show(each["detectable"], PLAIN)),
+            ]
+            faults = dict.fromkeys(fault for each in own.values() for fault in each["planted"])
+            rows += [
+                row(f"... {fault}: caught", lambda each, fault=fault: caught_of(each, fault))
+                for fault in faults
+            ]
+    return table([f"n = {n:,}" for n in sizes], rows)
+
+
+def caught_of(count, fault):
+    """How many of the sets with a planted fault were caught, as text."""
+    found = count["planted"].get(fault)
+    return f"{found['caught']} of {found['draws']}" if found else ""
+
+
+def short_alarms_table(datasets):
+    """For each question how many honest sets of all sizes were called worse or failing, how many
+    at most with 95 % confidence, and how many planted faults of the size that would have shown are
+    caught: a Markdown table of {name: counts}."""
+    columns = {
+        f"{name}, {place}": [each for each in counts if each["door"] == door]
+        for name, counts in datasets.items()
+        for door, place in DOORS.items()
+    }
+    rows = []
+    for question in QUESTIONS:
+        alarms, planted = [], []
+        for counts in columns.values():
+            own = [each for each in counts if each["question"] == question]
+            hits, draws = (sum(each[key] for each in own) for key in ("alarms", "draws"))
+            most = show(upper_bound(hits, draws), PERCENT)
+            alarms.append(f"{hits} of {draws:,} (at most {most})" if own else "")
+            faults = [each for count in own for each in count["planted"].values()]
+            caught, sets = (sum(each[key] for each in faults) for key in ("caught", "draws"))
+            known = sets and question != "varied"  # where faults have a size of their own
+            planted.append(f"{caught / sets:.0%} of {sets:,}" if known else "")
+        rows.append((f"{question}: honest sets called worse", alarms))
+        rows.append(("... faults that should have shown: caught", planted))
+    return table([*columns], rows)
+
+
 PROMISED = (
     ("threshold", "threshold", PLAIN),
     ("kept", "images drawn that pass", PERCENT),
@@ -245,8 +319,10 @@ def promises_table(datasets):
             kept = [each for each in same if "threshold" in each]
             title = f"{name}: at most {100 * same[0]['max_error']:g} %"
             title += f", {len(kept)} of {len(same)} seeds" if len(kept) < len(same) else ""
-            cells = [cell([each[key] for each in kept], form) for key, _, form in PROMISED]
-            rows.append((title, cells if kept else ["none"] * len(PROMISED)))
+            cells = ["none"] * len(PROMISED)
+            if kept:
+                cells = [cell([each[key] for each in kept], form) for key, _, form in PROMISED]
+            rows.append((title, cells))
     return table([title for _, title, _ in PROMISED], rows)
 
 
@@ -314,7 +390,7 @@ def readme_tables(folder):
     found, tables = read_reports(folder), {}
     sets = sorted({dataset for dataset, kind in found if kind == "this"}, reverse=True)
     by_set = {dataset: found[dataset, "this"] for dataset in sets}
-    tables["the five answers"] = answers_table(by_set)
+    tables["the answers"] = answers_table(by_set)
     tables |= {f"{question}, in short": short_table(question, by_set) for question in SHORT}
     for dataset, this in by_set.items():
         kinds = [(title, found[dataset, kind]) for kind, title in KINDS if (dataset, kind) in found]
@@ -328,6 +404,14 @@ def readme_tables(folder):
         tables["promises"] = promises_table(promised)
     if trained := read_lists(folder, "epochs"):
         tables["what more epochs buy"] = epochs_table(trained)
+    counted = {
+        name: [each for run in runs for each in run]
+        for name, runs in read_lists(folder, "alarms").items()
+    }
+    if counted:
+        tables["false alarms, the short form"] = short_alarms_table(counted)
+    for dataset, counts in counted.items():
+        tables[f"{dataset}, false alarms and power"] = alarms_table(counts)
     if forged := read_lists(folder, "forgeries"):
         tables["forgeries, the short form"] = short_forgeries_table(forged)
     for dataset, runs in forged.items():
@@ -370,12 +454,15 @@ deviations over the seeds whose reports are in this folder.
 - *Promises*: `--max-error`, as `python -m benchmarks.promises` prints it. The threshold is searched
   for on reconstructions of half of the held-out images. 0.5 is the loosest that is tried. "None":
   no threshold keeps the promise.
-- *Nearest neighbour is of the same set*: in two equally large sets, by the referee's features.
-  Generated and test images are compared with reconstructions of held-out images, and one half of
-  these with the other.
+- *Told apart*: the share of images and of as many others that a small network tells apart, which
+  has learned from other images of both kinds. By chance it is half of them.
 - *What more epochs buy*: `--epochs`, as `python -m benchmarks.epochs` prints it. Of 10,000 images
   drawn, those that pass the filter, and as many real held-out ones of each class, are held against
   the test images. The seconds are the fewest of all seeds.
+- *False alarms and power*: honest sets of n real images that no network has learned from, drawn at
+  random, and how often they are called *worse* or *fails*; and how often a fault is caught that is
+  as large as the verdict says would have shown in four of five cases. For *varied* faults of fixed
+  sizes are planted. `python -m benchmarks.alarms` prints it.
 - *Forgeries*: sets of n images made from real ones that nobody has learned from, and from which
   share of forged images on a question calls them *worse* or *fails* in at least four of five random
   sets; "caught" where all images are forged. Smaller shares are not asked about by a question that

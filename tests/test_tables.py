@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from conftest import ROOT
+from scipy.stats import beta
 
 from benchmarks import forgeries, tables
 from trust import outputs
@@ -28,10 +29,10 @@ SETS = {**{name: ROWS for name in COLUMNS}, **CONTROL_ROWS}
 
 
 def write_reports(folder, dataset, kind, seeds, start):
-    """Reports whose k-th number is start + k / 1000 + seed / 100, and what they hold."""
+    """Reports whose k-th number is start + k / 1009 + seed / 100, and what they hold."""
     reports = []
     for seed in seeds:
-        numbers = (start + k / 1000 + seed / 100 for k in itertools.count())
+        numbers = (start + k / 1009 + seed / 100 for k in itertools.count())
         sets = {}
         for name, rows in SETS.items():
             answers = sets[name] = {}
@@ -91,7 +92,7 @@ def test_the_tables_are_means_and_deviations_of_the_reports(tmp_path):
     fashion = write_reports(tmp_path, "fashion_mnist", "this", (0, 1), 0.2)
     found = tables.readme_tables(tmp_path)
     rows = {row.title: row for row in ROWS}
-    answers = rows_of(found["the five answers"])
+    answers = rows_of(found["the answers"])
     titles = ["mnist", "mnist: real", "mnist: verdict"]
     assert answers.pop("") == titles + [title.replace("mnist", "fashion_mnist") for title in titles]
     worst = answers.pop("... referee agrees, worst class ↑")
@@ -150,9 +151,8 @@ def test_each_question_has_a_short_table_with_its_control(tmp_path):
     found = tables.readme_tables(tmp_path)
     rows = {row.key: row for row in ROWS if row.question == "new"}
     new = rows_of(found["new, in short"])
-    assert new[""] == [
-        rows[key].title for key in ("seen_share", "expected_share", "lean", "lean_z")
-    ]
+    keys = "seen_share", "expected_share", "lean", "lean_z", "copies", "copies_limit"
+    assert new[""] == [rows[key].title for key in keys]
     assert list(new)[1:5] == [
         f"mnist: {kind}" for kind in ("generated", "real", "reconstructed", "drawn from N(0, I)")
     ]
@@ -270,6 +270,43 @@ def test_the_question_that_catches_the_smallest_dose_speaks_for_a_forgery(monkey
     assert forgeries.as_expected("blurred", dict.fromkeys(QUESTIONS, "")) == "not caught"
     nobody = texts | {"right": "not asked", "varied": ""}
     assert forgeries.as_expected("blurred", nobody) == "not caught"
+
+
+def test_false_alarms_are_told_by_size_and_in_all(tmp_path):
+    write_reports(tmp_path, "mnist", "this", (0,), 0.5)
+    (tmp_path / "alarms").mkdir()
+    counts = [
+        {
+            **{"door": door, "n": n, "question": question, "draws": 200, "alarms": alarms},
+            **{"cannot_tell": 50, "detectable": n / 1e4},
+            "planted": {"swapped": {"caught": 8 * door, "draws": 30}} if n == 100 else {},
+        }
+        for door, n, question, alarms in (
+            (2, 100, "right", 1),
+            (2, 500, "right", 0),
+            (3, 100, "right", 0),
+            (3, 500, "new", 2),
+        )
+    ]
+    outputs.write_json(tmp_path / "alarms" / "mnist-0.json", counts)
+    found = tables.readme_tables(tmp_path)
+    full = found["mnist, false alarms and power"].splitlines()
+    assert full[0] == "| | n = 100 | n = 500 |"
+    assert full[2:6] == [
+        "| right, behind the filter: called worse | 1 of 200 | 0 of 200 |",
+        "| ... cannot tell | 25% | 25% |",
+        "| ... would have shown, median | 0.0100 | 0.0500 |",
+        "| ... swapped: caught | 16 of 30 |  |",
+    ]
+    short = rows_of(found["false alarms, the short form"])
+    assert short[""] == ["mnist, behind the filter", "mnist, your images"]
+    most = 100 * beta.ppf(0.95, 2, 399)  # Clopper & Pearson
+    assert short["right: honest sets called worse"] == [
+        f"1 of 400 (at most {most:.2f} %)",
+        f"0 of 200 (at most {100 * beta.ppf(0.95, 1, 200):.2f} %)",
+    ]
+    assert short["new: honest sets called worse"][0] == ""
+    assert short["... faults that should have shown: caught"][0] in ("53% of 30", "")
 
 
 def test_seconds_and_memory_stand_beside_each_other(tmp_path):
