@@ -598,7 +598,7 @@ def parse_arguments():
     parser = cli.Parser(description="How often are honest images called worse?")
     add = parser.add_argument
     add("--dataset", metavar="NAME", choices=list(datasets.BUNDLED), default="mnist")
-    add("--draws", metavar="N", type=cli.positive_int, default=300, help="honest sets of each size")
+    add("--draws", metavar="N", type=cli.positive_int, default=150, help="honest sets of each size")
     real = "honest sets of 200, 1,000 and 5,000 images for the question useful, which trains"
     add("--useful-draws", metavar="N", type=int, default=0, help=real)
     add("--seed", metavar="N", type=cli.seed, default=0)
