@@ -49,10 +49,10 @@ def test_shapes_are_those_of_their_names():
     flat = np.linalg.norm(ring[:, :2], axis=1)
     assert (np.hypot(flat - 1, ring[:, 2]) <= 0.1).all()
     radius = np.linalg.norm(inside, axis=1)
-    assert stats.kstest((radius / 0.8) ** 3, "uniform").pvalue > 0.01
+    assert stats.kstest((radius / 0.8) ** 3, "uniform").pvalue > 1e-3
     np.testing.assert_allclose(np.linalg.norm(strangers.sphere(1.5, 16)(rng, 9), axis=1), 1.5)
     tail = strangers.heavy(0)(rng, 5000)[:, 1]
-    assert stats.kstest(tail, stats.pareto(1.01).cdf).pvalue > 0.01
+    assert stats.kstest(tail, stats.pareto(1.01).cdf).pvalue > 1e-3
     modes = strangers.modes(np.array([[0.0], [100.0], [200.0]]), 1, [1, 0, 3])(rng, 5000)
     near = np.rint(modes / 100).ravel().astype(int)
     assert not (near == 1).any() and 0.72 < np.mean(near == 2) < 0.78
@@ -139,6 +139,21 @@ def test_places_of_disputed_labels_are_counted_from_one():
     found = strangers.disputed_ranks(labels, referee_labels, confidence)
     assert len(found) == 15 and found[0] == 2
     assert found[1] == 3 + (947 + 1 - 2)  # all that agree, by rising confidence
+
+
+def test_the_script_writes_what_the_tables_read(tmp_path, monkeypatch):
+    report = tmp_path / "strangers.json"
+    kept = [each for each in SETTINGS if each.name == "d = 1, 5 dropped"]
+    monkeypatch.setattr(strangers, "settings", lambda: iter(kept))
+    monkeypatch.setattr(strangers, "KERNELS", np.array([0.01]))
+    monkeypatch.setattr(strangers, "SHARES", (0.2,))
+    monkeypatch.setattr(strangers, "disputed_panel", lambda: [2, 20])
+    monkeypatch.setattr("sys.argv", ["strangers", "--draws", "1", "--report", str(report)])
+    strangers.main()
+    checked, widths, shares, disputed = tables.strangers_tables(tmp_path).values()
+    assert "| all | none | 1 of 1 |  |" in checked
+    assert "| copies |" in widths and "| underfits |" in shares
+    assert "| 1 | 2 | 2 | 2 |" in disputed
 
 
 def test_the_tables_name_what_is_missed(tmp_path):
