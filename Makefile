@@ -2,7 +2,7 @@ PYTHON ?= python3
 SEEDS = 0 1 2
 REPORTS = benchmarks/results
 
-.PHONY: demo sanity test table naive epochs forgeries alarms page clean
+.PHONY: demo sanity test table naive epochs forgeries alarms strangers page clean
 
 demo: .venv/installed  ## classifier + VAE, everything examined: imgs/*.png
 	.venv/bin/python demo_dnn_vae.py
@@ -53,6 +53,10 @@ epochs forgeries alarms: .venv/installed
 	      --report $(REPORTS)/$@/$$data-$$seed.json || exit 1; \
 	  done; \
 	done
+	$(MAKE) page
+
+strangers: .venv/installed  ## panels that others wrote: five minutes
+	.venv/bin/python -m benchmarks.strangers --report $(REPORTS)/strangers.json
 	$(MAKE) page
 
 page: .venv/installed  ## the tables again, from the reports that are there

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import forgeries
+from benchmarks import forgeries, strangers
 from trust.ask.verdicts import CAUGHT, QUESTIONS, pooled
 from trust.cli import Parser, UserError, run
 from trust.show.rows import ANSWERS, CONTROL_ROWS, PERCENT, PLAIN, ROWS, RUN_ROWS, show
@@ -351,6 +351,72 @@ def epochs_table(datasets):
     return table(["seconds of training", *(title for _, title, _ in EPOCHS)], rows)
 
 
+def tally_of_sets(words):
+    """The words about several sets as text: "worse", or "worse 2, as real 1" where they differ."""
+    counts = Counter(words).most_common()
+    return words[0] if len(counts) == 1 else ", ".join(f"{word} {n}" for word, n in counts)
+
+
+def checks_table(checks):
+    """In how many sets the verdict of *varied* was right, a row for each check of strangers and the
+    last for all: a Markdown table of the settings that benchmarks.strangers wrote."""
+
+    def share_right(own):
+        hits, asked = sum(map(strangers.right, own)), sum(len(each["words"]) for each in own)
+        return f"{hits} of {asked}" if own else "none"
+
+    rows = []
+    for name in [*dict.fromkeys(each["check"] for each in checks), "all"]:
+        own = [each for each in checks if name in (each["check"], "all")]
+        missed = [
+            f"{each['setting']} ({tally_of_sets(each['words'])})"
+            for each in own
+            if strangers.right(each) < len(each["words"])
+        ]
+        kinds = [[each for each in own if each["equal"] == equal] for equal in (True, False)]
+        said = "" if name == "all" else "; ".join(missed) or "none"
+        rows.append((name, [*map(share_right, kinds), said]))
+    return table(["equal: as real", "different: worse or fails", "not right"], rows)
+
+
+def moons_table(found, title):
+    """What Meehan's statistic and our verdicts say of points of two moons, a row for each entry
+    that benchmarks.strangers wrote: a Markdown table.  title: of an entry."""
+    rows = []
+    for each in found:
+        says = tally_of_sets([*map(strangers.says, each["copying"])])
+        words = [tally_of_sets(each[question]) for question in ("new", "varied")]
+        cells = [cell(each["copying"], "{:.1f}"), says, cell(each["lean"], PERCENT), *words]
+        rows.append((title(each), cells))
+    return table(["C_T", "it says", "lean", "new", "varied"], rows)
+
+
+def disputed_table(places):
+    """How many of the images with disputed labels are among the first of `--scores`."""
+    titles = [f"among the first {first}" for first in strangers.FIRST]
+    cells = [str(sum(place <= first for place in places)) for first in strangers.FIRST]
+    return table(titles, [(f"of {len(places)} disputed labels", cells)])
+
+
+def strangers_tables(folder):
+    """The tables of the report that benchmarks.strangers wrote, {title: Markdown}; none if it is
+    not there."""
+    path = Path(folder) / "strangers.json"
+    if not path.exists():
+        return {}
+    found = json.loads(path.read_text())
+    return {
+        "strangers: checks of metrics": checks_table(found["checks"]),
+        "strangers: two moons": moons_table(
+            found["widths"], lambda each: f"width of the kernel {each['width']:.2g}"
+        ),
+        "strangers: copies among too wide draws": moons_table(
+            found["shares"], lambda each: f"copies: {each['copies']:.0%}"
+        ),
+        "strangers: labels that people dispute": disputed_table(found["disputed"]),
+    }
+
+
 def read_lists(folder, kind):
     """{data set: runs} of the files <kind>/<data set>-<seed>.json; data sets in the usual order."""
     found = {}
@@ -416,6 +482,7 @@ def readme_tables(folder):
         tables["forgeries, the short form"] = short_forgeries_table(forged)
     for dataset, runs in forged.items():
         tables[f"{dataset}, forgeries"] = forgeries_table(runs)
+    tables |= strangers_tables(folder)
     seconds = [[report["seconds"] | report for report in found[name, "this"]] for name in sets]
     each_stage = (stage for reports in seconds for each in reports for stage in each["seconds"])
     stages = {stage: stage for stage in each_stage} | {"peak_memory_gb": "peak memory, GB"}
@@ -429,8 +496,8 @@ def readme_tables(folder):
 
 INTRODUCTION = """# Results
 
-What `make table`, `make naive`, `make epochs` and `make forgeries` print: means and standard
-deviations over the seeds whose reports are in this folder.
+What `make table`, `make naive`, `make epochs`, `make forgeries` and `make strangers` print: means
+and standard deviations over the seeds whose reports are in this folder.
 
 - *Generated*: what is accepted. In *right* and *varied*, it and the sets beside it are cut to the
   smallest number of each class; in *new* and *useful* the whole accepted set is asked about.
@@ -469,6 +536,13 @@ deviations over the seeds whose reports are in this folder.
   misses a larger one, and *useful*, which trains, is asked about one set of 1,000. Of honest sets,
   how often each word was said. Bold: not caught by a question that has to. `python -m
   benchmarks.forgeries` prints it.
+- *Strangers*: panels that others wrote, as `python -m benchmarks.strangers` prints them. *Checks of
+  metrics* (Räisä, van Breugel & van der Schaar 2025): sets of 1,000 points beside 1,000 real ones,
+  and 10,000 more to see what is chance; a point is its own features. Where the two distributions
+  are equal, *varied* should say *as real*, else *worse* or *fails*. *Realistic* is not asked: its
+  network looks at images. *Two moons* (Meehan, Chaudhuri & Dasgupta 2020): 1,000 draws from
+  kernels about 2,000 points; C_T below -3 means copies, above 3 underfitting. *Labels that people
+  dispute* (Northcutt, Athalye & Mueller 2021): fifteen of MNIST's 10,000 test images.
 """
 
 

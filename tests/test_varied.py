@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import prdc
 import pytest
 from scipy import linalg
 
@@ -53,6 +54,14 @@ def test_frechet_distance_without_a_covariance():
 def test_frechet_distance_to_too_few_test_images(references):
     a = gaussian(6, 50)
     assert math.isnan(varied.frechet_distance(a, a[:references]))
+
+
+@pytest.mark.parametrize(("n", "m", "d", "k"), [(300, 200, 6, 5), (40, 500, 20, 3), (99, 99, 1, 5)])
+def test_variety_is_that_of_the_library_of_its_authors(n, m, d, k):
+    a, b = RNG(7).normal(0.2, 1.2, (n, d)), RNG(8).normal(size=(m, d))
+    found = varied.variety(a, b, k=k)
+    expected = prdc.compute_prdc(real_features=b, fake_features=a, nearest_k=k)
+    assert found == pytest.approx(expected)
 
 
 def naive_variety(features, reference, k):
