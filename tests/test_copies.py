@@ -227,8 +227,15 @@ def no_referee(monkeypatch):
     monkeypatch.setattr(new, "MEASURED", 1000)
 
 
-def third_door(split, **subjects):
-    """The numbers of images that somebody else's generator made, and the Neighbours."""
+def judged(given, truth=None):
+    """What a referee says: the labels of the images, or the truth {set: (n,) integer}."""
+    labels = {name: each.passing.labels for name, each in given.items()} | (truth or {})
+    return {name: SimpleNamespace(labels=each) for name, each in labels.items()}
+
+
+def third_door(split, truth=None, **subjects):
+    """The numbers of images that somebody else's generator made, and the Neighbours.  truth:
+    {set: what the referee says of it}, the labels if left out."""
     given = {name: Filtered(images) for name, images in subjects.items()}
     first = next(iter(given.values()))
     beside = controls.beside_submitted(first, None, split, labelled=True, rng=RNG(8))
@@ -240,7 +247,9 @@ def third_door(split, **subjects):
         seed=0,
         like_seen=beside.like_seen,
     )
-    asked = SimpleNamespace(subjects=given, beside=beside, reference=real, rng=RNG(9))
+    asked = SimpleNamespace(
+        subjects=given, beside=beside, reference=real, rng=RNG(9), judged=judged(given, truth)
+    )
     return new.ask(asked)
 
 
@@ -295,6 +304,22 @@ def test_what_stands_beside_a_small_set_is_as_small(digits, no_referee):
     assert 100 <= sizes["real"] <= 103 and sizes[new.MEASURE] <= new.MEASURED + 3
 
 
+def test_copies_with_wrong_labels_are_copies(digits, no_referee):
+    split, _ = digits
+    truth, classes = split.vae.labels[:300], split.vae.labels.max() + 1
+    copies = ImageSet(split.vae.images[:300], (truth + 1) % classes)
+    sets, found = third_door(split, truth={"yours": truth}, yours=copies)
+    assert sets["yours"]["copies"] == 300 and new.verdict(sets["yours"]).word == FAILS
+    np.testing.assert_array_equal(found["yours"].nearest.distance, 0)
+    np.testing.assert_array_equal(found["yours"].labels, truth)
+    # A referee that is wrong itself hides no copy.
+    sets, found = third_door(
+        split, truth={"yours": (truth + 1) % classes}, yours=split.vae.take(slice(300))
+    )
+    assert sets["yours"]["copies"] == 300
+    np.testing.assert_array_equal(found["yours"].labels, truth)
+
+
 def test_of_no_images_nothing_is_said(digits, no_referee):
     split, fresh = digits
     sets, _ = third_door(split, yours=fresh.take(slice(0)))
@@ -314,7 +339,9 @@ def test_at_the_second_door_only_what_the_generator_could_have_seen_is_searched(
         copies=controls.copies_of(controls.to_copy(labels, split.vae, RNG(11)), RNG(11)),
     )
     subjects = {"generated": Filtered(fresh.take(slice(600))), "copied": Filtered(copied)}
-    asked = SimpleNamespace(subjects=subjects, beside=beside, reference=real, rng=RNG(12))
+    asked = SimpleNamespace(
+        subjects=subjects, beside=beside, reference=real, rng=RNG(12), judged=judged(subjects)
+    )
     sets, found = new.ask(asked)
     assert "copies_test" not in sets["generated"]
     words = {name: new.verdict(sets[name]).word for name in ("generated", "copied", "real")}

@@ -108,6 +108,12 @@ def test_classes_weigh_as_they_do_in_the_examined_set():
 # of its mistakes
 
 
+@pytest.fixture(autouse=True)
+def few_measure(monkeypatch):
+    """The features of this world are all the same: few of them say so."""
+    monkeypatch.setattr(right, "MEASURED", 50)
+
+
 def world(n, rng):
     """truth, the referee's labels and confidence, the classifier's labels, all (n,)."""
     truth, sure = rng.integers(0, CLASSES, n), 1 - 0.5 * rng.random(n) ** 12
@@ -224,6 +230,30 @@ def test_where_labels_of_unknown_origin_could_hide_too_much_the_verdict_says_so(
     assert found.word == CANNOT_TELL and found.why == "unlike real ones"
     nothing = dict.fromkeys(much, math.nan)
     assert right.verdict(nothing, real).word == CANNOT_TELL
+
+
+def test_images_unlike_known_ones_are_counted_where_the_referee_agrees(monkeypatch):
+    monkeypatch.setattr(right, "MEASURED", 2000)
+    rng = RNG(11)
+    known, honest = rng.standard_normal((2, 2000, 8))
+    assert right.share_unlike(honest, known, len(honest)) < 0.02
+    strange = np.concatenate([honest[:900], honest[900:1000] + 20])
+    assert right.share_unlike(strange, known, 1000) == pytest.approx(0.1, abs=0.02)
+    assert right.share_unlike(strange[:900], known, 1000) < 0.02  # it disputes the others' labels
+    assert right.share_unlike(known[:0], known, 0) == 0.0
+    assert math.isnan(right.share_unlike(honest, known[:0], 2000))
+    # Float rounding of the distances of equal features tells nobody apart.
+    assert right.share_unlike(known, known, len(known)) == 0.0
+
+
+def test_noise_of_which_the_referee_is_sure_is_not_as_real():
+    numbers = {"error_estimate": 0.0, "error_low": 0.0, "worse_from": 0.02, "detectable": 0.02}
+    numbers["referee_confidence"], real = 1.0, {"referee_confidence": 0.99}
+    assert right.verdict(numbers | {"unlike": 0.02}, real).word == AS_REAL
+    found = right.verdict(numbers | {"unlike": 0.04, "hidden": 0.01}, real)
+    assert found.word == CANNOT_TELL and found.why == "unlike real ones"
+    swapped_too = numbers | {"error_estimate": 0.1, "error_low": 0.06, "unlike": 0.9}
+    assert right.verdict(swapped_too, real).word == FAILS
 
 
 def test_without_images_nothing_is_said():

@@ -11,6 +11,7 @@ from trust.ask.reference import Reference
 from trust.ask.verdicts import FALSE_ALARM, POWER, Verdict, decide
 from trust.data.images import ImageSet, random_of_each_class
 from trust.statistics import beta_binomial_tails, share_with_hits
+from trust.train.referee import Judged
 
 RARE = 500  # an image is flagged if it is as close as one real image in so many
 MEASURED = 4000  # real images at least, if there are so many, that say how close that is
@@ -42,7 +43,15 @@ def ask(asked: Asked) -> tuple[dict, dict]:
     measure, _ = draw_real(pool, max(most, MEASURED) * mix, rng)
     sought[MEASURE], own[MEASURE] = measure, measure.rows
     fresh = beside.fresh | {name: each.passing for name, each in asked.subjects.items()}
-    neighbours = reference.neighbours(sought | fresh | beside.copies, own)
+    disputed = {
+        name: differing(each.passing, asked.judged[name]) for name, each in asked.subjects.items()
+    }
+    others = {(name, "disputed"): images for name, (_, images) in disputed.items()}
+    neighbours = reference.neighbours(sought | fresh | beside.copies | others, own)
+    for name, (rows, _) in disputed.items():
+        neighbours[name] = nearer_of_both(
+            neighbours[name], neighbours.pop((name, "disputed")), rows
+        )
     flagged = {}
     for name in beside.copies:
         copies = neighbours[name]
@@ -79,6 +88,22 @@ def verdict(numbers: dict, real: dict | None = None) -> Verdict:
 def evidence(numbers: dict, real: dict | None = None) -> dict:
     """By how many standard deviations the images lean."""
     return {key: -numbers[key] for key in LEANS}
+
+
+def differing(images: ImageSet, judged: Judged) -> tuple[np.ndarray, ImageSet]:
+    """The rows (k,) of the images of which the referee says another class than their labels, and
+    these images with its labels: a copy with a wrong label is among the images of another class."""
+    rows = np.flatnonzero(images.labels != judged.labels)
+    return rows, ImageSet(images.images[rows], judged.labels[rows])
+
+
+def nearer_of_both(neighbours: Neighbours, others: Neighbours, rows: np.ndarray) -> Neighbours:
+    """The Neighbours, but for those of the rows (k,) to which `others`, with other labels, are
+    nearer."""
+    nearer = others.moved.distance < neighbours.moved.distance[rows]
+    labels, rows = neighbours.labels.copy(), rows[nearer]
+    labels[rows] = others.labels[nearer]
+    return neighbours.put(rows, others.take(nearer))._replace(labels=labels)
 
 
 def draw_real(pool: ImageSet, counts, rng, most=None) -> tuple[ImageSet, ImageSet]:

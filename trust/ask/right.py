@@ -14,6 +14,7 @@ from trust.ask.estimates import (
     sum_of_shares,
 )
 from trust.ask.questions import Asked
+from trust.ask.varied import ball_radius, spread_rows, squared_to_nearest
 from trust.ask.verdicts import POWER, Verdict, decide
 from trust.data.images import ImageSet
 from trust.filter.filters import Filter
@@ -27,6 +28,8 @@ Z80 = 0.841621  # POWER of a normal distribution lies below so many standard dev
 CHANCE = 3.0  # standard deviations from which an error is more than chance
 LEAST_KNOWN = 20  # known images in a stratum, for what is counted in it to say something
 LOST_BELOW = 0.1  # cannot tell if the referee is less sure than of real images by more than this
+OUTSIDE = 0.01  # an image is unlike known ones if it is as far from them as so few are from others
+MEASURED = 1000  # known images that say how far that is
 
 
 def ask(asked: Asked, rng: np.random.Generator) -> dict:
@@ -68,14 +71,15 @@ def verdict(numbers: dict, real: dict) -> Verdict:
     """The verdict from the estimated error of the set, from where on it is more than chance beside
     that of real images of the same classes, and how sure the referee is of its labels."""
     doubt, detectable = "", numbers["detectable"]
-    if detectable <= MOST_ERRORS < detectable + numbers.get("hidden", 0.0):
-        doubt = "labels of unknown origin"
+    hidden, unlike = numbers.get("hidden", 0.0), numbers.get("unlike", 0.0)
+    if detectable <= MOST_ERRORS < detectable + hidden + unlike:
+        doubt = "labels of unknown origin" if hidden > unlike else "unlike real ones"
     if numbers.get("near_copies"):
         doubt = "near copies in the data"
-    unlike = real["referee_confidence"] - numbers["referee_confidence"] > LOST_BELOW
-    if unlike:
+    lost = real["referee_confidence"] - numbers["referee_confidence"] > LOST_BELOW
+    if lost:
         doubt = "unlike real ones"
-    worse = numbers["error_estimate"] >= numbers["worse_from"] and not unlike
+    worse = numbers["error_estimate"] >= numbers["worse_from"] and not lost
     return decide(
         fails=worse and numbers["error_low"] > MOST_ERRORS,
         worse=worse,
@@ -137,7 +141,7 @@ def examine_subject(images: ImageSet, judged: Judged, asked: Asked) -> dict:
     error_real_classes: the estimate if the classes were as frequent as among real images.
     error_if_shared: if shared mistakes grow with the disagreement; or, for labels of unknown
     origin, if they share all of the referee's mistakes that they can.  hidden: by how much that can
-    make the estimate too small; only for these.
+    make the estimate too small; only for these.  unlike: see share_unlike().
     worse_from, detectable: see what_shows().  near_copies: see Beside; only where there are some.
     """
     beside = asked.beside
@@ -155,6 +159,7 @@ def examine_subject(images: ImageSet, judged: Judged, asked: Asked) -> dict:
     numbers["false_alarms"] = weighted_mean(false_alarms, weights)
 
     disputed = images.labels != judged.labels
+    numbers["unlike"] = share_unlike(judged.features[~disputed], of_known.features, len(images))
     of_the_set = correction(
         known.labels, of_known.labels, known.truth, weights, others=max(len(images), 1)
     )
@@ -182,6 +187,22 @@ def examine_subject(images: ImageSet, judged: Judged, asked: Asked) -> dict:
         (-1, weighted_share(false_alarms, weights)),
     )
     return numbers | what_shows(len(images), corrected, error)
+
+
+def share_unlike(features: np.ndarray, known: np.ndarray, n: int) -> float:
+    """How much larger the share of n images is that are unlike the known ones than it is by chance:
+    a float in [0, 1], NaN without known ones.  Of these the referee may be sure and wrong, as it is
+    of pure noise, and all their labels may be wrong unseen.
+
+    features: (k, d) float, of those of the images of which the referee says the same as their
+    labels.  known: (m, d), of the known images.
+    """
+    known = spread_rows(known, MEASURED)
+    if len(known) < 2:
+        return math.nan
+    limit = np.quantile(ball_radius(known, 1), 1 - OUTSIDE)
+    outside = np.count_nonzero(squared_to_nearest(features, known) > limit)
+    return max(outside / max(n, 1) - OUTSIDE, 0.0)
 
 
 def widened(numbers: dict, disagreement: float, corrected: tuple) -> dict:

@@ -297,6 +297,12 @@ def ball_radius(points, k=NEIGHBOURS):
     return np.partition(squares, k - 1, axis=1)[:, k - 1]
 
 
-def spread_rows(rows):
-    """IMAGES of the rows, evenly spaced: the first half of MNIST's test set is easier."""
-    return rows[np.linspace(0, len(rows) - 1, min(IMAGES, len(rows))).astype(int)]
+def squared_to_nearest(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The squared distance of each point (n, d) to the nearest of the others (m, d): (n,)."""
+    blocks = np.split(points, range(BLOCK, len(points), BLOCK))
+    return np.concatenate([_squared_distances(each, others).min(axis=1) for each in blocks])
+
+
+def spread_rows(rows, most=IMAGES):
+    """At most `most` of the rows, evenly spaced: the first half of MNIST's test set is easier."""
+    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]

@@ -43,6 +43,7 @@ ROWS = [
     Row("... more than chance from", "right", "worse_from", PERCENT),
     Row("... an error higher by this would have shown", "right", "detectable", PERCENT),
     Row("... labels like the referee's would hide", "right", "hidden", PERCENT),
+    Row("... images unlike real ones would hide", "right", "unlike", PERCENT),
     Row("near copies among the known images", "right", "near_copies", PERCENT),
     Row("referee agrees with all images ↑", "right", "all_agreement", PERCENT),
     Row("referee agrees with weak images", "right", "weak_agreement", PERCENT),
