@@ -138,7 +138,9 @@ def gather(ordered: Ordered, judged, knowing: np.ndarray, unknowing: np.ndarray)
     n, copies = len(ordered.images), len(ordered.copies)
     temperature = fit_temperature(unknowing[:learned], labels[:learned])
     numbers = np.arange(n)
-    pairs = [np.stack([np.arange(n + copies), labels], axis=1)]
+    # Where the referee disputes a label, its own class is searched as well.
+    every = np.arange(n + copies)
+    pairs = [np.stack([every, each], axis=1) for each in (labels, judged.labels)]
     for logits in (knowing, unknowing):
         passes = softmax(logits, temperature).max(axis=1) >= THRESHOLD
         pairs.append(np.stack([numbers, logits.argmax(axis=1)], axis=1)[passes])

@@ -98,7 +98,7 @@ ROWS = [
     Row("... to a held-out image", "new", "copies_held_out", COUNT),
     Row("... to a test image", "new", "copies_test", COUNT),
     Row("planted noisy copies that are flagged ↑", "new", "flagged_noisy", PERCENT),
-    Row("... copies would have shown from", "new", "detectable", PERCENT),
+    Row("... noisy copies would have shown from", "new", "detectable", PERCENT),
     Row("a classifier trained on them: accuracy ↑", "useful", "accuracy", PERCENT),
     Row("... standard deviation between trainings", "useful", "accuracy_sd", PERCENT),
     Row("... its degrees of freedom", "useful", "freedom", COUNT),
@@ -179,6 +179,6 @@ DETECTABLE = {
     "realistic": "{} more would have shown",
     "balanced": "a class that lacks {} of its images would have shown",
     "varied": "a recall lower by {} would have shown",
-    "new": "copies would have shown from {} on",
+    "new": "noisy copies would have shown from {} on",
     "useful": "a loss of {} would have shown",
 }
