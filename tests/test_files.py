@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from trust.data import datasets
 from trust.data.images import DataError
@@ -151,6 +152,53 @@ def test_digits_of_scikit_learn(tmp_path):
     assert every.shape == (60, 8, 8) and set(np.unique(every)) <= set(
         np.rint(np.arange(17) * 255 / 16)
     )
+
+
+def test_data_and_target_may_be_fractions(tmp_path):
+    names = ("data", "target")
+    data = load(tmp_path, X[:, :10].reshape(60, 100) / 255, Y, names=names)
+    assert "0 to 16" not in data.understood
+    every = np.concatenate([data.train.images, data.test.images])
+    assert sorted(map(bytes, every)) == sorted(map(bytes, np.ascontiguousarray(X[:, :10])))
+
+
+def test_grey_images_stored_as_colours_are_grey(tmp_path):
+    three, four = np.repeat(X[..., None], 3, 3), np.repeat(XT[..., None], 4, 3)
+    four[..., 3] = 255
+    data = load(tmp_path, three, Y, four, YT)
+    assert_is_the_set(data)
+    assert "three equal channels, read as one" in data.understood
+    colours = three.copy()
+    colours[7, 0, 0] = 1, 2, 3
+    data = load(tmp_path, colours, Y, four, YT)
+    assert data.train.images.shape == (60, 12, 10, 3) == (60, *data.test.images.shape[1:])
+
+
+def test_fractions_a_hair_outside_are_clipped(tmp_path):
+    data = load(tmp_path, X / 255 * 1.000001, Y, XT / 255, YT)
+    assert_is_the_set(data)
+    assert "x_train has values from 0 to 1.000001: clipped to 0 to 1" in data.understood
+
+
+def test_pictures_with_a_palette_or_opacity(tmp_path):
+    """What Pillow, torchvision and Matplotlib write: the same grey images."""
+    for row, (image, label) in enumerate(zip(X, Y, strict=True)):
+        place = tmp_path / "p" / NAMES[label]
+        place.mkdir(parents=True, exist_ok=True)
+        kind = ("L", "RGB", "RGBA", "LA", "P")[row % 5]
+        picture = Image.fromarray(image)
+        picture = picture.quantize(256) if kind == "P" else picture.convert(kind)
+        picture.save(place / f"{row:03}.png")
+    data = datasets.load_dataset(tmp_path / "p")
+    assert "three equal channels" in data.understood and "transparent" not in data.understood
+    every = np.concatenate([data.train.images, data.test.images])
+    stored = {bytes(image) for row, image in enumerate(X) if row % 5 != 4}
+    assert every.shape == (60, 12, 10) and stored <= {*map(bytes, every)}
+    picture = Image.fromarray(X[0]).convert("RGBA")
+    picture.putalpha(Image.fromarray(X[1]))
+    picture.save(tmp_path / "p" / "ant" / "clear.png")
+    said = datasets.load_dataset(tmp_path / "p").understood
+    assert "1 pictures are transparent in places, which is not read" in said
 
 
 def test_large_images_are_scaled_down_and_keep_their_proportions(tmp_path):

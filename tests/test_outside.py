@@ -27,9 +27,10 @@ def data(class_names=("ant", "bee", "cat"), images=X):
     return datasets.Dataset("zoo", "zoo.npz", ImageSet(images, Y), None, class_names, "", False)
 
 
-def given(folder, zoo=None, **arrays):
+def given(folder, zoo=None, notes=None, **arrays):
     np.savez(folder / "images.npz", **arrays)
-    return submitted.read_given(str(folder / "images.npz"), zoo or data())
+    notes = [] if notes is None else notes
+    return submitted.read_given(str(folder / "images.npz"), zoo or data(), notes)
 
 
 @pytest.mark.parametrize(
@@ -70,11 +71,17 @@ def test_fractions_stay_as_they_are_and_labels_may_lack(tmp_path):
         ({"images": X, "labels": Y[:9]}, "30 images, but labels has 9"),
         ({"images": X, "labels": Y + 1}, "has the label 3, but the classes are ant, bee, cat"),
         ({"images": X, "labels": np.array(["dog"] * 30)}, "label dog"),
-        ({"images": X.astype(object)}, "no .npz file with images"),
+        ({"images": X.astype(object)}, "no .npz or .npy file with images"),
         ({"pictures": X}, "holds no array images"),
-        ({"images": X[:, :9]}, r"of shape \(9, 10\), but those of zoo of \(12, 10\)"),
-        ({"images": np.stack([X] * 3, 3)}, "of shape"),
-        ({"images": X / 127.5 - 1}, "fractions from 0 to 1"),
+        ({"images": X[:, :9]}, "images are 9 x 10 pixels, but those of zoo 12 x 10"),
+        ({"images": np.tile(X, (1, 10, 10))}, "if each is a sheet of several, cut it"),
+        ({"images": np.stack([X, X, 255 - X], 3)}, "in colour, but those of zoo are grey"),
+        ({"images": np.stack([X, X, X, X], 3)}, r"must be \(n, h, w\)"),  # opacity that varies
+        ({"images": X / 127.5 - 1}, "fractions from 0 to 1: images / 2 . 0.5 is"),
+        ({"images": (X / 255 - 0.13) / 0.31}, "undo the normalisation"),
+        ({"images": X / 255 * 1.2}, "clip them to 1"),
+        ({"images": X.astype(np.uint16) * 257}, "images // 257 is"),
+        ({"images": X / 255 + 0j}, "complex128, not"),
         ({"images": X * 1.5}, "must be 0 to 255"),
         ({"images": np.full((2, 12, 10), np.nan)}, "NaN"),
         ({"images": X[:0]}, "not .n, h, w"),
@@ -86,6 +93,128 @@ def test_what_cannot_be_examined_is_refused(tmp_path, arrays, said):
     assert "images.npz" in str(refusal.value) and len(str(refusal.value).splitlines()) == 1
 
 
+def test_one_array_alone(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    found = submitted.read_given(str(tmp_path / "x.npy"), data(), [])
+    np.testing.assert_array_equal(found.images, X)
+    assert found.labels is None
+
+
+THREE = np.repeat(X[..., None], 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        (THREE, "three equal channels"),
+        (np.moveaxis(THREE, 3, 1), "three equal channels"),
+        (np.concatenate([THREE, np.full_like(THREE[..., :1], 255)], 3), "three equal channels"),
+        (np.stack([X, np.full_like(X, 255)], 3), ""),  # grey and opacity
+        (np.stack([X, X // 2 * 2, X], 3), "three channels that differ by"),
+    ],
+    ids=["channels last", "channels first", "opaque", "grey, opaque", "a tint"],
+)
+def test_grey_images_stored_with_channels(tmp_path, stored, said):
+    for scale in (1, np.float32(255)):
+        notes = []
+        found = given(tmp_path, notes=notes, images=stored / scale if scale > 1 else stored)
+        top = 1 if scale == 1 else 255
+        assert np.abs(np.float32(found.images) * top - X).max() < 1.001
+        assert len(notes) == bool(said) and said in "".join(notes)
+
+
+def test_fractions_a_hair_outside_are_clipped_and_said(tmp_path):
+    images, notes = X / 255, []
+    images[0, 0, :2] = -1e-7, 1.0000001
+    found = given(tmp_path, notes=notes, images=images)
+    assert found.images.min() == 0 and found.images.max() == 1
+    np.testing.assert_allclose(found.images, images, atol=1e-6)
+    assert notes == ["images has values from -1e-07 to 1: clipped to 0 to 1"]
+
+
+@pytest.mark.parametrize("times", [2, 4])
+def test_images_of_another_size_are_scaled_as_the_data_are(tmp_path, times):
+    large, notes = np.repeat(np.repeat(X, times, 1), times, 2), []
+    found = given(tmp_path, notes=notes, images=large / 255)
+    np.testing.assert_array_equal(found.images, X)
+    (note,) = notes
+    assert note.startswith(f"scaled from {12 * times} x {10 * times} to 12 x 10; if a border")
+    notes, zoo = [], data(images=large)
+    if times == 2:
+        np.testing.assert_array_equal(given(tmp_path, zoo, notes, images=X).images, large)
+        assert notes == ["scaled from 12 x 10 to 24 x 20, which blurs them"]
+
+
+def test_images_as_large_as_the_data_were_are_scaled_in_the_same_way(tmp_path):
+    large = np.repeat(np.repeat(X, 16, 1), 10, 2)  # 192 x 100
+    np.savez(tmp_path / "zoo.npz", x_train=large, y_train=Y, x_test=large, y_test=Y)
+    zoo, notes = datasets.load_dataset(tmp_path / "zoo.npz"), []
+    found = given(tmp_path, zoo, notes, images=large)
+    np.testing.assert_array_equal(found.images, zoo.train.images)
+    assert notes == ["scaled from 192 x 100 to 64 x 33"]
+
+
+def test_labels_under_another_name_are_not_read_and_this_is_said(tmp_path):
+    notes = []
+    assert given(tmp_path, notes=notes, images=X, y=Y).labels is None
+    assert notes == ["not read: y; labels are read from labels alone"]
+
+
+def write_all(folder, names):
+    """The images, under these names."""
+    for image, name in zip(X, names, strict=True):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(tf.io.encode_png(image[..., None]).numpy())
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("{label}_{row:03}.png", True), ("{row:03}-{label}.png", True), ("{row:03}.png", False)],
+)
+def test_labels_in_file_names_or_in_a_table_are_not_read_and_this_is_said(tmp_path, name, told):
+    words = np.array(["ant", "bee", "cat"])[Y]
+    names = [name.format(label=word, row=row) for row, word in enumerate(words)]
+    folder, notes = write_all(tmp_path / "made", names), []
+    assert submitted.read_given(folder, data(), notes).labels is None
+    assert any("may name classes" in note for note in notes) is told
+    (tmp_path / "made" / "labels.csv").write_text("0,ant")
+    notes = []
+    submitted.read_given(folder, data(), notes)
+    assert any("no labels were read from labels.csv" in note for note in notes)
+
+
+def test_files_beside_the_folders_of_classes_are_named(tmp_path):
+    folder, notes = write_all(tmp_path, [f"{'abc'[y]}/{i}.png" for i, y in enumerate(Y)]), []
+    (tmp_path / "labels.csv").write_text("0,a")
+    assert len(submitted.read_given(folder, data(("a", "b", "c")), notes)) == len(X)
+    assert notes == ["not read, because not in the folder of a class: labels.csv"]
+
+
+NUMBERED = [f"{i // 20:05}/img{i:08}.png" for i in range(len(X))]
+
+
+def test_numbered_folders_of_stylegan_are_no_classes(tmp_path):
+    folder, zoo, notes = write_all(tmp_path, NUMBERED), data(("0", "1", "2")), []
+    for read in (datasets.load_dataset, lambda path: submitted.read_given(path, zoo, [])):
+        (tmp_path / "dataset.json").unlink(missing_ok=True)
+        with pytest.raises(DataError, match=r"which are no classes, and no dataset\.json"):
+            read(folder)
+        (tmp_path / "dataset.json").write_text('{"labels": null}')
+        with pytest.raises(DataError, match=r"and dataset\.json has no labels"):
+            read(folder)
+        pairs = list(zip(NUMBERED, Y.tolist(), strict=True))
+        (tmp_path / "dataset.json").write_text(json.dumps({"labels": pairs[1:]}))
+        with pytest.raises(DataError, match=r"no label for 00000/img00000000\.png"):
+            read(folder)
+        (tmp_path / "dataset.json").write_text(json.dumps({"labels": pairs}))
+    found = submitted.read_given(folder, zoo, notes)
+    np.testing.assert_array_equal(found.labels, Y)
+    np.testing.assert_array_equal(found.images, X)
+    assert notes == ["labels read from dataset.json"]
+    assert datasets.load_dataset(folder).class_names == ("0", "1", "2")
+
+
 @pytest.mark.parametrize("folders", [True, False])
 def test_pictures_with_a_folder_a_class_or_without(tmp_path, folders):
     names = np.array(["ant", "bee", "cat"])
@@ -93,7 +222,7 @@ def test_pictures_with_a_folder_a_class_or_without(tmp_path, folders):
         place = tmp_path / "made" / (names[Y[row]] if folders else "")
         place.mkdir(parents=True, exist_ok=True)
         (place / f"{row:02}.png").write_bytes(tf.io.encode_png(image[..., None]).numpy())
-    found = submitted.read_given(str(tmp_path / "made"), data())
+    found = submitted.read_given(str(tmp_path / "made"), data(), [])
     order = np.argsort(Y, kind="stable") if folders else np.arange(30)
     np.testing.assert_array_equal(found.images, X[order])
     assert (found.labels is None) is not folders

@@ -18,7 +18,8 @@ def parse_options(flags=None):
         "realistic, balanced, varied, new and useful?",
     )
     add = parser.add_argument
-    what = "an .npz with images, 0 to 255 or 0 to 1, and labels if any; or a folder of pictures"
+    what = "an .npz with images, 0 to 255 or 0 to 1, and labels if any, an .npy of images, or a "
+    what += "folder of pictures"
     add("file", metavar="FILE", type=cli.path, help=what)
     like = "real images to compare with: mnist, fashion_mnist, or a file or folder"
     add("--dataset", metavar="NAME", type=cli.path, required=True, help=like)
@@ -48,8 +49,9 @@ def main(flags=None):
     data = load_dataset(options.dataset)
     plan = settle(vars(options), data, options.out)
     split, seed = plan.split, plan.settings.seed
-    given = read_given(options.file, data)
-    print(describe(given))
+    read: list[str] = []
+    given = read_given(options.file, data, read)
+    print(describe(given, read))
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
         from trust.ask.reference import build_reference
@@ -89,7 +91,7 @@ def main(flags=None):
             like_seen=beside.like_seen,
         )
         run = examine({"yours": yours}, beside, reference, plan.streams.controls)
-    finish(run, plan, clock, figures=pages.SUBMITTED)
+    finish(run, plan, clock, figures=pages.SUBMITTED, notes=read)
 
 
 if __name__ == "__main__":
