@@ -118,6 +118,46 @@ def test_class_names_may_be_bytes(tmp_path):
     assert data.class_names == ("ant", "bee", "cät")
 
 
+def test_class_names_that_are_double_are_refused(tmp_path):
+    with pytest.raises(DataError, match="class_names has the name ant more than once"):
+        load(tmp_path, X, Y, XT, YT, class_names=np.array(["ant", "bee", "ant"]))
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        (["b'cat'", "b'ant'", "b'bee'"], ("ant", "bee", "cat")),  # str() of bytes
+        (["b'cat'", "ant", "bee"], ("ant", "b'cat'", "bee")),
+        ([b"caf\xe9", b"caf\xe8", b"bee"], ("bee", "caf\xe8", "caf\xe9")),  # Latin-1
+        ([b"caf\xc3\xa9", b"ant", b"bee"], ("ant", "bee", "caf\xe9")),  # UTF-8
+    ],
+)
+def test_names_that_went_through_bytes(tmp_path, stored, read):
+    data = load(tmp_path, X, np.array(stored)[Y], XT, np.array(stored)[YT])
+    assert data.class_names == read and np.bincount(data.train.labels).tolist() == [20, 20, 20]
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "said"),
+    [
+        ("train-images", X + 0j, "dtype complex128"),
+        ("train-images", X.astype(str), "dtype <U3"),
+        ("train-images", X.astype("M8[s]"), "dtype datetime64"),
+        ("train-images", np.float32(3), r"train-images.npy has shape \(\)"),
+        ("train-images", X[0], r"train-images.npy has 12 images"),
+        ("train-labels", Y + 0j, "dtype complex128"),
+        ("train-labels", np.array(3), "has shape"),
+        ("train-labels", X, "has shape"),
+    ],
+)
+def test_arrays_in_a_folder_that_are_no_images_or_labels(tmp_path, name, array, said):
+    whole = {"train-images": X, "train-labels": Y, "test-images": XT, "test-labels": YT}
+    for key, values in (whole | {name: array}).items():
+        np.save(tmp_path / f"{key}.npy", values)
+    with pytest.raises(DataError, match=said):
+        datasets.load_dataset(tmp_path)
+
+
 def test_validation_images_join_the_training_images(tmp_path):
     others = {"val_images": XT[::-1], "val_labels": YT[::-1]}
     data = load(tmp_path, X, Y, XT, YT, names=MEDICAL, **others)

@@ -107,6 +107,12 @@ def models_of_good_data(**changed):
     return make
 
 
+def four_files(folder):
+    (folder / "set").mkdir()
+    for name, array in arrays().items():
+        np.save(folder / "set" / f"{name}.npy", array)
+
+
 def nothing(folder):
     pass
 
@@ -273,6 +279,7 @@ DEMO_CASES = [
     ("flag: of the other script", nothing, "--threshold 0.9", "--threshold"),
     ("place: out is a file", text("taken"), "--out taken", "is a file"),
     ("place: out is read-only", nothing, "--out /proc/imgs", "/proc/imgs"),
+    ("place: out is in the data", four_files, "--dataset set --out set/imgs", "written into 'set'"),
 ]
 
 

@@ -81,7 +81,7 @@ def test_fractions_stay_as_they_are_and_labels_may_lack(tmp_path):
         ({"images": (X / 255 - 0.13) / 0.31}, "undo the normalisation"),
         ({"images": X / 255 * 1.2}, "clip them to 1"),
         ({"images": X.astype(np.uint16) * 257}, "images // 257 is"),
-        ({"images": X / 255 + 0j}, "complex128, not"),
+        ({"images": X / 255 + 0j}, "has dtype complex128, but"),
         ({"images": X * 1.5}, "must be 0 to 255"),
         ({"images": np.full((2, 12, 10), np.nan)}, "NaN"),
         ({"images": X[:0]}, "not .n, h, w"),

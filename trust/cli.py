@@ -79,8 +79,12 @@ def cores() -> int:
 
 @contextlib.contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Import TensorFlow in this block: each operation then uses half of the cores, and TensorFlow's
-    log messages are hidden where there is no GPU."""
+    """Import TensorFlow in this block: each operation then uses half of the cores, TensorFlow's log
+    messages are hidden where there is no GPU, and Keras starts from known settings."""
+    if (keras := sys.modules.get("keras")) and (own := keras.config.backend()) != "tensorflow":
+        cure = "start Python anew with KERAS_BACKEND=tensorflow"
+        raise UserError(f"Keras runs on {own} here, but this code needs TensorFlow: {cure}")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     if not PLAIN:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(cores() // 2, 1)))
     kept = os.dup(2)
@@ -92,6 +96,10 @@ def quiet_tensorflow() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+    if keras := sys.modules.get("keras"):  # whatever the user's keras.json says
+        keras.config.set_image_data_format("channels_last")
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
 
 
 class Clock:

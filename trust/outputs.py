@@ -22,7 +22,11 @@ def replacing(path: str | Path) -> Iterator:
     path = Path(path).resolve()  # so that a symbolic link stays one
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        with tempfile.TemporaryDirectory(
+            dir=path.parent,
+            prefix=f".{path.name}.",
+            ignore_cleanup_errors=True,  # network file systems keep open files for a while
+        ) as folder:
             with open(Path(folder, path.name), "x+b") as file:
                 yield file
             os.replace(file.name, path)

@@ -1,6 +1,8 @@
 """Arrays as they are stored, checked and brought to one form."""
 
 import math
+import re
+from collections import Counter
 
 import numpy as np
 
@@ -61,6 +63,8 @@ def name_classes(values, class_names):
     names = np.ravel(class_names)
     if names.dtype.kind in "US":
         names = as_text(names, "class_names")
+    if repeated := [name for name, count in Counter(names.tolist()).items() if count > 1]:
+        raise DataError(f"class_names has the name {repeated[0]} more than once")
     if values.dtype.kind in "iu" and len(names) > values[-1]:
         return tuple(map(str, names[values]))
     if len(names) != len(values):
@@ -71,7 +75,9 @@ def name_classes(values, class_names):
 def check_labels(raw: Raw) -> np.ndarray:
     """Labels as stored, also one-hot -> (n,), whole numbers or strings.  Raises DataError."""
     labels, name = raw.labels, raw.names[1]
-    if labels.ndim not in (1, 2) or not labels.size or not raw.images.ndim:
+    if not raw.images.ndim:
+        raise DataError(f"{raw.names[0]} has shape (), but must be (n, h, w) or (n, h, w, 3)")
+    if labels.ndim not in (1, 2) or not labels.size:
         raise DataError(
             f"{name} has shape {labels.shape}, but must be (n,), a label for each image"
         )
@@ -96,11 +102,18 @@ def check_labels(raw: Raw) -> np.ndarray:
 
 
 def as_text(names: np.ndarray, what: str) -> np.ndarray:
-    """Names as stored, text or bytes -> text.  Raises DataError, which calls the array `what`."""
+    """Names as stored, text or bytes -> text; of "b'cat'", which str() makes of bytes, cat.  Raises
+    DataError, which calls the array `what`."""
     if names.dtype.kind == "S":
-        names = np.char.decode(names, "utf-8", "replace")
+        try:
+            names = np.char.decode(names, "utf-8")
+        except UnicodeDecodeError:  # in Latin-1 every byte is a character: no two names become one
+            names = np.char.decode(names, "latin-1")
     try:
-        return np.array([printable(name) for name in names.ravel().tolist()]).reshape(names.shape)
+        texts = [printable(name) for name in names.ravel().tolist()]
+        if all(re.fullmatch(r"b'.*'", text) for text in texts):
+            texts = [text[2:-1] for text in texts]
+        return np.array(texts).reshape(names.shape)
     except (ValueError, SystemError) as error:  # NumPy can store characters that there are not
         raise DataError(f"{what} has names with characters that do not exist") from error
 
@@ -169,6 +182,10 @@ def arrange(images, name):
     """Images as stored, also flat, with channels first or with opacity that is the same everywhere
     -> (n, h, w) or (n, h, w, 3).  Raises DataError."""
     shape = images.shape
+    if images.dtype.kind not in "buif":
+        raise DataError(
+            f"{name} has dtype {images.dtype}, but must hold whole numbers or fractions"
+        )
     wanted = f"{name} has shape {shape}, but must be (n, h, w) or (n, h, w, 3)"
     if not images.size:
         raise DataError(wanted)

@@ -93,8 +93,8 @@ def _name_classes(names: list[str], class_names) -> bool:
 
 def _fit(images, data: Dataset, notes: list):
     """Images as stored -> (n, h, w[, 3]) as those of the data set, uint8 or float32 in [0, 1]."""
-    if images.ndim not in (2, 3, 4) or images.dtype.kind not in "buif" or not len(images):
-        raise DataError(f"images are {images.shape} {images.dtype}, not (n, h, w[, 3]) numbers")
+    if images.ndim not in (2, 3, 4) or not len(images):
+        raise DataError(f"images are of shape {images.shape}, not (n, h, w) or (n, h, w, 3)")
     images, shape = checks.arrange(images, "images"), data.train.images.shape[1:]
     images = checks.clipped(images, "images", notes)
     if checks.is_unit(images) and images.dtype.kind == "f" and images.min() >= 0:
