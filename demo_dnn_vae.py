@@ -73,7 +73,7 @@ def main(flags=None):
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
         from trust import controls, examination, finish
-        from trust.ask import networks, reference
+        from trust.ask import doubts, networks, reference
         from trust.filter import filters, quotas
         from trust.generator import generators
         from trust.show import pages
@@ -123,6 +123,7 @@ def main(flags=None):
         run = examination.examine({"generated": accepted}, beside, real, streams.chance)
         numbers = networks.ask(nets, beside, real, streams.elbo)
         notes = networks.doubts(nets, numbers, data, accept.temperature)
+        notes += doubts.of_data(data, real)
     finish.finish(run, plan, clock, figures=pages.GENERATED, networks=numbers, notes=notes)
 
 

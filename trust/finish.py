@@ -34,6 +34,7 @@ def finish(
         notes=[
             *plan.split.notes,
             *(notes or []),
+            *report.vanished(run, plan.data.class_names),
             *report.doubts(run, plan.data.class_names if plan.out else ()),
         ],
     )
