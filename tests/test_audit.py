@@ -569,6 +569,11 @@ def test_the_reader_says_what_it_wants():
     assert call(ROOT, "trust.audit").returncode == 2
 
 
+def test_an_error_begins_with_what_was_typed(tmp_path):
+    done = run("-m", "trust.audit", tmp_path / "mine.csv")
+    assert done.returncode == 2 and done.stderr.startswith("python -m trust.audit: error: ")
+
+
 def test_reading_answers_does_not_wait_for_tensorflow():
     done = run("-c", "import sys, trust.audit; print('tensorflow' in sys.modules)")
     assert (done.stdout, done.stderr) == ("False\n", "")

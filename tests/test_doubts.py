@@ -85,18 +85,6 @@ def test_a_referee_that_has_learned_nothing_is_told_and_believed_in_nothing_else
     assert note.startswith("the referee is right on 2") and note.endswith("no better than chance")
 
 
-def test_classes_without_a_test_image_are_named():
-    test = ImageSet(np.zeros((90, 8, 8)), np.arange(90) % 2)
-    train = ImageSet(np.zeros((90, 8, 8)), np.arange(90) % 4)
-    sure = Judged(test.labels, np.zeros((90, 2)), np.ones(90))
-    reference = SimpleNamespace(
-        judged=sure, judge=lambda images: sure._replace(labels=train.labels)
-    )
-    data = Dataset("zoo", "", train, test, NAMES, "", False)
-    (note,) = doubts.of_data(data, reference)
-    assert note == "no test image is of class cat, dog: nothing is known of it"
-
-
 @pytest.mark.parametrize(
     ("right", "temperature", "told"),
     [(0.9, 1.2, []), (0.3, 1.2, ["the classifier is right on"]), (0.9, 100, ["at its bound"])],

@@ -178,7 +178,7 @@ def run(main: Callable[[], None]) -> None:
 
 def program() -> str:
     """What the user typed to start this program: a script's name, or "python -m trust"."""
-    path = sys.argv[0]
-    if os.path.basename(path) == "__main__.py":
-        return f"python -m {os.path.basename(os.path.dirname(path))}"
-    return os.path.basename(path)
+    spec = getattr(sys.modules["__main__"], "__spec__", None)  # there is one after python -m
+    if spec and spec.origin == sys.argv[0]:
+        return f"python -m {spec.name.removesuffix('.__main__')}"
+    return os.path.basename(sys.argv[0])
