@@ -1,12 +1,13 @@
 """Images that another generator made, read and brought to the form of a data set."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 
 from trust.data import checks, pictures
 from trust.data.datasets import Dataset
-from trust.data.images import DataError, ImageSet, Raw
+from trust.data.images import DataError, ImageSet, Raw, printable
 
 NAMES = ("images", "labels"), ("arr_0", "arr_1")  # of the arrays in an .npz
 
@@ -15,7 +16,7 @@ def read_given(path, data: Dataset) -> ImageSet:
     """The images of an .npz (images and labels) or .npy, or of a folder of pictures, with a
     sub-folder for each class or without.  Raises DataError."""
     try:
-        images, labels = _read(path)
+        images, labels, _, files = _read(path)
         images = _fit(images, data)
         if labels is not None:
             raw = Raw(images, labels, ("images", "labels"))
@@ -24,10 +25,13 @@ def read_given(path, data: Dataset) -> ImageSet:
         raise DataError(f"{path!r} cannot be read: {error.strerror or error}") from error
     except DataError as error:
         raise DataError(f"{path!r}: {error}") from error
-    return ImageSet(images, labels)
+    if files is None:
+        return ImageSet(images, labels)
+    names = [printable(file.relative_to(Path(path))) for file in files]
+    return ImageSet(images, labels, names=np.array(names))
 
 
-def _read(path):
+def _read(path) -> Raw:
     """Images and labels, or None, as they are stored."""
     if os.path.isdir(path):
         there = pictures.visible(path)
@@ -35,18 +39,19 @@ def _read(path):
             parts, *_ = pictures.read_pictures(folders)
             if len(parts) > 1:
                 raise DataError("has several parts: give the folder of one of them")
-            return parts["train"][:2]
+            return parts["train"]
         skipped = []
         found = pictures.decode([(each, "") for each in there], skipped)
         if not found[0]:
             raise DataError("holds no pictures")
         parts, _ = pictures.stack({"train": found}, skipped)
-        return parts["train"].images, None
+        return parts["train"]._replace(labels=None)
     try:
         with np.load(path, allow_pickle=False) as file:
             for images, labels in NAMES:
                 if images in file:
-                    return file[images], file[labels] if labels in file else None
+                    found = file[labels] if labels in file else None
+                    return Raw(file[images], found, (images, labels))
             raise DataError("holds no array images")
     except (DataError, OSError):
         raise
