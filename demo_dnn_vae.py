@@ -54,7 +54,7 @@ def parse_options(flags=None):
     softer = "for the question useful, train the classifier on probabilities, not labels"
     add("--soft-labels", action="store_true", help=softer)
     add("--report", metavar="FILE", type=cli.path, help="write all printed numbers, as JSON")
-    add("--save-images", metavar="FILE", type=cli.path, help="write the accepted images, as .npz")
+    cli.add_endings(parser)
     eye = "write a sheet of N accepted images for a person to label"
     add("--audit", metavar="N", type=cli.sheet_size, help=eye)
     add = parser.add_mutually_exclusive_group().add_argument

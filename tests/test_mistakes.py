@@ -222,6 +222,13 @@ BAD_PLACES = {
     "report is a device": (nothing, "--report /dev/full", "/dev/full"),
     "report is read-only": (nothing, "--report /proc/r.json", "/proc/r.json"),
     "images are a folder": (folder_with("taken", "x"), "--save-images taken", "is a folder"),
+    "images are a file": (text("taken"), "--save-images taken", "is a file, but must name"),
+    "images are a link to nothing": (
+        linked("link", "taken/x"),
+        "--report taken --save-images link",
+        "over",
+    ),
+    "images are the folder of figures": (nothing, "--save-images imgs", "over 'imgs'"),
     "images are read-only": (nothing, "--save-images /proc/i.npz", "/proc/i.npz"),
     "report is the images": (nothing, "--report x --save-images ./x", "over '"),
     "report is the images through a link": (

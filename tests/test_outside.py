@@ -5,12 +5,16 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import ROOT, halved
+from PIL import Image
 from running import assert_drawn, assert_numbers_have_rows, call
 
 from trust.ask import neighbours, new
@@ -228,6 +232,8 @@ def test_pictures_with_a_folder_a_class_or_without(tmp_path, folders):
     assert (found.labels is None) is not folders
     if folders:
         np.testing.assert_array_equal(found.labels, Y[order])
+    files = [f"{names[Y[row]]}/{row:02}.png" if folders else f"{row:02}.png" for row in order]
+    assert found.names.tolist() == files and found.take([3]).names.tolist() == files[3:4]
 
 
 class Word(Filter):
@@ -254,7 +260,11 @@ def test_which_images_are_examined():
     assert passing.rows.tolist() == [0, 1, 2, 3] and passing.labels.tolist() == [0, 1, 1, 2]
     passing = sift_labelled(unnamed, sure).passing
     assert passing.rows.tolist() == [0, 1, 3] and passing.labels.tolist() == [0, 1, 2]
-    passing = sift_labelled(given, sure).passing
+    named = replace(given, names=np.array(["a", "b", "c", "d"]))
+    found = sift_labelled(named, sure)
+    passing = found.passing
+    assert passing.names.tolist() == ["a", "d"]
+    assert found.stopped.names.tolist() == ["b", "c"] and found.stopped.rows.tolist() == [1, 2]
     assert passing.rows.tolist() == [0, 3] and passing.labels.tolist() == [0, 2]
     np.testing.assert_array_equal(passing.images, X[[0, 3]])
 
@@ -264,12 +274,14 @@ def test_the_table_of_scores_starts_with_the_doubtful_ones():
         "referee_labels": np.array([0, 2, 1, 0]),
         "referee_confidence": np.array([0.8, 0.6, 0.7, 0.9]),
         "unreal": np.array([0.1, 0.2, 0.3, 0.4]),
+        "group": np.array(["trusted", "another-class", "copy", "trusted"]),
         "nearest_index": np.array([5, 6, 7, 8]),
         "nearest_distance": np.array([1.0, 2.0, 3.0, 4.0]),
         "nearest_was_seen": np.array([True, False, True, True]),
     }
     accepted = Word(None, 1.0, 0.0, 1.0, 1.0).classify(X[:4])
-    run = SimpleNamespace(accepted=accepted, of_each_image=lambda: known)
+    asked = SimpleNamespace(reference=SimpleNamespace(parts={"training": 0, "held_out": 0}))
+    run = SimpleNamespace(accepted=accepted, of_each_image=lambda: known, asked=asked)
     head, *lines = scores.scores(run, ("ant", "bee", "cat"))
     table = [dict(zip(head, line, strict=True)) for line in lines]
     assert [line["image"] for line in table] == [3, 1, 2, 0]
@@ -281,10 +293,16 @@ def test_the_table_of_scores_starts_with_the_doubtful_ones():
         "referee_label": "ant",
         "referee_confidence": 0.9,
         "unreal": 0.4,
+        "group": "trusted",
         "nearest_real_image": 8,
         "nearest_was": "training image",
         "nearest_distance": 4.0,
     }
+    assert table[1]["nearest_was"] == "held-out image"
+    run.accepted = replace(accepted, names=np.array(["a.png", "b/1.png", "b/2.png", "c.png"]))
+    asked.reference.parts["test"] = 0
+    table = [dict(zip(head, line, strict=True)) for line in scores.scores(run, "abc")[1:]]
+    assert [line["image"] for line in table] == ["c.png", "b/1.png", "b/2.png", "a.png"]
     assert table[1]["nearest_was"] == "test image"
 
 
@@ -365,11 +383,15 @@ def test_real_images_with_some_labels_swapped(bundled, tmp_path, unlearned):
     swapped = np.arange(0, 1000, 20)
     labels[swapped] = (labels[swapped] + 1) % 10
     np.savez(tmp_path / "mine.npz", images=images, labels=labels)
-    flags = "--report r.json --scores s.csv --out o --audit 60"
+    flags = "--report r.json --scores s.csv --out o --audit 60 --save-images k.npz --fail-on fails"
     done = call(tmp_path, "trust.__main__", "mine.npz --dataset mnist", flags)
-    assert done.returncode == 0 and not done.stderr, done.stderr
     assert "training the referee" not in done.stdout
     report = json.loads((tmp_path / "r.json").read_text())
+    # They are real images that others were compared with: copies.
+    failing = [question for question, word in report["verdicts"].items() if word == "fails"]
+    assert "new" in failing and done.returncode == 1
+    said = ", ".join(f"{question}? fails" for question in failing)
+    assert done.stderr.endswith(f": --fail-on fails: {said}\n") and done.stderr.count("\n") == 1
     assert_numbers_have_rows(report)
     assert set(report["sets"]) == {"yours", "real", "planted"}
     assert report["verdicts"]["right"] in ("worse", "fails")
@@ -384,6 +406,19 @@ def test_real_images_with_some_labels_swapped(bundled, tmp_path, unlearned):
     assert len({int(line["image"]) for line in table[:60]} & set(swapped)) >= 49
     # These very images are among the unseen ones.
     assert np.mean([line["nearest_was"] == "test image" for line in table]) > 0.9
+    with np.load(tmp_path / "k.npz") as kept:
+        np.testing.assert_array_equal(kept["images"], images)
+        np.testing.assert_array_equal(kept["labels"], labels)
+        np.testing.assert_array_equal(kept["rows"], np.arange(1000))
+        groups = dict(zip(kept["rows"].tolist(), kept["group"].tolist(), strict=True))
+        assert kept["copy"].mean() > 0.9
+        other = kept["referee_labels"] != labels
+        assert set(kept["group"][other]) == {"another-class"}
+    assert all(line["group"] == groups[int(line["image"])] for line in table)
+    said = (
+        f"{groups and sum(g == 'trusted' for g in groups.values()):,} images to trust are in k.npz"
+    )
+    assert f"{said}, and beside them {other.sum()} another-class, " in done.stdout
     for line in table[:9]:
         assert int(line["nearest_real_image"]) < 4000 and line["label"] in set("0123456789")
     drawn = {path.name for path in (tmp_path / "o").iterdir()}
@@ -426,8 +461,8 @@ def test_a_folder_of_pictures_without_labels_and_ones_own_data(small_npz, tmp_pa
     for row, image in enumerate(halved(mnist.test.images[3000:3300])):
         file = tmp_path / "made" / f"{row:03}.png"
         file.write_bytes(tf.io.encode_png(image[..., None]).numpy())
-    flags = "made --max-error 0.03 --report r.json --scores s.csv --dataset".split()
-    done = run(*flags, small_npz, cwd=tmp_path)
+    flags = "made --max-error 0.03 --report r.json --scores s.csv --save-images kept --dataset"
+    done = run(*flags.split(), small_npz, cwd=tmp_path)
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert "no labels: the classifier names them" in done.stdout
     assert "training the referee" in done.stdout and "drawing" not in done.stdout
@@ -445,12 +480,43 @@ def test_a_folder_of_pictures_without_labels_and_ones_own_data(small_npz, tmp_pa
     assert all(float(line["classifier_confidence"]) >= threshold for line in table)
     assert all(line["classifier_label"] == line["label"] for line in table)
     truth = mnist.test.labels[3000:3300]
-    right = [int(line["label"]) == truth[int(line["image"])] for line in table]
+    right = [int(line["label"]) == truth[int(Path(line["image"]).stem)] for line in table]
     assert np.mean(right) > 0.9
+    assert_kept(tmp_path / "kept", tmp_path / "made", done.stdout)
+    with open(tmp_path / "kept" / "images.csv", encoding="utf-8", newline="") as file:
+        everything = list(csv.DictReader(file))
+    assert [{key: each[key] for key in table[0]} for each in everything[: len(table)]] == table
+    doubtful = everything[len(table) :]
+    assert all(float(each["classifier_confidence"]) < threshold for each in doubtful)
+    assert {each["group"] for each in doubtful} == {"doubtful"}
+    for each in table:
+        if each["group"] != "copy":
+            agrees = each["referee_label"] == each["label"]
+            assert each["group"] == ("trusted" if agrees else "another-class")
     assert sum(each["accepted"] for each in report["classes"].values()) == len(table)
     # The classifier names the real images too, and is not always right.
     assert 0.9 < report["sets"]["real"]["right"]["true_agreement"] < 1
-    assert {path.name for path in tmp_path.iterdir()} == {"made", "r.json", "s.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == {"made", "r.json", "s.csv", "kept"}
+
+
+def assert_kept(folder, made, printed):
+    """Every picture is there once, under its own name, pixel for pixel, where the table says."""
+    with open(folder / "images.csv", encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert there == {line["picture"] for line in table} | {"images.csv"}
+    assert {line["image"] for line in table} == {path.name for path in made.iterdir()}
+    assert len(table) == len(there) - 1 == len(list(made.iterdir()))
+    for line in table:
+        assert line["picture"] == f"{line['group']}/{line['label']}/{line['image']}"
+    for line in table[::10]:
+        with Image.open(folder / line["picture"]) as ours, Image.open(made / line["image"]) as own:
+            assert ours.mode == "L"
+            np.testing.assert_array_equal(np.asarray(ours), np.asarray(own))
+    counts = Counter(line["group"] for line in table)
+    said = f"\n{counts.pop('trusted')} images to trust are in kept, and beside them "
+    assert set(counts) >= {"doubtful", "another-class"} and said in printed
+    assert all(f" {count} {group}" in printed for group, count in counts.items())
 
 
 MISTAKES = [
@@ -463,6 +529,11 @@ MISTAKES = [
     ("good.npz --dataset mnist --threshold 2", "--threshold"),
     ("good.npz --dataset mnist --audit 9", "--audit needs --out"),
     ("good.npz --dataset mnist --max-error 1e-5", "is too small: half of"),
+    ("good.npz --dataset mnist --save-images taken", "'taken' is a folder that is not empty"),
+    ("taken --dataset mnist --save-images taken/kept", "would be written into 'taken'"),
+    ("good.npz --dataset mnist --save-images x --report x/r.json", "over"),
+    ("good.npz --dataset mnist --save-images . --fail-on fails", "'.'"),
+    ("good.npz --dataset mnist --fail-on never", "--fail-on"),
 ]
 
 
@@ -470,6 +541,8 @@ MISTAKES = [
 def test_mistakes_at_the_third_door(bundled, tmp_path, words, said):
     np.savez(tmp_path / "bad.npz", pictures=X)
     np.savez(tmp_path / "good.npz", images=np.zeros((3, 28, 28)))
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "mine.txt").write_text("kept")
     before = sorted(tmp_path.iterdir())
     done = call(tmp_path, "trust.__main__", words)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr

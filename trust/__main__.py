@@ -34,7 +34,7 @@ def parse_options(flags=None):
     where = "folder for the figures; no figures if left out"
     add("--out", metavar="DIR", type=cli.path, help=where)
     add("--report", metavar="FILE", type=cli.path, help="write all printed numbers, as JSON")
-    add("--scores", metavar="FILE", type=cli.path, help="write a line for each image, as CSV")
+    cli.add_endings(parser)
     eye = "write a sheet of N images into --out, for a person to label"
     add("--audit", metavar="N", type=cli.sheet_size, help=eye)
     options = parser.parse_args(flags)
@@ -69,7 +69,8 @@ def main(flags=None):
     if not data.bundled:
         trained.train_referee(referee, data, seed, clock)
     accept, labelled, held_out = None, given.labels is not None, split.held_out
-    if options.threshold or options.max_error or options.scores or not labelled:
+    each = options.scores or options.save_images  # for which the classifier is asked of each image
+    if options.threshold or options.max_error or each or not labelled:
         with clock("training the classifier"):
             classifier = trained.new_classifier(data, split, seed)
             # Without a VAE there are no reconstructions to calibrate on: real images are used.

@@ -16,6 +16,10 @@ class UserError(Exception):
     """An error that only the user can correct; the message is one sentence for the user."""
 
 
+class TooBad(Exception):
+    """An answer is as bad as --fail-on forbids; the message is one sentence for the user."""
+
+
 class Help(argparse.ArgumentDefaultsHelpFormatter):
     def _get_help_string(self, action):
         return action.help if action.default is None else super()._get_help_string(action)
@@ -70,6 +74,17 @@ def add_shared_arguments(parser: Parser, later: dict | None = None, **defaults) 
     add("--seed", seed, "N", "same seed, same machine, same result", default=0)
     add("--out", path, "DIR", "folder for the figures", default="imgs")
     parser.set_defaults(**defaults)
+
+
+def add_endings(parser: Parser) -> None:
+    """Adds the flags of both doors that say what becomes of the examined images and verdicts."""
+    add = parser.add_argument
+    kept = "write the images that pass and what is known of each, as .npz; or into a folder, as "
+    kept += "pictures: those to trust, and beside them the others by what is against each"
+    add("--save-images", metavar="FILE.npz|DIR", type=path, help=kept)
+    add("--scores", metavar="FILE", type=path, help="write a line for each image, as CSV")
+    bad = "exit with status 1 where an answer is at least that bad; 'cannot tell' is not bad"
+    add("--fail-on", choices=["worse", "fails"], help=bad)
 
 
 def cores() -> int:
@@ -134,9 +149,9 @@ def peak_memory() -> float:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Calls main() and exits with status 0, or with 2, 130, 141 or 143 and at most one line.  An
-    unexpected exception, a bug, keeps its traceback.  In a notebook, signals and streams are left
-    as they are."""
+    """Calls main() and exits with status 0, with 1 where --fail-on says so, or with 2, 130, 141 or
+    143, and at most one line.  An unexpected exception, a bug, keeps its traceback.  In a notebook,
+    signals and streams are left as they are."""
     own_process = not hasattr(sys, "ps1")  # which an interactive Python has
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:  # closed: else the next opened file gets its number
@@ -155,6 +170,8 @@ def run(main: Callable[[], None]) -> None:
         sentence = "stopped; files written earlier are whole" if status > 2 else ""
     except BrokenPipeError:
         status = 141
+    except TooBad as error:
+        status, sentence = 1, str(error)
     except UserError as error:
         sentence = f"error: {error}"
     except Exception as error:

@@ -98,40 +98,40 @@ def visible(folder) -> list:
 
 
 def stack(found: dict, skipped: list):
-    """{part: (pictures, labels)} -> {part: Raw}, with all pictures scaled to one size and the same
+    """{part: what decode() found} -> {part: Raw}, with all pictures scaled to one size and the same
     number of channels, and a list of notes."""
     notes = []
     if skipped:
         notes.append(f"{len(skipped)} files are no pictures: {shortened(skipped)}")
-    every = [picture for pictures, _ in found.values() for picture in pictures]
+    every = [picture for pictures, *_ in found.values() for picture in pictures]
     if clear := sum(each.shape[2] in (2, 4) and each[..., -1].min() < 255 for each in every):
         notes.append(f"{clear:,} pictures are transparent in places, which is not read")
     # With four or two channels the last one is opacity (alpha).
     found = {
-        part: ([each[..., : 3 if each.shape[2] > 2 else 1] for each in pictures], labels)
-        for part, (pictures, labels) in found.items()
+        part: ([each[..., : 3 if each.shape[2] > 2 else 1] for each in pictures], *others)
+        for part, (pictures, *others) in found.items()
     }
-    shapes = np.array([picture.shape for pictures, _ in found.values() for picture in pictures])
+    shapes = np.array([picture.shape for pictures, *_ in found.values() for picture in pictures])
     size = tuple(np.median(shapes[:, :2], axis=0).astype(int).tolist())
     if (kinds := len(np.unique(shapes[:, :2], axis=0))) > 1:
         notes.append(f"pictures of {kinds} sizes: all scaled to {size[0]} x {size[1]}")
     numeric = all(
-        label.isdecimal() and len(label) < 19 for _, labels in found.values() for label in labels
+        label.isdecimal() and len(label) < 19 for _, labels, _ in found.values() for label in labels
     )
     raws = {}
-    for part, (pictures, labels) in found.items():
+    for part, (pictures, labels, files) in found.items():
         images = np.stack([fit_picture(each, size, shapes[:, 2].max()) for each in pictures])
-        raws[part] = Raw(images, np.array(labels, int if numeric else str), (part, part))
+        raws[part] = Raw(images, np.array(labels, int if numeric else str), (part, part), files)
     return raws, notes
 
 
 def decode(files, skipped):
-    """(file, label) pairs -> pictures (h, w, c) uint8, c from 1 to 4, and labels.  Files that are
-    no pictures are added to `skipped`."""
+    """(file, label) pairs -> pictures (h, w, c) uint8, c from 1 to 4, their labels, and their
+    files.  Files that are no pictures are added to `skipped`."""
     with quiet_tensorflow():
         import tensorflow as tf
 
-        pictures, labels = [], []
+        pictures, labels, paths = [], [], []
         for file, label in files:
             try:
                 data = tf.io.decode_image(file.read_bytes(), expand_animations=False)
@@ -140,7 +140,8 @@ def decode(files, skipped):
                 continue
             pictures.append(data.numpy())
             labels.append(label)
-    return pictures, labels
+            paths.append(file)
+    return pictures, labels, paths
 
 
 def fit_picture(picture, size, channels):

@@ -21,7 +21,7 @@ def read_given(path, data: Dataset, notes: list) -> ImageSet:
     sub-folder for each class or without.  Adds to the notes what was changed or not read; raises
     DataError."""
     try:
-        images, labels = _read(path, data.class_names, notes)
+        images, labels, _, files = _read(path, data.class_names, notes)
         images = _fit(images, data, notes)
         if labels is not None:
             raw = Raw(images, labels, ("images", "labels"))
@@ -30,27 +30,30 @@ def read_given(path, data: Dataset, notes: list) -> ImageSet:
         raise DataError(f"{path!r} cannot be read: {error.strerror or error}") from error
     except DataError as error:
         raise DataError(f"{path!r}: {error}") from error
-    return ImageSet(images, labels)
+    if files is None:
+        return ImageSet(images, labels)
+    names = [printable(file.relative_to(Path(path))) for file in files]
+    return ImageSet(images, labels, names=np.array(names))
 
 
-def _read(path, class_names, notes: list):
+def _read(path, class_names, notes: list) -> Raw:
     """Images and labels, or None, as they are stored."""
     if os.path.isdir(path):
         return _read_folder(pictures.visible(path), class_names, notes)
     try:
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):
-            return file, None
+            return Raw(file, None, ("images", "labels"))
         with file:
             for images, labels in NAMES:
                 if images not in file:
                     continue
-                if labels in file:
-                    return file[images], file[labels]
-                if others := [name for name in file.files if name != images]:
+                found = file[labels] if labels in file else None
+                others = [name for name in file.files if name != images]
+                if found is None and others:
                     more = f"labels are read from {labels} alone"
                     notes.append(f"not read: {pictures.shortened(others)}; {more}")
-                return file[images], None
+                return Raw(file[images], found, (images, labels))
             there = pictures.shortened(file.files) or "nothing"
             raise DataError(f"holds no array images, but {there}")
     except (DataError, OSError):
@@ -59,14 +62,14 @@ def _read(path, class_names, notes: list):
         raise DataError("is no .npz or .npy file with images, or damaged") from error
 
 
-def _read_folder(there: list[Path], class_names, notes: list):
+def _read_folder(there: list[Path], class_names, notes: list) -> Raw:
     """_read() of a folder with these files and folders."""
     if folders := [each for each in there if each.is_dir()]:
         parts, _, found = pictures.read_pictures(folders)
         if len(parts) > 1:
             raise DataError("has several parts: give the folder of one of them")
         notes += found
-        return parts["train"][:2]
+        return parts["train"]
     skipped = []
     found = pictures.decode([(each, "") for each in there], skipped)
     if not found[0]:
@@ -76,11 +79,11 @@ def _read_folder(there: list[Path], class_names, notes: list):
     cure = "labels are read from the names of sub-folders, one a class, or from an .npz"
     if tables := [name for name in skipped if name.lower().endswith(TABLES)]:
         notes.append(f"no labels were read from {pictures.shortened(tables)}: {cure}")
-    names = [printable(each.stem) for each in there if printable(each.name) not in skipped]
+    names = [printable(file.stem) for file in parts["train"].files]
     if _name_classes(names, class_names):
         said = f"the names of the files, as {names[0]}, may name classes, but were not read: {cure}"
         notes.append(said)
-    return parts["train"].images, None
+    return parts["train"]._replace(labels=None)
 
 
 def _name_classes(names: list[str], class_names) -> bool:
