@@ -71,8 +71,10 @@ def wrong_training_labels(disputed: np.ndarray, mistaken: np.ndarray) -> list[st
 
 
 def wrong_test_labels(mistaken: np.ndarray, confidence: np.ndarray) -> list[str]:
-    """On test labels that a network disputes where it is surest, about as often as elsewhere: it is
-    mistaken itself where it is less sure.
+    """On test labels that a network disputes where it is surest, and nearly half as often as
+    everywhere.  Its own mistakes are where it is less sure: among the surest quarter there was none
+    in MNIST and Fashion-MNIST cut to 1,000 and 3,000 images, and with 5 and 15 % of all labels
+    swapped there were 7 and 11 to 15 %.
 
     mistaken: (n,) bool, whether it disagrees with the label.  confidence: (n,) float.
     """
@@ -80,7 +82,7 @@ def wrong_test_labels(mistaken: np.ndarray, confidence: np.ndarray) -> list[str]
     surest = mistaken[order[: max(int(SUREST * len(order)), 1)]]
     share = float(np.mean(surest))
     low, _ = clopper_pearson(int(surest.sum()), len(surest))
-    if low <= LEAST or share < np.mean(mistaken) / 2:
+    if low <= LEAST or share < 0.4 * np.mean(mistaken):
         return []
     return [
         f"the referee disputes {share:.1%} of the test labels where it is surest: about so many "
