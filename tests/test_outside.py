@@ -133,7 +133,7 @@ def test_fractions_a_hair_outside_are_clipped_and_said(tmp_path):
     found = given(tmp_path, notes=notes, images=images)
     assert found.images.min() == 0 and found.images.max() == 1
     np.testing.assert_allclose(found.images, images, atol=1e-6)
-    assert notes == ["images has values from -1e-07 to 1: clipped to 0 to 1"]
+    assert notes == ["images has values from -1e-07 to 1.0000001: clipped to 0 to 1"]
 
 
 @pytest.mark.parametrize("times", [2, 4])

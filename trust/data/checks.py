@@ -174,7 +174,7 @@ def clipped(images, name, notes: list):
     low, high = images.min(), images.max()
     if not (-HAIR <= low and high <= 1 + HAIR and (low < 0 or high > 1)):
         return images
-    notes.append(f"{name} has values from {low:.7g} to {high:.7g}: clipped to 0 to 1")
+    notes.append(f"{name} has values from {low:.9g} to {high:.9g}: clipped to 0 to 1")
     return images.clip(0, 1)
 
 

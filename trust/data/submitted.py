@@ -55,7 +55,7 @@ def _read(path, class_names, notes: list) -> Raw:
                     notes.append(f"not read: {pictures.shortened(others)}; {more}")
                 return Raw(file[images], found, (images, labels))
             there = pictures.shortened(file.files) or "nothing"
-            raise DataError(f"holds no array images, but {there}")
+            raise DataError(f"holds no array images or arr_0, but {there}")
     except (DataError, OSError):
         raise
     except Exception as error:  # damaged bytes make NumPy and zipfile raise almost anything
