@@ -73,7 +73,7 @@ def main(flags=None):
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
         from trust import controls, examination, finish
-        from trust.ask import doubts, networks, reference
+        from trust.ask import networks, reference
         from trust.filter import filters, quotas
         from trust.generator import generators
         from trust.show import pages
@@ -122,8 +122,7 @@ def main(flags=None):
         beside = replace(beside, soft_labels=options.soft_labels)
         run = examination.examine({"generated": accepted}, beside, real, streams.chance)
         numbers = networks.ask(nets, beside, real, streams.elbo)
-        notes = networks.doubts(nets, numbers, data, accept.temperature)
-        notes += doubts.of_data(data, real)
+        notes = networks.doubts(nets, numbers, data)
     finish.finish(run, plan, clock, figures=pages.GENERATED, networks=numbers, notes=notes)
 
 

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from trust import outputs
+from trust.ask import doubts
 from trust.ask.verdicts import CAUGHT
 from trust.cli import Clock, TooBad
 from trust.examination import Run
@@ -36,6 +37,8 @@ def finish(
         notes=[
             *plan.split.notes,
             *(notes or []),
+            *doubts.of_filter(run.asked.beside.accept, plan.data.test),
+            *doubts.of_data(plan.data, run.asked.reference),
             *report.vanished(run, plan.data.class_names),
             *report.doubts(run, plan.data.class_names if plan.out else ()),
         ],

@@ -34,8 +34,10 @@ def of_data(data: Dataset, reference: Reference) -> list[str]:
     return notes + wrong_test_labels(mistaken, judged.confidence)
 
 
-def of_filter(accept: Filter, test: ImageSet) -> list[str]:
-    """On a classifier and its temperature."""
+def of_filter(accept: Filter | None, test: ImageSet) -> list[str]:
+    """On a classifier and its temperature, if there is one."""
+    if accept is None:
+        return []
     found = agreement(accept.classify(test.images).predicted, test.labels)
     return learned_nothing("classifier", found, test.labels) + at_its_bound(accept.temperature)
 
