@@ -8,16 +8,15 @@ from trust.show.rows import (
     ANSWERS,
     COLUMNS,
     CONTROL_ROWS,
-    DETECTABLE,
     EXACT,
     PERCENT,
-    PLAIN,
     PROMISE_ROWS,
     REAL,
     ROWS,
     RUN_ROWS,
     YOURS,
     Row,
+    remarks,
     show,
 )
 
@@ -42,16 +41,9 @@ def answers(report: dict) -> list[str]:
         if question == "new":
             real += f", expected {show(subject['new']['expected_share'], row.form)}"
         line = f"{question + '?':12}{verdict:13}{_title(row, report)} {number} (real {real})"
-        detectable = subject[question]["detectable"]
-        if why := report["reasons"].get(question):
-            line += f"; {why}"
-        if not math.isnan(detectable):
-            form = PLAIN if question == "varied" else PERCENT
-            line += f"; {DETECTABLE[question].format(show(detectable, form))}"
-        if question == "varied" and subject[question]["twins"] >= subject[question]["twins_limit"]:
-            twins, expected = subject[question]["twins"], subject[question]["twins_expected"]
-            line += f"; {twins:,} images have a twin in the set, {expected:.0f} of real ones would"
-        lines.append(line)
+        why = report["reasons"].get(question, "")
+        said = remarks(question, verdict, why, subject[question], real=sets["real"][question])
+        lines.append("; ".join([line, *said]))
     right = subject["right"]
     if not math.isnan(right["error_low"]):
         low, high = (show(right[f"error_{end}"], PERCENT) for end in ("low", "high"))
