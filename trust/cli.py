@@ -94,20 +94,43 @@ def quiet_tensorflow() -> Iterator[None]:
         os.close(kept)
 
 
-class Clock:
-    """`with clock(stage):` prints the stage when it begins and its seconds when it ends.
-    seconds: {stage: seconds}."""
+@contextlib.contextmanager
+def unchanged_environment() -> Iterator[None]:
+    """TensorFlow may be imported and used in this block, with as many threads as it likes; after it
+    the environment's variables are as before."""
+    names = "TF_NUM_INTRAOP_THREADS", "TF_CPP_MIN_LOG_LEVEL"
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.setdefault(names[0], "0")  # TensorFlow's word for its own choice
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
-    def __init__(self):
+
+def say(text: str) -> None:
+    """Prints a line at once, also into a pipe."""
+    print(text, flush=True)
+
+
+class Clock:
+    """`with clock(stage):` says the stage when it begins and its seconds when it ends.
+    seconds: {stage: seconds}.  say: a function of a text.  bars: whether Keras may show progress on
+    the standard output."""
+
+    def __init__(self, say: Callable[[str], None] = say, bars: bool = True):
+        self.say, self.bars = say, bars
         self.seconds, self._start = {}, time.perf_counter()
 
     @contextlib.contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        print(f"\n{stage} ...", flush=True)
+        self.say(f"\n{stage} ...")
         start = time.perf_counter()
         yield
         self.seconds[stage] = time.perf_counter() - start
-        print(f"{stage}: {self.seconds[stage]:.1f} s", flush=True)
+        self.say(f"{stage}: {self.seconds[stage]:.1f} s")
 
     def resources(self) -> dict:
         """Seconds of each stage and in total, and peak memory in GB so far, for a report."""

@@ -26,18 +26,7 @@ def finish(
     notes: sentences for the user.  Whatever goes wrong in a step, each of the others is tried;
     the first error is raised at the end.
     """
-    values = report.build_report(
-        run,
-        plan.data,
-        settings=plan.settled(),
-        networks=networks or {},
-        notes=[
-            *plan.split.notes,
-            *(notes or []),
-            *report.doubts(run, plan.data.class_names if plan.out else ()),
-        ],
-    )
-    values |= clock.resources()
+    values = report_of(run, plan, networks, notes) | clock.resources()
     steps: list[Callable] = []
     if path := plan.options["report"]:
         steps.append(partial(outputs.write_json, path, values))
@@ -60,6 +49,20 @@ def finish(
         raise errors[0]
     if plan.out:
         print(f"The figures are in {plan.out}")
+
+
+def report_of(
+    run: Run, plan: Plan, networks: dict | None = None, notes: list[str] | None = None
+) -> dict:
+    """The report, without the clock's.  networks, notes: as for finish()."""
+    doubts = report.doubts(run, plan.data.class_names if plan.out else ())
+    return report.build_report(
+        run,
+        plan.data,
+        settings=plan.settled(),
+        networks=networks or {},
+        notes=[*plan.split.notes, *(notes or []), *doubts],
+    )
 
 
 def draw(run: Run, plan: Plan, clock: Clock, figures: dict[str, Callable]) -> None:

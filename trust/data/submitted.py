@@ -15,15 +15,25 @@ def read_given(path, data: Dataset) -> ImageSet:
     """The images of an .npz (images and labels) or .npy, or of a folder of pictures, with a
     sub-folder for each class or without.  Raises DataError."""
     try:
-        images, labels = _read(path)
-        images = _fit(images, data)
-        if labels is not None:
-            raw = Raw(images, labels, ("images", "labels"))
-            labels = match_labels(checks.check_labels(raw), data.class_names)
+        return check_given(*_read(path), data)
     except OSError as error:
         raise DataError(f"{path!r} cannot be read: {error.strerror or error}") from error
     except DataError as error:
         raise DataError(f"{path!r}: {error}") from error
+
+
+def check_given(images, labels, data: Dataset) -> ImageSet:
+    """Images (n, h, w[, c]) and labels (n,), or None, as they are stored, in the form of the data
+    set.  Raises DataError."""
+    try:
+        images, labels = np.asarray(images), None if labels is None else np.asarray(labels)
+    except Exception as error:  # lists of unequal length, tensors on another device
+        problem = " ".join(str(error).split())
+        raise DataError(f"images or labels are no arrays: {problem}") from error
+    images = _fit(images, data)
+    if labels is not None:
+        raw = Raw(images, labels, ("images", "labels"))
+        labels = match_labels(checks.check_labels(raw), data.class_names)
     return ImageSet(images, labels)
 
 
@@ -84,7 +94,7 @@ def match_labels(labels, class_names) -> np.ndarray:
     if labels.dtype.kind not in "iub" or numbers or labels.max() >= len(class_names):
         unknown = max(set(texts) - set(places))
         known = ", ".join(class_names[:12])
-        raise DataError(f"has the label {unknown}, but the classes are {known}")
+        raise DataError(f"labels has the label {unknown}, but the classes are {known}")
     return labels.astype(np.int64)
 
 

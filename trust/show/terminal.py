@@ -98,15 +98,21 @@ def _title(row: Row, report: dict) -> str:
     return row.title if strong else row.title.replace(", strong", "").replace("strong ", "")
 
 
+def summary(report: dict) -> str:
+    """What was examined, the answers, and the notes: lines of text."""
+    settings = report["settings"]
+    threshold = settings["threshold"]
+    passing = f"threshold {threshold:g}" if threshold is not None else "no filter"
+    head = f"{report['dataset']}, seed {settings['seed']}, {passing}"
+    notes = [*promised(report), *(f"note: {each}" for each in report["notes"])]
+    return "\n".join([head, *answers(report), *notes])
+
+
 def print_report(report: dict) -> None:
     """Prints the six answers, a table with a row for each number and a column for each set, and
     the numbers of each class."""
-    sets, settings = report["sets"], report["settings"]
-    threshold = settings["threshold"]
-    passing = f"threshold {threshold:g}" if threshold is not None else "no filter"
-    print(f"\n{report['dataset']}, seed {settings['seed']}, {passing}")
-    notes = [*promised(report), *(f"note: {each}" for each in report["notes"])]
-    print(*answers(report), *notes, sep="\n", end="\n\n")
+    sets = report["sets"]
+    print(f"\n{summary(report)}\n")
     columns = YOURS if "yours" in sets else COLUMNS
     print(f"{'↑ more is better, ↓ less is better':46}", *(f"{name:>13}" for name in columns))
     for row in ROWS:
