@@ -425,6 +425,7 @@ def test_real_images_with_some_labels_swapped(bundled, tmp_path, unlearned):
         assert int(line["nearest_real_image"]) < 4000 and line["label"] in set("0123456789")
     drawn = {path.name for path in (tmp_path / "o").iterdir()}
     assert drawn == {
+        "answers.png",
         "doubtful.png",
         "least-real.png",
         "copies.png",

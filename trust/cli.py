@@ -111,26 +111,61 @@ def quiet_tensorflow() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-    if keras := sys.modules.get("keras"):  # whatever the user's keras.json says
-        keras.config.set_image_data_format("channels_last")
-        keras.config.set_floatx("float32")
-        keras.config.set_dtype_policy("float32")
+    settle_keras()
+
+
+def settle_keras(floatx="float32", image_data_format="channels_last", dtype_policy="float32"):
+    """Lets Keras, if it is imported, have these settings, whatever the user's keras.json says.
+    Returns those of before."""
+    if not (keras := sys.modules.get("keras")):
+        return ()
+    config = keras.config
+    before = config.floatx(), config.image_data_format(), config.dtype_policy()
+    config.set_floatx(floatx)
+    config.set_image_data_format(image_data_format)
+    config.set_dtype_policy(dtype_policy)
+    return before
+
+
+@contextlib.contextmanager
+def unchanged_environment() -> Iterator[None]:
+    """TensorFlow may be imported and used in this block, with as many threads as it likes and known
+    settings of Keras; after it these and the environment's variables are as before."""
+    names = "TF_NUM_INTRAOP_THREADS", "TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND"
+    of_keras = settle_keras()
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.setdefault(names[0], "0")  # TensorFlow's word for its own choice
+    try:
+        yield
+    finally:
+        settle_keras(*of_keras)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def say(text: str) -> None:
+    """Prints a line at once, also into a pipe."""
+    print(text, flush=True)
 
 
 class Clock:
-    """`with clock(stage):` prints the stage when it begins and its seconds when it ends.
-    seconds: {stage: seconds}."""
+    """`with clock(stage):` says the stage when it begins and its seconds when it ends.
+    seconds: {stage: seconds}.  say: a function of a text.  bars: whether Keras may show progress on
+    the standard output."""
 
-    def __init__(self):
+    def __init__(self, say: Callable[[str], None] = say, bars: bool = True):
+        self.say, self.bars = say, bars
         self.seconds, self._start = {}, time.perf_counter()
 
     @contextlib.contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        print(f"\n{stage} ...", flush=True)
+        self.say(f"\n{stage} ...")
         start = time.perf_counter()
         yield
         self.seconds[stage] = time.perf_counter() - start
-        print(f"{stage}: {self.seconds[stage]:.1f} s", flush=True)
+        self.say(f"{stage}: {self.seconds[stage]:.1f} s")
 
     def resources(self) -> dict:
         """Seconds of each stage and in total, and peak memory in GB so far, for a report."""

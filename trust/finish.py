@@ -29,21 +29,7 @@ def finish(
     the first error is raised at the end.  Raises TooBad after all that where an answer is as bad as
     --fail-on forbids.
     """
-    values = report.build_report(
-        run,
-        plan.data,
-        settings=plan.settled(),
-        networks=networks or {},
-        notes=[
-            *plan.split.notes,
-            *(notes or []),
-            *doubts.of_filter(run.asked.beside.accept, plan.data.test),
-            *doubts.of_data(plan.data, run.asked.reference),
-            *report.vanished(run, plan.data.class_names),
-            *report.doubts(run, plan.data.class_names if plan.out else ()),
-        ],
-    )
-    values |= clock.resources()
+    values = report_of(run, plan, networks, notes) | clock.resources()
     steps: list[Callable] = []
     if path := plan.options["report"]:
         steps.append(partial(outputs.write_json, path, values))
@@ -82,6 +68,26 @@ def check_answers(run: Run, limit: str) -> None:
     ]
     if found:
         raise TooBad(f"--fail-on {limit}: {', '.join(found)}")
+
+
+def report_of(
+    run: Run, plan: Plan, networks: dict | None = None, notes: list[str] | None = None
+) -> dict:
+    """The report, without the clock's.  networks, notes: as for finish()."""
+    data = plan.data
+    found = [
+        *doubts.of_filter(run.asked.beside.accept, data.test),
+        *doubts.of_data(data, run.asked.reference),
+        *report.vanished(run, data.class_names),
+        *report.doubts(run, data.class_names if plan.out else ()),
+    ]
+    return report.build_report(
+        run,
+        data,
+        settings=plan.settled(),
+        networks=networks or {},
+        notes=[*plan.split.notes, *(notes or []), *found],
+    )
 
 
 def draw(run: Run, plan: Plan, clock: Clock, figures: dict[str, Callable]) -> None:

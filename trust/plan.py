@@ -1,5 +1,6 @@
 """What a run is going to do, settled before it spends minutes on it."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import NamedTuple
 
@@ -53,7 +54,12 @@ class Plan(NamedTuple):
         return self.options | settled | {"out": self.out}
 
 
-def settle(options: dict, data: datasets.Dataset, out: str | None) -> Plan:
+def settle(
+    options: dict,
+    data: datasets.Dataset,
+    out: str | None,
+    say: Callable[[str], None] = print,
+) -> Plan:
     """Says what was read, and returns the Plan.  options: {flag: value}; a flag that a door does
     not have is missing.
 
@@ -78,12 +84,12 @@ def settle(options: dict, data: datasets.Dataset, out: str | None) -> Plan:
     settings = saves.settle(options, data, saved.settings if saved else None, load)
     save = options.get("save")
     if save and (warning := saves.check_save(save, settings)):
-        print(warning)
-    print(data.understood)
+        say(warning)
+    say(data.understood)
     streams = new_streams(settings.seed)
     parts = split(data, settings.split, streams.split)
     for note in parts.notes:
-        print(note)
+        say(note)
     if max_error := options.get("max_error"):
         promise.check_possible(max_error, len(parts.held_out) // 2)
     return Plan(

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from trust.ask.questions import Asked, disjoint_sets
-from trust.ask.verdicts import FALSE_ALARM, POWER, Verdict, decide
+from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
 from trust.data.images import ImageSet
-from trust.statistics import mean, ratio, t_quantile, wilson_interval
+from trust.statistics import Z95, mean, ratio, t_quantile, wilson_interval
 from trust.train import inference, telling
 
 MOST_TOLD = 0.75  # realistic fails where more of the images are told apart
@@ -79,8 +79,8 @@ def ask(asked: Asked, rng: np.random.Generator) -> tuple[dict, dict]:
         numbers |= {f"told_apart{what}": told.share, f"told_apart{what}_z": told.z}
         if not what:
             asked_about = told.images * (1 + comparisons[name, what].crossed)
-            low, _ = wilson_interval(told.share * asked_about, asked_about)
-            numbers |= {"told_apart_low": low, "images": told.images}
+            low, high = wilson_interval(told.share * asked_about, asked_about)
+            numbers |= {"told_apart_low": low, "told_apart_high": high, "images": told.images}
             words[name] = told
     return sets, {name: words[name] for name in asked.subjects}
 
@@ -105,6 +105,23 @@ def verdict(numbers: dict, real: dict) -> Verdict:
 def evidence(numbers: dict, real: dict) -> dict:
     """By how many standard deviations the images are told from real ones."""
     return {"told_apart": numbers["told_apart_z"]}
+
+
+def scale(numbers: dict, real: dict) -> Scale:
+    """The share that is told apart, between chance and MOST_TOLD."""
+    n = numbers["images"]
+    reach = Z95 * 0.5 / math.sqrt(n) if n else math.nan
+    return Scale(
+        "told_apart",
+        number=numbers["told_apart"],
+        low=numbers["told_apart_low"],
+        high=numbers["told_apart_high"],
+        real=real["told_apart"],
+        real_low=0.5 - reach,
+        real_high=0.5 + reach,
+        fails_at=MOST_TOLD,
+        shows_from=0.5 + numbers["detectable"],
+    )
 
 
 def as_bytes(images: ImageSet) -> ImageSet:

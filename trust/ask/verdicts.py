@@ -29,6 +29,27 @@ class Verdict(NamedTuple):
     detectable: float
 
 
+class Scale(NamedTuple):
+    """How far a set is on the way from real images to the bound at which it fails, by the number
+    of the question that the verdict hangs on: what a picture of the answer shows.
+
+    key: of this number.  number, low, high: of the set, with a 95 % interval if one is known.
+    real, real_low, real_high: of real images, and where 95 % of real sets as large lie.
+    fails_at: the bound, above or below `real`.  shows_from: the smallest difference that would have
+    been called worse in four of five cases lies here.  All in one unit, NaN where not known.
+    """
+
+    key: str
+    number: float
+    real: float
+    fails_at: float
+    low: float = math.nan
+    high: float = math.nan
+    real_low: float = math.nan
+    real_high: float = math.nan
+    shows_from: float = math.nan
+
+
 def decide(fails: bool, worse: bool, detectable: float, bound: float, doubt: str = "") -> Verdict:
     """The Verdict from whether the rules apply.  detectable, bound: differences in the same unit.
     doubt: a reason why nothing can be said in favour of the set, or an empty string."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +23,30 @@ def read_given(path, data: Dataset, notes: list) -> ImageSet:
     DataError."""
     try:
         images, labels, _, files = _read(path, data.class_names, notes)
-        images = _fit(images, data, notes)
-        if labels is not None:
-            raw = Raw(images, labels, ("images", "labels"))
-            labels = match_labels(checks.check_labels(raw), data.class_names)
+        given = check_given(images, labels, data, notes)
     except OSError as error:
         raise DataError(f"{path!r} cannot be read: {error.strerror or error}") from error
     except DataError as error:
         raise DataError(f"{path!r}: {error}") from error
     if files is None:
-        return ImageSet(images, labels)
+        return given
     names = [printable(file.relative_to(Path(path))) for file in files]
-    return ImageSet(images, labels, names=np.array(names))
+    return replace(given, names=np.array(names))
+
+
+def check_given(images, labels, data: Dataset, notes: list) -> ImageSet:
+    """Images (n, h, w[, c]) and labels (n,), or None, as they are stored, in the form of the data
+    set.  Adds to the notes what was changed; raises DataError."""
+    try:
+        images, labels = np.asarray(images), None if labels is None else np.asarray(labels)
+    except Exception as error:  # lists of unequal length, tensors on another device
+        problem = " ".join(str(error).split())
+        raise DataError(f"images or labels are no arrays: {problem}") from error
+    images = _fit(images, data, notes)
+    if labels is not None:
+        raw = Raw(images, labels, ("images", "labels"))
+        labels = match_labels(checks.check_labels(raw), data.class_names)
+    return ImageSet(images, labels)
 
 
 def _read(path, class_names, notes: list) -> Raw:
@@ -160,7 +173,7 @@ def match_labels(labels, class_names) -> np.ndarray:
     if labels.dtype.kind not in "iub" or numbers or labels.max() >= len(class_names):
         unknown = max(set(texts) - set(places))
         known = ", ".join(class_names[:12])
-        raise DataError(f"has the label {unknown}, but the classes are {known}")
+        raise DataError(f"labels has the label {unknown}, but the classes are {known}")
     return labels.astype(np.int64)
 
 
