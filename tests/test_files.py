@@ -184,6 +184,21 @@ def test_a_sixth_of_each_class_becomes_the_missing_test_set(tmp_path, names):
         assert [firsts[bytes(image)] for image in part.images] == part.labels.tolist()
 
 
+def test_a_class_of_copies_of_one_image_of_another_class(tmp_path):
+    """Copies stay together, so the class is among the training or the test images, not both."""
+    refused = 0
+    for k in range(12):
+        images, labels = np.concatenate([X[:12], X[k : k + 1]]), np.repeat([0, 1], [12, 1])
+        try:
+            data = load(tmp_path, images, labels, names=("X", "y"))
+        except DataError as error:
+            assert "all images with the label 1 are copies of images with another" in str(error)
+            refused += 1
+        else:
+            assert data.class_names == ("0", "1")
+    assert 0 < refused < 12
+
+
 def test_digits_of_scikit_learn(tmp_path):
     digits = RNG.integers(0, 17, (60, 64)).astype(float)
     data = load(tmp_path, digits, Y, names=("data", "target"))

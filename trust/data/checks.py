@@ -37,6 +37,9 @@ def check_parts(parts: dict, class_names, notes: list):
         said = f"{len(values):,} different labels for {len(labels['train']):,} images"
         raise DataError(f"{parts['train'].names[1]} has {said}: a class needs several images")
     unknown = np.setdiff1d(labels["test"], values)
+    if unknown.size and "test" not in parts:
+        said = f"all images with the label {unknown[0]} are copies of images with another"
+        raise DataError(f"{said}: they cannot be learned from and tested with")
     if unknown.size:
         names = parts["test"].names[1], parts["train"].names[1]
         raise DataError(f"{names[0]} has label {unknown[0]}, which {names[1]} does not")
