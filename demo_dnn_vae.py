@@ -54,7 +54,7 @@ def parse_options(flags=None):
     softer = "for the question useful, train the classifier on probabilities, not labels"
     add("--soft-labels", action="store_true", help=softer)
     add("--report", metavar="FILE", type=cli.path, help="write all printed numbers, as JSON")
-    add("--save-images", metavar="FILE", type=cli.path, help="write the accepted images, as .npz")
+    cli.add_endings(parser)
     eye = "write a sheet of N accepted images for a person to label"
     add("--audit", metavar="N", type=cli.sheet_size, help=eye)
     add = parser.add_mutually_exclusive_group().add_argument
@@ -122,7 +122,7 @@ def main(flags=None):
         beside = replace(beside, soft_labels=options.soft_labels)
         run = examination.examine({"generated": accepted}, beside, real, streams.chance)
         numbers = networks.ask(nets, beside, real, streams.elbo)
-        notes = networks.doubts(nets, numbers, data, accept.temperature)
+        notes = networks.doubts(nets, numbers, data)
     finish.finish(run, plan, clock, figures=pages.GENERATED, networks=numbers, notes=notes)
 
 

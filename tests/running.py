@@ -18,7 +18,7 @@ from trust.ask.verdicts import QUESTIONS
 from trust.show import rows
 
 FIGURES = {
-    *("calibration.png", "class-balance.png", "copies.png", "dnn-vae-strong.png"),
+    *("answers.png", "calibration.png", "class-balance.png", "copies.png", "dnn-vae-strong.png"),
     *("least-real.png", "dnn-vae-weak.png", "pred-dist.png", "prior.png", "risk-coverage.png"),
 }
 SHEET = {"audit.png", "audit.csv", "audit.json"}

@@ -299,6 +299,7 @@ def assert_same(mine, theirs, but=(), rel=1e-12):
 
 
 FIELDS = ["images", "labels", "truth", "predicted", "confidence", "probabilities", "logits", "rows"]
+FIELDS += ["names"]
 
 
 def numbered(n, start=0, but=()):
@@ -311,7 +312,7 @@ def numbered(n, start=0, but=()):
 def test_what_is_known_of_images_is_what_was_given():
     assert list(numbered(3).known()) == FIELDS
     assert list(numbered(3, but=["truth", "logits"]).known()) == [
-        *("images", "labels", "predicted", "confidence", "probabilities", "rows")
+        *("images", "labels", "predicted", "confidence", "probabilities", "rows", "names")
     ]
     assert list(ImageSet(np.zeros((4, 2, 2))).known()) == ["images"]
     assert len(ImageSet(np.zeros((4, 2, 2)))) == 4
@@ -1359,8 +1360,8 @@ def test_of_each_image_the_nearest_real_one_is_named_by_its_row_in_the_users_dat
         real = join([split.vae, split.held_out, split.test])
     kept = run.of_each_image()
     assert list(kept) == [
-        *("referee_labels", "referee_confidence", "nearest_index", "nearest_distance"),
-        "nearest_was_seen",
+        *("referee_labels", "referee_confidence", "unreal", "surely_unreal"),
+        *("nearest_index", "nearest_distance", "nearest_was_seen", "copy", "group"),
     ]
     gaps = gaps_to(images, in_turn(60), real)
     index = gaps.argmin(axis=1)

@@ -2,19 +2,22 @@
 
 import inspect
 import io
+import math
 from functools import cache, cached_property, partial
 from types import SimpleNamespace
 from unittest.mock import patch
 
 import matplotlib
+import matplotlib.style
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 from test_report import DATA, PROMISE, made_run, words_of
 
 from trust.ask import new, right
+from trust.ask.verdicts import AS_REAL, CANNOT_TELL, FAILS, WORSE, Scale, Verdict
 from trust.data.images import ImageSet
 from trust.show import figures, pages
 from trust.show.diagram import draw_diagram
@@ -140,6 +143,41 @@ def audit(names, n=24):
     return noise(n), names, "s-01234567"
 
 
+def answered(word=AS_REAL, name="", number=0.9, remarks=("a loss of 0.1 would have shown",), **at):
+    """An answer whose scale goes from 1 (real) down to 0.5 (fails)."""
+    at = {"low": number - 0.1, "high": number + 0.1, "real_low": 0.95, "real_high": 1.05} | at
+    scale = Scale("accuracy", **{"number": number, "real": 1.0, "fails_at": 0.5} | at)
+    return figures.Answer(
+        name,
+        word=word,
+        measured="accuracy of a classifier trained on them",
+        scale=scale,
+        number=f"{number:.2%}",
+        real="100.00 %",
+        bound="fails below 50 %",
+        remarks=list(remarks),
+    )
+
+
+def answers():
+    long = "an unusually long reason for which nothing can be said in favour of these images at all"
+    return {
+        "right": [answered(shows_from=0.7)],
+        "realistic": [answered(WORSE, number=0.6, low=math.nan)],
+        "balanced": [answered(CANNOT_TELL, number=math.nan, remarks=["too few images", long])],
+        "varied": [answered(FAILS, number=0.3, remarks=5 * ["a remark of some words"])],
+        "new": [answered(WORSE, number=1.4, real_low=0.0, real_high=3.0)],
+        "useful": [answered(CANNOT_TELL, real=math.nan, fails_at=math.nan, remarks=[])],
+    }, "how far can you trust these 10,000 generated images?"
+
+
+def answers_of_sets():
+    names = "checkpoint_010.npz", "W" * 70, "a set named as long as a sentence of the README", ""
+    words = AS_REAL, WORSE, FAILS, CANNOT_TELL
+    both = [answered(word, name) for word, name in zip(words, names, strict=True)]
+    return dict.fromkeys(("right", "realistic"), both), "how far can you trust these sets?"
+
+
 OF_CLASSES = {
     figures.draw_demo: demo,
     figures.draw_strong: strong,
@@ -165,6 +203,7 @@ TYPICAL = {
     "risk": (figures.draw_risk_coverage, risk()),
     "diagram": (draw_diagram, ()),
     "doubtful": (figures.draw_doubtful, doubtful()),
+    "answers": (figures.draw_answers, answers()),
 }
 DRAWINGS = {
     **TYPICAL,
@@ -174,6 +213,7 @@ DRAWINGS = {
         for names in ("letters", "pixels", "odd")
         if names == "odd" or names in MANY[draw]
     },
+    "answers of sets": (figures.draw_answers, answers_of_sets()),
     "demo without manifold": (figures.draw_demo, demo(CLOTHES, manifold=False)),
     "no strong": (figures.draw_strong, strong(CLOTHES, each=0)),
     "no weak": (figures.draw_weak, weak(CLOTHES, n=0)),
@@ -303,6 +343,16 @@ def test_same_input_same_bytes(drawing, tmp_path):
     with Image.open(path) as image:
         assert set(image.info) == {"dpi"}
     assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("drawing", TYPICAL)
+def test_a_matplotlibrc_of_ones_own_changes_nothing(drawing, tmp_path):
+    draw, arguments = DRAWINGS[drawing]
+    own = {"image.origin": "lower", "text.usetex": True, "axes.grid": True, "savefig.bbox": "tight"}
+    with matplotlib.style.context(["dark_background", own]):
+        naming_the_data(draw)(tmp_path / "figure.png", *arguments)
+        assert matplotlib.rcParams["text.usetex"]
+    assert (tmp_path / "figure.png").read_bytes() == drawn(drawing).png
 
 
 def test_nothing_is_written_when_drawing_fails(tmp_path):
@@ -625,6 +675,31 @@ def test_a_class_or_a_set_without_an_image_is_named_all_the_same():
     assert none.says("the first 0 generated images:   none")
 
 
+def dots(result):
+    """Of each answer that has one: how far its dot is from real (0) to the bound (1), its mark."""
+    way = figures.AT_BOUND - figures.AT_REAL
+    lines = [line for line in result.page.lines if line.get_markersize() == 11]
+    return [((line.get_xdata()[0] - figures.AT_REAL) / way, line.get_marker()) for line in lines]
+
+
+def test_an_answer_stands_between_real_images_and_the_bound_or_beyond_it():
+    result = drawn("answers")
+    places, marks = zip(*dots(result), strict=True)
+    assert places[:2] == pytest.approx([0.2, 0.8]) and marks == ("o", "o", ">", "<")
+    assert places[2] > 1.1 and places[3] < -0.1  # both are cut, and point where they should be
+    (seen,) = [line.get_xdata()[0] for line in result.page.lines if line.get_marker() == "^"]
+    assert seen == pytest.approx(figures.AT_REAL + 0.6 * (figures.AT_BOUND - figures.AT_REAL))
+    texts = [text for text, _ in result.texts]
+    for words, times in (AS_REAL, 1), (WORSE, 2), (FAILS, 1), (CANNOT_TELL, 2):
+        assert [text for text in texts if text == words] == times * [words]
+    assert texts.count("fails below 50 %") == 5  # the sixth has no scale
+
+
+def test_the_verdicts_are_told_apart_without_colours():
+    shades = [np.dot(to_rgb(fill), (0.3, 0.59, 0.11)) for fill, *_ in figures.WORDS.values()]
+    assert min(np.diff(sorted(shades))) > 0.1
+
+
 def test_names_that_the_font_lacks_are_told():
     assert figures.unknown_to_the_font(["Trouser", "Größe", "犬", "и"]) == ["犬"]
 
@@ -680,6 +755,74 @@ def find(drawing, image):
 def test_every_page_names_the_data_set():
     for name in {**pages.GENERATED, **pages.SUBMITTED}:
         assert page_of(name).says("shop: "), name
+
+
+# Of each question numbers of a set and of real ones, and how far it is on its way to the bound.
+FAR = {
+    "right": ({"error_estimate": 0.03, "detectable": 0.01}, {"error_estimate": 0.01}, 0.5),
+    "realistic": (
+        {"told_apart": 0.7, "told_apart_low": 0.6, "images": 40},
+        {"told_apart": 0.5},
+        0.8,
+    ),
+    "balanced": ({"scarcest": 0.24, "scarcest_real": 1.0, "chance": 0.1}, {}, 0.8),
+    "varied": (
+        {"recall": 0.6, "coverage": 0.2, "parts": 2, "images": 90, "twins": 0, "twins_limit": 3},
+        {"recall": 0.8, "coverage": 0.4, "parts": 9, "recall_sd": 0.1, "coverage_sd": 0.1},
+        1.0,
+    ),
+    "new": (
+        {"seen_share": 0.7, "expected_share": 0.6, "lean_z": -3, "copies": 0, "copies_limit": 4},
+        {},
+        0.5,
+    ),
+    "useful": ({"accuracy": 0.87}, {"accuracy": 0.9, "accuracy_sd": 0.01, "sets": 3}, 0.3),
+}
+
+
+def run_of_numbers(*names, word=AS_REAL, **changed):
+    """What the page of answers takes of a Run.  changed: numbers of all sets."""
+    some = {"told_apart_high": 0.8, "scarcest_real_low": 0.9, "copies_moved": 0, "freedom": 9}
+    some |= {"error_low": 0.02, "error_high": 0.04, "copies_expected": 1.0, "detectable": math.nan}
+    some |= {"frechet": 2.0, "frechet_sd": 0.1}
+    sets = {
+        name: {question: some | own[name == "real"] | changed for question, own in FAR.items()}
+        for name in (*names, "real")
+    }
+    verdicts = {name: {question: Verdict(word, "", 0.1) for question in FAR} for name in names}
+    subjects = {name: SimpleNamespace(passing=range(1234)) for name in names}
+    asked = SimpleNamespace(subjects=subjects)
+    return SimpleNamespace(sets=sets, verdicts=verdicts, subject=names[0], asked=asked)
+
+
+def test_the_page_of_answers_has_a_row_for_each_question_on_its_own_scale():
+    page = Drawing(pages.answers, run_of_numbers("yours"), DATA)
+    assert page.says("shop: how far can you trust these 1,234 images of yours?")
+    rows = {text: box.y0 for text, box in page.texts if text.endswith("?") and " " not in text}
+    assert [*rows] == [f"{question}?" for question in FAR]
+    assert [place for place, _ in dots(page)] == pytest.approx([far for *_, far in FAR.values()])
+    for words in (
+        *("3.00 %", "real 1.00 %", "fails above 5 %", "95 % interval 2.00 % to 4.00 %"),
+        *("70.00 %", "real 50.00 %", "fails above 75 %"),
+        *("24.00 %", "real 100.00 %", "fails below 5 %"),
+        *("0.2000", "real 0.4000", "fails below 0.2"),  # coverage has lost more than recall
+        *("70.00 %", "real 60.00 %", "fails above 80 %"),
+        *("87.00 %", "real 90.00 %", "fails below 80 %"),
+    ):
+        assert page.says(words), words
+
+
+def test_the_page_of_answers_counts_copies_and_names_several_sets():
+    page = Drawing(pages.answers, run_of_numbers("a.npz", "b", word=FAILS, copies=9), DATA)
+    texts = [text for text, _ in page.texts]
+    assert texts.count("a.npz") == texts.count("b") == 6 and page.says("these 2 sets of images")
+    assert texts.count("fails from 4") == texts.count("9") == texts.count("real 1") == 2
+
+
+def test_the_page_of_answers_leans_either_way():
+    away = run_of_numbers("generated", seen_share=0.15, lean_z=9.0)
+    found = pages.answer(away, "generated", "new")
+    assert found.bound == "fails below 30 %" and found.scale.number < found.scale.fails_at
 
 
 def test_the_strong_page_shows_all_accepted_images_under_their_confidence():

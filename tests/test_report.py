@@ -137,17 +137,33 @@ def made_run(name="generated", prior="mixture", promise=None, per_class=2):
         judged_held_out={},
         rng=np.random.default_rng(8),
     )
+    error = {"error_estimate": 0.04, "error_low": 0.02, "error_high": 0.07, "detectable": 0.01}
+    newness = {"seen_share": 0.7, "expected_share": 0.6, "lean_z": -2.0, "detectable": math.nan}
+    newness |= {"copies": 0, "copies_moved": 1, "copies_limit": 4}
     sets = {
-        name: {"right": {"strong_rate": 0.875}},
+        name: {"right": {"strong_rate": 0.875, **error}, "new": newness, "realistic": {}},
+        "real": {"right": dict.fromkeys(error, 0.03), "new": newness},
         "halfway": {"right": {"strong_rate": 0.25}},
         "other_prior": {"right": {"strong_rate": 0.125}},
     }
-    near = {each: neighbours(i, labels[each], real_labels) for i, each in enumerate(names)}
+    labels["measure"] = labels["real"]
+    near = {each: neighbours(i, labels[each], real_labels) for i, each in enumerate(labels)}
     verdicts = {
         name: {"right": Verdict(WORSE, "", 0.01), "new": Verdict(CANNOT_TELL, TOO_FEW, math.nan)}
     }
     evidence = {name: {"right": {"error_estimate": 4.0}, "new": {"lean_z": 1.0}}}
-    return Run(sets=sets, verdicts=verdicts, evidence=evidence, neighbours=near, asked=asked)
+    return Run(
+        sets=sets,
+        verdicts=verdicts,
+        evidence=evidence,
+        neighbours=near,
+        told={
+            name: SimpleNamespace(
+                unreal=np.linspace(0, 1, len(passing)), surely=np.zeros(len(passing), bool)
+            )
+        },
+        asked=asked,
+    )
 
 
 # What is printed
@@ -291,6 +307,17 @@ def test_the_answers_come_first(capsys):
         assert rows.show(generated["right"][key], rows.PERCENT) in answers[0]
     assert real["right"]["agreement"] != generated["right"]["agreement"]
     assert answers[0].endswith("least in class coat: 25.00 %")
+
+
+def test_a_class_without_an_image_is_not_the_one_that_the_referee_agrees_least_with():
+    full = full_report()
+    for numbers in full["classes"].values():
+        numbers["agreement"] = 1.0
+    full["classes"][next(iter(full["classes"]))]["agreement"] = math.nan
+    assert terminal.answers(full)[0].endswith(f"least in class {[*full['classes']][1]}: 100.00 %")
+    for numbers in full["classes"].values():
+        numbers["agreement"] = math.nan
+    assert "least" not in terminal.answers(full)[0]
 
 
 def test_where_nothing_would_have_shown_nothing_is_said_of_it():

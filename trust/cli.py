@@ -16,6 +16,10 @@ class UserError(Exception):
     """An error that only the user can correct; the message is one sentence for the user."""
 
 
+class TooBad(Exception):
+    """An answer is as bad as --fail-on forbids; the message is one sentence for the user."""
+
+
 class Help(argparse.ArgumentDefaultsHelpFormatter):
     def _get_help_string(self, action):
         return action.help if action.default is None else super()._get_help_string(action)
@@ -72,6 +76,17 @@ def add_shared_arguments(parser: Parser, later: dict | None = None, **defaults) 
     parser.set_defaults(**defaults)
 
 
+def add_endings(parser: Parser) -> None:
+    """Adds the flags of both doors that say what becomes of the examined images and verdicts."""
+    add = parser.add_argument
+    kept = "write the images that pass and what is known of each, as .npz; or into a folder, as "
+    kept += "pictures: those to trust, and beside them the others by what is against each"
+    add("--save-images", metavar="FILE.npz|DIR", type=path, help=kept)
+    add("--scores", metavar="FILE", type=path, help="write a line for each image, as CSV")
+    bad = "exit with status 1 where an answer is at least that bad; 'cannot tell' is not bad"
+    add("--fail-on", choices=["worse", "fails"], help=bad)
+
+
 def cores() -> int:
     """The number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -79,8 +94,12 @@ def cores() -> int:
 
 @contextlib.contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Import TensorFlow in this block: each operation then uses half of the cores, and TensorFlow's
-    log messages are hidden where there is no GPU."""
+    """Import TensorFlow in this block: each operation then uses half of the cores, TensorFlow's log
+    messages are hidden where there is no GPU, and Keras starts from known settings."""
+    if (keras := sys.modules.get("keras")) and (own := keras.config.backend()) != "tensorflow":
+        cure = "start Python anew with KERAS_BACKEND=tensorflow"
+        raise UserError(f"Keras runs on {own} here, but this code needs TensorFlow: {cure}")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     if not PLAIN:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(cores() // 2, 1)))
     kept = os.dup(2)
@@ -92,22 +111,61 @@ def quiet_tensorflow() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+    settle_keras()
+
+
+def settle_keras(floatx="float32", image_data_format="channels_last", dtype_policy="float32"):
+    """Lets Keras, if it is imported, have these settings, whatever the user's keras.json says.
+    Returns those of before."""
+    if not (keras := sys.modules.get("keras")):
+        return ()
+    config = keras.config
+    before = config.floatx(), config.image_data_format(), config.dtype_policy()
+    config.set_floatx(floatx)
+    config.set_image_data_format(image_data_format)
+    config.set_dtype_policy(dtype_policy)
+    return before
+
+
+@contextlib.contextmanager
+def unchanged_environment() -> Iterator[None]:
+    """TensorFlow may be imported and used in this block, with as many threads as it likes and known
+    settings of Keras; after it these and the environment's variables are as before."""
+    names = "TF_NUM_INTRAOP_THREADS", "TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND"
+    of_keras = settle_keras()
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.setdefault(names[0], "0")  # TensorFlow's word for its own choice
+    try:
+        yield
+    finally:
+        settle_keras(*of_keras)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def say(text: str) -> None:
+    """Prints a line at once, also into a pipe."""
+    print(text, flush=True)
 
 
 class Clock:
-    """`with clock(stage):` prints the stage when it begins and its seconds when it ends.
-    seconds: {stage: seconds}."""
+    """`with clock(stage):` says the stage when it begins and its seconds when it ends.
+    seconds: {stage: seconds}.  say: a function of a text.  bars: whether Keras may show progress on
+    the standard output."""
 
-    def __init__(self):
+    def __init__(self, say: Callable[[str], None] = say, bars: bool = True):
+        self.say, self.bars = say, bars
         self.seconds, self._start = {}, time.perf_counter()
 
     @contextlib.contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        print(f"\n{stage} ...", flush=True)
+        self.say(f"\n{stage} ...")
         start = time.perf_counter()
         yield
         self.seconds[stage] = time.perf_counter() - start
-        print(f"{stage}: {self.seconds[stage]:.1f} s", flush=True)
+        self.say(f"{stage}: {self.seconds[stage]:.1f} s")
 
     def resources(self) -> dict:
         """Seconds of each stage and in total, and peak memory in GB so far, for a report."""
@@ -126,9 +184,9 @@ def peak_memory() -> float:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Calls main() and exits with status 0, or with 2, 130, 141 or 143 and at most one line.  An
-    unexpected exception, a bug, keeps its traceback.  In a notebook, signals and streams are left
-    as they are."""
+    """Calls main() and exits with status 0, with 1 where --fail-on says so, or with 2, 130, 141 or
+    143, and at most one line.  An unexpected exception, a bug, keeps its traceback.  In a notebook,
+    signals and streams are left as they are."""
     own_process = not hasattr(sys, "ps1")  # which an interactive Python has
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:  # closed: else the next opened file gets its number
@@ -147,6 +205,8 @@ def run(main: Callable[[], None]) -> None:
         sentence = "stopped; files written earlier are whole" if status > 2 else ""
     except BrokenPipeError:
         status = 141
+    except TooBad as error:
+        status, sentence = 1, str(error)
     except UserError as error:
         sentence = f"error: {error}"
     except Exception as error:
@@ -170,7 +230,7 @@ def run(main: Callable[[], None]) -> None:
 
 def program() -> str:
     """What the user typed to start this program: a script's name, or "python -m trust"."""
-    path = sys.argv[0]
-    if os.path.basename(path) == "__main__.py":
-        return f"python -m {os.path.basename(os.path.dirname(path))}"
-    return os.path.basename(path)
+    spec = getattr(sys.modules["__main__"], "__spec__", None)  # there is one after python -m
+    if spec and spec.origin == sys.argv[0]:
+        return f"python -m {spec.name.removesuffix('.__main__')}"
+    return os.path.basename(sys.argv[0])

@@ -1,5 +1,6 @@
 """What a run is going to do, settled before it spends minutes on it."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import NamedTuple
 
@@ -53,7 +54,12 @@ class Plan(NamedTuple):
         return self.options | settled | {"out": self.out}
 
 
-def settle(options: dict, data: datasets.Dataset, out: str | None) -> Plan:
+def settle(
+    options: dict,
+    data: datasets.Dataset,
+    out: str | None,
+    say: Callable[[str], None] = print,
+) -> Plan:
     """Says what was read, and returns the Plan.  options: {flag: value}; a flag that a door does
     not have is missing.
 
@@ -62,21 +68,28 @@ def settle(options: dict, data: datasets.Dataset, out: str | None) -> Plan:
     """
     datasets.check_enough(data, LEAST_IMAGES)
     datasets.check_classes(data)
-    files = [options.get(name) for name in ("report", "save_images", "scores", "save")]
+    files = [options.get(name) for name in ("report", "scores", "save")]
+    kept = options.get("save_images")
+    in_folder = kept and not outputs.is_npz(kept)
     if options.get("audit"):
         files += sheets.claim(out)
     load = options.get("load")
-    outputs.check_outputs(out, files, inputs=[data.path, load, options.get("file")])
+    outputs.check_outputs(
+        out,
+        files if in_folder else [*files, kept],
+        inputs=[data.path, load, options.get("file")],
+        whole=kept if in_folder else None,
+    )
     saved = saves.read_save(load) if load else None
     settings = saves.settle(options, data, saved.settings if saved else None, load)
     save = options.get("save")
     if save and (warning := saves.check_save(save, settings)):
-        print(warning)
-    print(data.understood)
+        say(warning)
+    say(data.understood)
     streams = new_streams(settings.seed)
     parts = split(data, settings.split, streams.split)
     for note in parts.notes:
-        print(note)
+        say(note)
     if max_error := options.get("max_error"):
         promise.check_possible(max_error, len(parts.held_out) // 2)
     return Plan(

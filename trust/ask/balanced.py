@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 from trust.ask.questions import Asked
-from trust.ask.verdicts import FALSE_ALARM, POWER, Verdict, decide
+from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
 from trust.statistics import binomial_tail
 
 LEAST_BALANCE = 0.05  # balanced fails where a class surely has less than this share of its due
@@ -51,6 +51,19 @@ def evidence(numbers: dict, real: dict) -> dict:
     return {"chance": -NormalDist().inv_cdf(min(numbers["chance"], 1 - 1e-9))}
 
 
+def scale(numbers: dict, real: dict) -> Scale:
+    """The scarcest class's share of its due, between that of random real sets and LEAST_BALANCE."""
+    return Scale(
+        "scarcest",
+        number=numbers["scarcest"],
+        real=numbers["scarcest_real"],
+        real_low=numbers["scarcest_real_low"],
+        real_high=1.0,
+        fails_at=LEAST_BALANCE,
+        shows_from=1 - numbers["detectable"],
+    )
+
+
 def class_balance(counts: np.ndarray) -> float:
     """Smallest class / largest class, of the counts (classes,) of images; 0 without an image."""
     return counts.min() / max(counts.max(), 1)
@@ -63,19 +76,25 @@ def examine_balance(counts: np.ndarray, real: np.ndarray) -> dict:
     scarcest: the class with the smallest share of its due, and this share.  scarcest_chance: the
     largest probability of so few images in a class that has LEAST_BALANCE of its due, times the
     number of classes: below a level where an interval of Clopper & Pearson, with that level over
-    all classes, is below the bound.  NaN without an image.
+    all classes, is below the bound.  scarcest_real, scarcest_real_low: the same share in random
+    real sets as large, its mean, and what 95 % of them have.  NaN without an image.
     """
     n, classes = int(counts.sum()), np.flatnonzero(real)
     if not n or not len(classes):
-        return dict.fromkeys(("chance", "scarcest", "scarcest_chance"), math.nan)
+        keys = "chance", "scarcest", "scarcest_chance", "scarcest_real", "scarcest_real_low"
+        return dict.fromkeys(keys, math.nan)
     due = real[classes] / real.sum()
     tails = [
         binomial_tail(int(count), n, LEAST_BALANCE * share)
         for count, share in zip(counts[classes], due, strict=True)
     ]
+    drawn = np.random.default_rng(0).multinomial(n, due, DRAWS_OF_STEP)
+    scarcest = np.min(drawn / n / due, axis=1)
     return {
         "chance": chance_of(counts, real, DRAWS),
         "scarcest": float(np.min(counts[classes] / n / due)),
+        "scarcest_real": float(scarcest.mean()),
+        "scarcest_real_low": float(np.quantile(scarcest, 0.05)),
         "scarcest_chance": min(min(tails) * len(classes), 1.0),
     }
 

@@ -8,9 +8,9 @@ import numpy as np
 from trust.ask.neighbours import Nearest, Neighbours
 from trust.ask.questions import Asked
 from trust.ask.reference import Reference
-from trust.ask.verdicts import FALSE_ALARM, POWER, Verdict, decide
+from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
 from trust.data.images import ImageSet, random_of_each_class
-from trust.statistics import beta_binomial_tails, share_with_hits
+from trust.statistics import Z95, beta_binomial_tails, share_with_hits
 from trust.train.referee import Judged
 
 RARE = 500  # an image is flagged if it is as close as one real image in so many
@@ -82,6 +82,30 @@ def verdict(numbers: dict, real: dict | None = None) -> Verdict:
         detectable=numbers["detectable"],
         bound=LEAST_SHARE,
         doubt="no copies could have been found" if blind else "",
+    )
+
+
+def scale(numbers: dict, real: dict) -> Scale:
+    """The share whose nearest real image was seen, between what is expected and that of a large
+    lean, whichever way they lean; or the count of flagged images, where there are copies."""
+    copies, limit = max(numbers["copies"], numbers["copies_moved"]), numbers["copies_limit"]
+    if copies >= limit:
+        expected = numbers["copies_expected"]
+        return Scale("copies", number=copies, real=expected, real_high=limit, fails_at=limit)
+    seen, expected, z = (numbers[key] for key in ("seen_share", "expected_share", "lean_z"))
+    deviation = abs((seen - expected) / z) if z else math.nan
+    bound = 1 - (1 - expected) * (1 - LARGE_LEAN)
+    if z > -LEAN_Z:  # to unseen ones
+        bound = expected * (1 - LARGE_LEAN)
+    return Scale(
+        "seen_share",
+        number=seen,
+        low=seen - Z95 * deviation,
+        high=min(seen + Z95 * deviation, 1.0),
+        real=expected,
+        real_low=expected - Z95 * deviation,
+        real_high=expected + Z95 * deviation,
+        fails_at=bound,
     )
 
 

@@ -15,7 +15,7 @@ from trust.ask.estimates import (
 )
 from trust.ask.questions import Asked
 from trust.ask.varied import ball_radius, spread_rows, squared_to_nearest
-from trust.ask.verdicts import POWER, Verdict, decide
+from trust.ask.verdicts import POWER, Scale, Verdict, decide
 from trust.data.images import ImageSet
 from trust.filter.filters import Filter
 from trust.filter.quotas import WEAK
@@ -94,6 +94,22 @@ def evidence(numbers: dict, real: dict) -> dict:
     of_real = real["error_estimate"]
     reach = numbers["worse_from"] - of_real
     return {"error_estimate": ratio(CHANCE * (numbers["error_estimate"] - of_real), reach)}
+
+
+def scale(numbers: dict, real: dict) -> Scale:
+    """The estimated error, between that of real images and MOST_ERRORS."""
+    found, of_real = ([each[key] for key in ERROR] for each in (numbers, real))
+    return Scale(
+        "error_estimate",
+        number=found[0],
+        low=found[1],
+        high=found[2],
+        real=of_real[0],
+        real_low=of_real[1],
+        real_high=of_real[2],
+        fails_at=MOST_ERRORS,
+        shows_from=of_real[0] + numbers["detectable"],
+    )
 
 
 def examine_labels(images: ImageSet, judged: Judged, weights: np.ndarray | None) -> dict:

@@ -7,7 +7,7 @@ import numpy as np
 
 from trust.ask.questions import Asked, disjoint_sets
 from trust.ask.reference import Reference
-from trust.ask.verdicts import FALSE_ALARM, POWER, Verdict, decide
+from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
 from trust.data.images import pixels_of, random_of_each_class
 from trust.statistics import ratio, t_quantile
 from trust.train import inference, loops
@@ -69,6 +69,21 @@ def verdict(numbers: dict, real: dict) -> Verdict:
         worse=loss > chance * error,
         detectable=(chance + t_quantile(POWER, freedom)) * error,
         bound=MOST_LOSS,
+    )
+
+
+def scale(numbers: dict, real: dict) -> Scale:
+    """The accuracy, between that of real images and MOST_LOSS below it."""
+    error = real["accuracy_sd"] * math.sqrt(1 + 1 / real["sets"]) if real["sets"] else math.nan
+    reach = t_quantile(0.975, real["freedom"]) * error
+    return Scale(
+        "accuracy",
+        number=numbers["accuracy"],
+        real=real["accuracy"],
+        real_low=real["accuracy"] - reach,
+        real_high=real["accuracy"] + reach,
+        fails_at=real["accuracy"] - MOST_LOSS,
+        shows_from=real["accuracy"] - numbers["detectable"],
     )
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from trust.ask.questions import Asked, disjoint_sets
-from trust.ask.verdicts import FALSE_ALARM, POWER, Verdict, decide
+from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
 from trust.statistics import beta_binomial_tails, t_quantile
 
 IMAGES, NEIGHBOURS = 5000, 5
@@ -76,6 +76,24 @@ def verdict(numbers: dict, real: dict) -> Verdict:
         worse=any(beyond.values()) or numbers["twins"] >= numbers["twins_limit"],
         detectable=detectable * error,
         bound=LEAST_VARIETY * real["recall"],
+    )
+
+
+def scale(numbers: dict, real: dict) -> Scale:
+    """Recall or coverage, whichever is further on its way from that of real images to the bound."""
+    lost = {key: 1 - numbers[key] / real[key] if real[key] else math.nan for key in SHARES}
+    key = "coverage" if lost["coverage"] > lost["recall"] else "recall"
+    freedom = real["parts"] - 1
+    error = _spread(key, numbers, real) * math.sqrt(1 / numbers["parts"] + 1 / real["parts"])
+    reach = t_quantile(0.975, freedom) * error
+    return Scale(
+        key,
+        number=numbers[key],
+        real=real[key],
+        real_low=real[key] - reach,
+        real_high=real[key] + reach,
+        fails_at=LEAST_VARIETY * real[key],
+        shows_from=real[key] - numbers["detectable"] if key == "recall" else math.nan,
     )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 QUESTIONS = ("right", "realistic", "balanced", "varied", "new", "useful")
 AS_REAL, WORSE, FAILS, CANNOT_TELL = "as real", "worse", "fails", "cannot tell"
-CAUGHT = WORSE, FAILS
+CAUGHT = WORSE, FAILS  # the bad ones, the worst last
 FALSE_ALARM = 0.002  # the probability, of each question, that an honest set is called worse
 POWER = 0.8  # the share of cases in which a difference is found that counts as detectable
 CHANCE = 3.0  # standard deviations from which several seeds together are worse
@@ -27,6 +27,27 @@ class Verdict(NamedTuple):
     word: str
     why: str
     detectable: float
+
+
+class Scale(NamedTuple):
+    """How far a set is on the way from real images to the bound at which it fails, by the number
+    of the question that the verdict hangs on: what a picture of the answer shows.
+
+    key: of this number.  number, low, high: of the set, with a 95 % interval if one is known.
+    real, real_low, real_high: of real images, and where 95 % of real sets as large lie.
+    fails_at: the bound, above or below `real`.  shows_from: the smallest difference that would have
+    been called worse in four of five cases lies here.  All in one unit, NaN where not known.
+    """
+
+    key: str
+    number: float
+    real: float
+    fails_at: float
+    low: float = math.nan
+    high: float = math.nan
+    real_low: float = math.nan
+    real_high: float = math.nan
+    shows_from: float = math.nan
 
 
 def decide(fails: bool, worse: bool, detectable: float, bound: float, doubt: str = "") -> Verdict:

@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib import colormaps, rc_context
+from matplotlib import colormaps, rc_context, rcdefaults, rcParams
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.patches import Patch
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
 from matplotlib.textpath import text_to_path
 
+from trust.ask.verdicts import AS_REAL, CANNOT_TELL, FAILS, WORSE, Scale
 from trust.data.images import ImageSet
 
 DPI = 144  # two pixels per point
@@ -53,6 +55,21 @@ class Grid(NamedTuple):
     columns: int
     scale: float
     gap: tuple
+
+
+class Answer(NamedTuple):
+    """The answer to a question about one set.  name: the set's, empty if there is only one.
+    word: the verdict.  measured: what the number of the scale is.  number, real, bound: it, that of
+    real images and the bound, as text.  remarks: sentences."""
+
+    name: str
+    word: str
+    measured: str
+    scale: Scale
+    number: str
+    real: str
+    bound: str
+    remarks: list[str]
 
 
 class Learned(NamedTuple):
@@ -100,7 +117,9 @@ def open_page(file, title="", dataset="", note="", height=58):
     as PNG at the end of the block."""
     if dataset:
         title = f"{_fitting_names([dataset], 140)[0]}: {title}"
-    with rc_context(STYLE):
+    with rc_context():
+        rcdefaults()  # whatever the user's matplotlibrc says
+        rcParams.update(STYLE)
         figure = Figure((WIDTH / 72, height / 72), dpi=DPI)
         page = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
         page.axis("off")
@@ -144,9 +163,9 @@ def unknown_to_the_font(texts) -> list:
     return [text for text in texts if any(not font.get_char_index(ord(sign)) for sign in text)]
 
 
-def _text_width(text):
-    """The width in points, in the largest font of class names."""
-    font = FontProperties(family=STYLE["font.family"], size=13, weight="bold")
+def _text_width(text, size=13, weight="bold"):
+    """The width in points; by default in the largest font of class names."""
+    font = FontProperties(family=STYLE["font.family"], size=size, weight=weight)
     return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
 
 
@@ -211,6 +230,112 @@ def _draw_grid(page, images, grid, captions=(), heading=""):
         x, y = i % columns * width, i // columns * height + gap[0]
         page.text(left + x * scale, top + y * scale - 5, caption, linespacing=1)
     return bottom
+
+
+def _lines(sentences, width, size):
+    """Sentences as lines of text no wider than `width` points; each begins on a line of its own."""
+    lines = []
+    for sentence in sentences:
+        lines.append("")
+        for word in sentence.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if lines[-1] and _text_width(longer, size, "normal") > width:
+                lines.append(word)
+            else:
+                lines[-1] = longer
+    return lines
+
+
+# What looks how in answers.png.  WORDS: of each verdict the colours of its box, the word, the edge.
+WORDS = {
+    AS_REAL: (STRONG, "white", STRONG),
+    WORSE: ("#f0b040", INK, "#f0b040"),
+    FAILS: ("#962d00", "white", "#962d00"),
+    CANNOT_TELL: ("white", INK, BETWEEN),
+}
+BAND, BEYOND, BOUND = "#bdbdbd", "#fbe6da", "#962d00"  # where real sets lie; where sets fail; edge
+AT_REAL, AT_BOUND, ENDS = 264, 540, (224, 586)  # of the scales, in points
+SAID = 614  # the left side of what is said, in points
+PRINT = 9.5  # size of the small print
+
+
+def draw_answers(file, answers: dict[str, list[Answer]], title: str, *, dataset: str):
+    """The answers: a row for each question, in it a line for each set.  answers: {question: those
+    of all sets}.  Every scale goes from real images on the left to the bound on the right."""
+    dot = {"marker": "o", "markersize": 8, "color": INK, "linewidth": 2.5}
+    keys = [
+        Line2D([], [], label="these images, 95 % interval", **dot),
+        Patch(color=BAND, label="real images, 95 % of sets as large"),
+        Line2D([], [], marker="^", color=MUTED, linewidth=0, label="would show from here on"),
+        Patch(facecolor=BEYOND, edgecolor=BOUND, label="where they fail"),
+    ]
+    with open_page(file, title, dataset) as page:
+        _draw_legend(page, 44, keys, 4)
+        y = 74
+        for question, of_sets in answers.items():
+            page.plot((MARGIN, WIDTH - MARGIN), (y, y), color=FAINT, linewidth=1)
+            several = len(of_sets) > 1
+            heading = {"size": 14, "weight": "bold", "va": "center"}
+            page.text(MARGIN, y + (16 if several else 34), f"{question}?", **heading)
+            y += 16 if several else 6
+            for answer in of_sets:
+                y = _draw_answer(page, answer, y)
+        page.set_ylim(y + 6, 0)
+
+
+def _draw_answer(page, answer, top):
+    """One line of answers.png, from the height `top` on; returns its bottom."""
+    fill, ink, edge = WORDS[answer.word]
+    middle = top + 28
+    (name,) = _fitting_names([answer.name], 130)
+    page.text(MARGIN, middle, name, va="center")
+    shape = {"boxstyle": "round,pad=0,rounding_size=5", "facecolor": fill, "edgecolor": edge}
+    page.add_patch(FancyBboxPatch((124, middle - 11), 84, 22, linewidth=1.5, **shape))
+    page.text(166, middle, answer.word, color=ink, weight="bold", ha="center", va="center")
+    page.text(ENDS[0], top + 10, answer.measured, size=PRINT)
+    _draw_scale(page, answer, middle)
+    page.text(SAID, top + 17, answer.number, size=14, weight="bold")
+    lines = _lines(answer.remarks, WIDTH - MARGIN - SAID, PRINT)
+    for i, line in enumerate(lines):
+        colour = INK if answer.word == CANNOT_TELL and not i else MUTED  # the reason
+        page.text(SAID, top + 33 + 13 * i, line, size=PRINT, color=colour)
+    return top + max(64, 32 + 13 * len(lines))
+
+
+def _draw_scale(page, answer, y):
+    """The scale of one line of answers.png, at the height y; nothing where it has no two ends."""
+    scale, (start, end) = answer.scale, ENDS
+    way = scale.fails_at - scale.real
+    if not math.isfinite(way) or not way:
+        return
+
+    def place(value):
+        """Where on the page, NaN where the value is not known."""
+        return AT_REAL + (AT_BOUND - AT_REAL) * (value - scale.real) / way
+
+    def shade(a, b, colour):
+        a, b = np.clip(sorted((a, b)), start, end)
+        page.add_patch(Rectangle((a, y - 11), max(b - a, 3), 22, linewidth=0, facecolor=colour))
+
+    shade(AT_BOUND, end, BEYOND)
+    band = place(scale.real_low), place(scale.real_high)
+    if np.isfinite(band).all():
+        shade(*band, BAND)
+    page.plot((start, end), (y, y), color=MUTED, linewidth=0.8)
+    page.plot((AT_REAL,) * 2, (y - 11, y + 11), color=REAL, linewidth=1.2)
+    page.plot((AT_BOUND,) * 2, (y - 14, y + 14), color=BOUND, linewidth=2.5)
+    for x, text in (AT_REAL, f"real {answer.real}"), (AT_BOUND, answer.bound):
+        page.text(x, y + 27, text, size=PRINT, color=MUTED, ha="center")
+    if start <= (shows := place(scale.shows_from)) <= end:
+        page.plot(shows, y + 12, "^", color=MUTED, markersize=5)
+    if math.isnan(at := place(scale.number)):
+        return
+    reach = np.clip((place(scale.low), place(scale.high)), start, end)
+    page.plot(reach, (y, y), color=INK, linewidth=2.5, solid_capstyle="butt")
+    marker = "o" if start <= at <= end else "<" if at < start else ">"
+    fill, _, _ = WORDS[answer.word]
+    style = {"markerfacecolor": fill, "markeredgecolor": INK, "markeredgewidth": 1.2}
+    page.plot(np.clip(at, start + 4, end - 4), y, marker, markersize=11, **style)
 
 
 def draw_demo(file, title, learned: Learned):

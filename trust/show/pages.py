@@ -3,6 +3,8 @@
 Each takes the file, the Run and the Dataset, and calls its function in figures.py.
 """
 
+import math
+
 import numpy as np
 
 from trust import statistics
@@ -10,14 +12,54 @@ from trust.ask import new, right
 from trust.ask.new import MEASURE
 from trust.data.datasets import Dataset
 from trust.data.images import ImageSet
-from trust.examination import Run
+from trust.examination import ROOMS, Run
 from trust.filter.calibrate import top_two
 from trust.filter.quotas import WEAK
-from trust.show import figures, scores
+from trust.show import figures, rows, scores
 from trust.show.sheets import Sheet
 from trust.train.inference import softmax
 
 PRIORS = {"mixture": "Gaussian mixture", "normal": "N(0, I)"}  # what the figures call them
+
+
+def answers(file, run: Run, data: Dataset) -> None:
+    """The answers about all sets that were examined."""
+    subjects, kinds = [*run.verdicts], {"generated": "generated images", "yours": "images of yours"}
+    n = len(run.asked.subjects[run.subject].passing)
+    which = f"{n:,} {kinds.get(run.subject, 'images')}"
+    if len(subjects) > 1:
+        which = f"{len(subjects)} sets of images"
+    found = {
+        question: [answer(run, name, question) for name in subjects]
+        for question in run.verdicts[run.subject]
+    }
+    title = f"how far can you trust these {which}?"
+    figures.draw_answers(file, found, title=title, dataset=data.name)
+
+
+def answer(run: Run, name: str, question: str) -> figures.Answer:
+    """The answer to a question about one set."""
+    numbers, real = (run.sets[each][question] for each in (name, "real"))
+    verdict, scale = run.verdicts[name][question], ROOMS[question].scale(numbers, real)
+    form = rows.form_of(question, scale.key)
+    number, low, high, of_real = (
+        rows.show(each, form) for each in (scale.number, scale.low, scale.high, scale.real)
+    )
+    said = rows.remarks(question, verdict.word, verdict.why, numbers, real)
+    if not math.isnan(scale.low + scale.high):
+        said.insert(bool(verdict.why), f"95 % interval {low} to {high}")
+    side = "from" if scale.key == "copies" else "above" if scale.fails_at > scale.real else "below"
+    bound = rows.show(float(f"{scale.fails_at:.3g}"), rows.SHORT[form])
+    return figures.Answer(
+        name if len(run.verdicts) > 1 else "",
+        word=verdict.word,
+        measured=rows.MEASURED[scale.key],
+        scale=scale,
+        number="not measured" if math.isnan(scale.number) else number,
+        real=of_real,
+        bound=f"fails {side} {bound}",
+        remarks=said,
+    )
 
 
 def strong(file, run: Run, data: Dataset) -> None:
@@ -197,7 +239,7 @@ def doubtful(file, run: Run, data: Dataset) -> None:
 
 def least_real(file, run: Run, data: Dataset) -> None:
     """The accepted images of each class that look the least real to a network, and the most."""
-    unreal = run.unreal[run.subject]
+    unreal = run.told[run.subject].unreal
     figures.draw_least_real(
         file, run.accepted, unreal=unreal, class_names=data.class_names, dataset=data.name
     )
@@ -212,6 +254,7 @@ def audit_sheet(file, sheet: Sheet, images: np.ndarray) -> None:
 
 # What each door draws: {name of the file: function}.
 GENERATED = {
+    "answers": answers,
     "dnn-vae-strong": strong,
     "dnn-vae-weak": weak,
     "pred-dist": confidence,
@@ -222,4 +265,4 @@ GENERATED = {
     "prior": prior,
     "least-real": least_real,
 }
-SUBMITTED = {"doubtful": doubtful, "least-real": least_real, "copies": copies}
+SUBMITTED = {"answers": answers, "doubtful": doubtful, "least-real": least_real, "copies": copies}

@@ -3,8 +3,11 @@
 import math
 from typing import NamedTuple
 
+from trust.ask.verdicts import CAUGHT
+
 PERCENT, PLAIN, TWO_DIGITS, COUNT = "{:.2f} %", "{:.4f}", "{:.2f}", "{:,.0f}"
 EXACT = "{:.9g}"
+SHORT = {PERCENT: "{:g} %", PLAIN: "{:g}", COUNT: COUNT}  # the same for a bound
 COLUMNS = ("generated", "real", "reconstructed", "other_prior")  # sets with a column
 YOURS = ("yours", "real")  # the same for images that another generator made
 REAL = {  # which images these are
@@ -54,7 +57,8 @@ ROWS = [
     Row("... with the temperature of real images ↓", "right", "ece_real_temperature", PLAIN),
     Row("confidence minus accuracy, all images", "right", "confidence_gap", PLAIN),
     Row("told from real images by a network ↓", "realistic", "told_apart", PERCENT),
-    Row("... lower end of a 95 % interval", "realistic", "told_apart_low", PERCENT),
+    Row("... 95 % interval of that, from", "realistic", "told_apart_low", PERCENT),
+    Row("... up to", "realistic", "told_apart_high", PERCENT),
     Row("... z (told apart 50 % by chance)", "realistic", "told_apart_z", TWO_DIGITS),
     Row("... more by this would have shown", "realistic", "detectable", PERCENT),
     Row("... images on each side", "realistic", "images", COUNT),
@@ -68,6 +72,8 @@ ROWS = [
     Row("smallest class / largest class, strong ↑", "balanced", "class_balance", TWO_DIGITS),
     Row("... probability of such counts by chance", "balanced", "chance", PLAIN),
     Row("... scarcest class, share of its due ↑", "balanced", "scarcest", PERCENT),
+    Row("... of random real sets as large, mean", "balanced", "scarcest_real", PERCENT),
+    Row("... 95 % of these have more than", "balanced", "scarcest_real_low", PERCENT),
     Row("... chance of so few, had it 5 % of its due", "balanced", "scarcest_chance", PLAIN),
     Row("... such a lack in a class would have shown", "balanced", "detectable", PERCENT),
     Row("images compared, as many of each class", "balanced", "images", COUNT),
@@ -156,11 +162,16 @@ def show(value, form: str) -> str:
     """A number as text: an empty string for None, "none" for NaN."""
     if value is None:
         return ""
-    return "none" if math.isnan(value) else form.format(value * (100 if form == PERCENT else 1))
+    return "none" if math.isnan(value) else form.format(value * (100 if "%" in form else 1))
 
 
 def _row(question, key):
     return next(row for row in ROWS if (row.question, row.key) == (question, key))
+
+
+def form_of(question: str, key: str) -> str:
+    """The format of a number that has a row."""
+    return _row(question, key).form
 
 
 # The six answers: the row that answers each question.
@@ -173,6 +184,18 @@ ANSWERS = [
     _row("useful", "accuracy"),
 ]
 
+# What answers.png calls the number of a Scale.
+MEASURED = {
+    "error_estimate": "labels that are wrong, estimated",
+    "told_apart": "told from real images by a network",
+    "scarcest": "scarcest class, share of its due",
+    "recall": "real images that lie among them (recall)",
+    "coverage": "real images that have one near (coverage)",
+    "seen_share": "images whose nearest real image was seen",
+    "copies": "copies: images close to one real image alone",
+    "accuracy": "accuracy of a classifier trained on them",
+}
+
 # What would have been called worse in four of five cases: what stands behind an answer.
 DETECTABLE = {
     "right": "an error higher by {} would have shown",
@@ -182,3 +205,28 @@ DETECTABLE = {
     "new": "noisy copies would have shown from {} on",
     "useful": "a loss of {} would have shown",
 }
+
+
+def remarks(question: str, word: str, why: str, numbers: dict, real: dict) -> list[str]:
+    """What stands behind an answer: why one cannot tell, the smallest difference that would have
+    shown, and what else the verdict may hang on.  word, why: of the Verdict.  numbers, real: those
+    of the question, of the set and of real images."""
+    said = [why] if why else []
+    if not math.isnan(detectable := numbers["detectable"]):
+        form = PLAIN if question == "varied" else PERCENT
+        said.append(DETECTABLE[question].format(show(detectable, form)))
+    if question == "varied" and numbers["twins"] >= numbers["twins_limit"]:
+        twins, expected = numbers["twins"], numbers["twins_expected"]
+        said.append(f"{twins:,} images have a twin in the set, {expected:.0f} of real ones would")
+    if word in CAUGHT:
+        if question == "balanced":
+            said.append(f"by chance such counts have a probability of {numbers['chance']:.4f}")
+        if question == "varied":
+            distances = (numbers["frechet"], real["frechet"], real["frechet_sd"])
+            found, of_real, spread = (show(each, PLAIN) for each in distances)
+            said.append(f"Fréchet distance {found} (real {of_real} ± {spread})")
+        copies = question == "new" and max(numbers["copies"], numbers["copies_moved"])
+        if question == "new" and copies < numbers["copies_limit"]:
+            leans = (show(numbers[key], TWO_DIGITS) for key in ("lean_z", "closest_5_lean_z"))
+            said.append("z of the lean to seen images {}, of the closest 5 % {}".format(*leans))
+    return said

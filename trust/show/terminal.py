@@ -8,16 +8,15 @@ from trust.show.rows import (
     ANSWERS,
     COLUMNS,
     CONTROL_ROWS,
-    DETECTABLE,
     EXACT,
     PERCENT,
-    PLAIN,
     PROMISE_ROWS,
     REAL,
     ROWS,
     RUN_ROWS,
     YOURS,
     Row,
+    remarks,
     show,
 )
 
@@ -42,23 +41,18 @@ def answers(report: dict) -> list[str]:
         if question == "new":
             real += f", expected {show(subject['new']['expected_share'], row.form)}"
         line = f"{question + '?':12}{verdict:13}{_title(row, report)} {number} (real {real})"
-        detectable = subject[question]["detectable"]
-        if why := report["reasons"].get(question):
-            line += f"; {why}"
-        if not math.isnan(detectable):
-            form = PLAIN if question == "varied" else PERCENT
-            line += f"; {DETECTABLE[question].format(show(detectable, form))}"
-        if question == "varied" and subject[question]["twins"] >= subject[question]["twins_limit"]:
-            twins, expected = subject[question]["twins"], subject[question]["twins_expected"]
-            line += f"; {twins:,} images have a twin in the set, {expected:.0f} of real ones would"
-        lines.append(line)
+        why = report["reasons"].get(question, "")
+        said = remarks(question, verdict, why, subject[question], real=sets["real"][question])
+        lines.append("; ".join([line, *said]))
     right = subject["right"]
     if not math.isnan(right["error_low"]):
         low, high = (show(right[f"error_{end}"], PERCENT) for end in ("low", "high"))
+        lines[0] += f", 95 % interval {low} to {high}"
         agreement = {name: each["agreement"] for name, each in report["classes"].items()}
-        least = min(agreement, key=lambda name: np.nan_to_num(agreement[name], nan=1.0))
-        lines[0] += f", 95 % interval {low} to {high}; the referee agrees least in class {least}: "
-        lines[0] += show(agreement[least], PERCENT)
+        there = [name for name, share in agreement.items() if not math.isnan(share)]
+        if least := min(there, key=agreement.get, default=None):
+            share = show(agreement[least], PERCENT)
+            lines[0] += f"; the referee agrees least in class {least}: {share}"
     return lines
 
 
@@ -106,15 +100,21 @@ def _title(row: Row, report: dict) -> str:
     return row.title if strong else row.title.replace(", strong", "").replace("strong ", "")
 
 
+def summary(report: dict) -> str:
+    """What was examined, the answers, and the notes: lines of text."""
+    settings = report["settings"]
+    threshold = settings["threshold"]
+    passing = f"threshold {threshold:g}" if threshold is not None else "no filter"
+    head = f"{report['dataset']}, seed {settings['seed']}, {passing}"
+    notes = [*promised(report), *(f"note: {each}" for each in report["notes"])]
+    return "\n".join([head, *answers(report), *notes])
+
+
 def print_report(report: dict) -> None:
     """Prints the six answers, a table with a row for each number and a column for each set, and
     the numbers of each class."""
-    sets, settings = report["sets"], report["settings"]
-    threshold = settings["threshold"]
-    passing = f"threshold {threshold:g}" if threshold is not None else "no filter"
-    print(f"\n{report['dataset']}, seed {settings['seed']}, {passing}")
-    notes = [*promised(report), *(f"note: {each}" for each in report["notes"])]
-    print(*answers(report), *notes, sep="\n", end="\n\n")
+    sets = report["sets"]
+    print(f"\n{summary(report)}\n")
     columns = YOURS if "yours" in sets else COLUMNS
     print(f"{'↑ more is better, ↓ less is better':46}", *(f"{name:>13}" for name in columns))
     for row in ROWS:

@@ -3,11 +3,16 @@ the same result for the same seed."""
 
 import contextlib
 import math
+import random
 import sys
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import losses
+from keras.src.backend.common import global_state
+from tensorflow.python.eager import context
+from tensorflow.python.framework import config
 
 from trust.cli import UserError, cores
 from trust.data.images import Pixels
@@ -56,6 +61,27 @@ def make_reproducible(seed: int) -> None:
     """Seeds Python, NumPy and TensorFlow and makes every kernel deterministic."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
+
+
+@contextlib.contextmanager
+def kept_randomness():
+    """After this block random numbers and kernels are as before it, whatever make_reproducible()
+    did inside: Python's, NumPy's, TensorFlow's and Keras's.  A seed that was given to TensorFlow
+    begins anew."""
+    names = "global_random_seed", "global_seed_generator"
+    seeds = {name: global_state.get_global_attribute(name) for name in names}
+    numbers, numpy_numbers = random.getstate(), np.random.get_state()  # noqa: NPY002
+    seed, deterministic = context.global_seed(), config.is_op_determinism_enabled()
+    try:
+        yield
+    finally:
+        random.setstate(numbers)
+        np.random.set_state(numpy_numbers)  # noqa: NPY002
+        tf.random.set_seed(seed)
+        if not deterministic:
+            config.disable_op_determinism()
+        for name, value in seeds.items():
+            global_state.set_global_attribute(name, value)
 
 
 def every_device():

@@ -89,10 +89,12 @@ def augment(images, seed, mirror=False):
     return tf.clip_by_value(images + level * grain, 0.0, 1.0)
 
 
-def train_referee(network, train: ImageSet, epochs, seed, mirror=False, peak_rate=PEAK_RATE):
+def train_referee(network, train: ImageSet, epochs, seed, mirror=False, **settings):
     """Trains a network of build_referee on augmented images (n, h, w[, c]) uint8 and their labels.
-    mirror: as in augment().  Several devices share each batch, so the number of epochs does not
-    depend on them."""
+    mirror: as in augment().  settings: peak_rate, and those of Keras's fit, such as verbose.
+    Several devices share each batch, so the number of epochs does not depend on them."""
+    peak_rate = settings.pop("peak_rate", PEAK_RATE)
+    settings.setdefault("verbose", loops.progress())
     size = BATCH if len(train) >= SMALL_SET else BATCH // 4
     batches = tf.data.Dataset.from_tensor_slices((train.images, train.labels))
     batches = batches.shuffle(len(train), seed)
@@ -117,7 +119,7 @@ def train_referee(network, train: ImageSet, epochs, seed, mirror=False, peak_rat
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         trainee.compile(optimizer, loss, metrics=["accuracy"])
     batches = fast.without_autotune(augmented.prefetch(2))
-    trainee.fit(batches, epochs=epochs, shuffle=False, verbose=loops.progress())
+    trainee.fit(batches, epochs=epochs, shuffle=False, **settings)
     network.set_weights(twin.get_weights())
 
 

@@ -92,7 +92,8 @@ def train_referee(network: keras.Model, data: Dataset, seed: int, clock: Clock) 
     """Trains the referee of the user's own data on all training images."""
     with clock("training the referee"):
         epochs = referee.epochs_for(len(data.train.images))
-        referee.train_referee(network, data.train, epochs=epochs, seed=seed)
+        quiet = {} if clock.bars else {"verbose": 0}
+        referee.train_referee(network, data.train, epochs=epochs, seed=seed, **quiet)
 
 
 def new_classifier(data: Dataset, split: Split, seed: int) -> keras.Model:
