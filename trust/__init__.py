@@ -17,7 +17,8 @@ def examine(images, labels=None, dataset="mnist", *, threshold=None, seed=0, say
 
     Returns a trust.answered.Answered.  print() of it shows the answers, a notebook draws them;
     its `report` holds all numbers.  What cannot be examined raises trust.cli.UserError, whose
-    message is one sentence.  The images are not changed, and nothing is written.
+    message is one sentence.  The images are not changed, and nothing is written.  TensorFlow and
+    Keras are seeded, and TensorFlow stays deterministic.
     """
     from trust import answered  # so that `import trust` is quick
 

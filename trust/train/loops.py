@@ -10,9 +10,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import losses
-from keras.src.backend.common import global_state
-from tensorflow.python.eager import context
-from tensorflow.python.framework import config
 
 from trust.cli import UserError, cores
 from trust.data.images import Pixels
@@ -65,23 +62,14 @@ def make_reproducible(seed: int) -> None:
 
 @contextlib.contextmanager
 def kept_randomness():
-    """After this block random numbers and kernels are as before it, whatever make_reproducible()
-    did inside: Python's, NumPy's, TensorFlow's and Keras's.  A seed that was given to TensorFlow
-    begins anew."""
-    names = "global_random_seed", "global_seed_generator"
-    seeds = {name: global_state.get_global_attribute(name) for name in names}
+    """After this block the random numbers of Python and NumPy are as before it, whatever
+    make_reproducible() did inside."""
     numbers, numpy_numbers = random.getstate(), np.random.get_state()  # noqa: NPY002
-    seed, deterministic = context.global_seed(), config.is_op_determinism_enabled()
     try:
         yield
     finally:
         random.setstate(numbers)
         np.random.set_state(numpy_numbers)  # noqa: NPY002
-        tf.random.set_seed(seed)
-        if not deterministic:
-            config.disable_op_determinism()
-        for name, value in seeds.items():
-            global_state.set_global_attribute(name, value)
 
 
 def every_device():
