@@ -54,7 +54,7 @@ def parse_options(flags=None):
     softer = "for the question useful, train the classifier on probabilities, not labels"
     add("--soft-labels", action="store_true", help=softer)
     add("--report", metavar="FILE", type=cli.path, help="write all printed numbers, as JSON")
-    add("--save-images", metavar="FILE", type=cli.path, help="write the accepted images, as .npz")
+    cli.add_endings(parser)
     eye = "write a sheet of N accepted images for a person to label"
     add("--audit", metavar="N", type=cli.sheet_size, help=eye)
     add = parser.add_mutually_exclusive_group().add_argument
@@ -73,7 +73,7 @@ def main(flags=None):
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
         from trust import controls, examination, finish
-        from trust.ask import networks, reference
+        from trust.ask import doubts, networks, reference
         from trust.filter import filters, quotas
         from trust.generator import generators
         from trust.show import pages
@@ -123,6 +123,7 @@ def main(flags=None):
         run = examination.examine({"generated": accepted}, beside, real, streams.chance)
         numbers = networks.ask(nets, beside, real, streams.elbo)
         notes = networks.doubts(nets, numbers, data, accept.temperature)
+        notes += doubts.of_data(data, real)
     finish.finish(run, plan, clock, figures=pages.GENERATED, networks=numbers, notes=notes)
 
 

@@ -30,9 +30,9 @@ def main(flags=None):
     parser = cli.Parser(description="Train a VAE on each data set and draw what it learned.")
     cli.add_shared_arguments(parser, epochs=10, latent_dim=2, learning_rate=1.5e-2)
     options = parser.parse_args(flags)
-    outputs.check_outputs(options.out)
     names = [options.dataset] if options.dataset else datasets.BUNDLED
     loaded = [datasets.load_dataset(name) for name in names]
+    outputs.check_outputs(options.out, inputs=[data.path for data in loaded])
     for data in loaded:
         datasets.check_enough(data, minimum=256)
         print(data.understood)

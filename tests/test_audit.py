@@ -182,6 +182,24 @@ def test_when_drawing_fails_an_older_table_is_not_read_with_the_new_key(tmp_path
         audit.read_answers(table, audit.read_sheet(tmp_path / sheets.KEY))
 
 
+def test_a_table_that_was_taken_elsewhere_keeps_its_key(tmp_path):
+    """Two runs with other seeds into one folder, and the table of the first is filled in."""
+    first, second = handed_out(tmp_path), handed_out(tmp_path, seed=1)
+    assert first.identity != second.identity
+    handed_out(tmp_path, seed=1)  # once more the same
+    own = {f"audit-{first.identity}.json", f"audit-{first.identity}.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "audit.csv",
+        "audit.json",
+        "audit.png",
+    } | own
+    for sheet, name in ((first, "mine.csv"), (second, sheets.TABLE)):
+        table = save(tmp_path / name, truth(sheet))
+        done = call(ROOT, "trust.audit", table)
+        assert done.returncode == 0, done.stderr
+        assert f"sheet {sheet.identity}: 20 of 20" in done.stdout and "disputes 0 of" in done.stdout
+
+
 DOORS = [
     ("demo_dnn_vae", "--dataset mnist --out {here}"),
     ("trust.__main__", "mine.npz --dataset mnist --out {here}"),
@@ -221,6 +239,13 @@ def assert_one_line(done, said):
 # What people's spreadsheets make of the table
 
 
+def as_pandas_writes(lines):
+    """A column of numbers with empty cells becomes one of floats."""
+    return [
+        [str(i), str(float(number)), name, sheet] for i, (number, name, sheet) in enumerate(lines)
+    ]
+
+
 def lower(lines):
     return [[number, f" {name.upper()} ", sheet] for number, name, sheet in lines]
 
@@ -239,6 +264,7 @@ def lower(lines):
         (lambda lines: [[*line, "a note"] for line in lines], {}),
         (lambda lines: [line[::-1] for line in lines], {"head": ("Sheet", "CLASS", " image ")}),
         (lambda lines: lines[:-4], {}),
+        (as_pandas_writes, {"head": ("", *sheets.COLUMNS)}),
     ],
 )
 def test_a_table_as_people_save_it(tmp_path, change, how):
@@ -255,6 +281,9 @@ def test_classes_that_differ_in_case_only():
     assert {answer: audit.class_of(answer, names) for answer in known} == known
     assert audit.class_of("aB", ["Ab", "AB"]) is None
     assert audit.class_of("?", ["a"]) == UNCLEAR
+    numbers = ["7", "1.0", "1", "x.0"]
+    known = {"7.0": 0, "1.0": 1, "1": 2, "x.0": 3, "8.0": None, "7.5": None}
+    assert {answer: audit.class_of(answer, numbers) for answer in known} == known
 
 
 def set_cell(line, column, value):
@@ -538,6 +567,11 @@ def test_the_reader_says_what_it_wants():
     done = call(ROOT, "trust.audit", "--help")
     assert done.returncode == 0 and len(done.stdout.splitlines()) <= 20
     assert call(ROOT, "trust.audit").returncode == 2
+
+
+def test_an_error_begins_with_what_was_typed(tmp_path):
+    done = run("-m", "trust.audit", tmp_path / "mine.csv")
+    assert done.returncode == 2 and done.stderr.startswith("python -m trust.audit: error: ")
 
 
 def test_reading_answers_does_not_wait_for_tensorflow():

@@ -1,4 +1,5 @@
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -109,6 +110,44 @@ def test_a_run_that_is_killed_leaves_whole_files(tmp_path):
     assert stopped_while_writing(tmp_path, signal.SIGKILL) == (-signal.SIGKILL, "")
     assert (tmp_path / "file").read_bytes() == b"old"
     assert not (tmp_path / "new" / "file").exists()
+
+
+# Settings of other programs
+
+SETTINGS = """
+def main():
+    with cli.quiet_tensorflow():
+        from trust.train import loops
+        from trust.data.images import Pixels
+    network = loops.new_classifier(3, Pixels((12, 10, 1), (0.5,)))
+    print(network.compute_dtype, loops.keras.config.backend(), network.count_params())
+    print(loops.keras.config.floatx(), loops.keras.config.image_data_format())
+cli.run(main)
+"""
+
+
+RUNNING = """
+import types
+config = types.SimpleNamespace(backend=lambda: "jax")
+sys.modules["keras"] = types.SimpleNamespace(config=config)
+"""
+
+
+@pytest.mark.parametrize("before", ["", RUNNING])
+def test_the_users_settings_of_keras_are_not_ours(tmp_path, before):
+    """A keras.json with another backend; Keras that runs already is told of in one sentence."""
+    written = {"floatx": "float16", "image_data_format": "channels_first", "backend": "numpy"}
+    (tmp_path / ".keras").mkdir()
+    (tmp_path / ".keras" / "keras.json").write_text(json.dumps(written))
+    home = {"KERAS_HOME": str(tmp_path / ".keras"), "KERAS_BACKEND": "numpy"}
+    done = run_script(tmp_path, f"import os\nos.environ |= {home}\n{before}{SETTINGS}")
+    if before:
+        assert done.returncode == 2 and done.stderr.count("\n") == 1
+        assert "Keras runs on jax here" in done.stderr and "KERAS_BACKEND" in done.stderr
+    else:
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("float32 tensorflow ")
+        assert done.stdout.endswith("float32 channels_last\n")
 
 
 # Streams that are closed, full or read by nobody

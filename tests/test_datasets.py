@@ -248,6 +248,14 @@ def test_shared_sets_hold_out_a_sixth_of_each_class_at_random(tmp_path):
     assert len(set(np.diff(first))) > 2 and 10 < first.mean() < 50
 
 
+def test_classes_without_a_test_image_are_named(tmp_path):
+    arrays = small_arrays(n_train=60, n_test=6, classes=3)
+    arrays["y_test"][:] = 1
+    data = datasets.load_dataset(saved(tmp_path / "own.npz", **arrays))
+    (note,) = splits.split(data, "shared", seed=0).notes
+    assert note == "no test image is of class 0, 2: nothing is measured on it"
+
+
 def test_a_small_class_is_learned_from(tmp_path):
     labels = np.array([0] * 60 + [1] * 5 + [2] * 2)
     arrays = small_arrays(n_train=67) | {"x_train": numbered(67), "y_train": labels}

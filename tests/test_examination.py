@@ -299,6 +299,7 @@ def assert_same(mine, theirs, but=(), rel=1e-12):
 
 
 FIELDS = ["images", "labels", "truth", "predicted", "confidence", "probabilities", "logits", "rows"]
+FIELDS += ["names"]
 
 
 def numbered(n, start=0, but=()):
@@ -1359,8 +1360,8 @@ def test_of_each_image_the_nearest_real_one_is_named_by_its_row_in_the_users_dat
         real = join([split.vae, split.held_out, split.test])
     kept = run.of_each_image()
     assert list(kept) == [
-        *("referee_labels", "referee_confidence", "nearest_index", "nearest_distance"),
-        "nearest_was_seen",
+        *("referee_labels", "referee_confidence", "unreal", "surely_unreal"),
+        *("nearest_index", "nearest_distance", "nearest_was_seen", "copy", "group"),
     ]
     gaps = gaps_to(images, in_turn(60), real)
     index = gaps.argmin(axis=1)

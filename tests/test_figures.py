@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 import matplotlib
+import matplotlib.style
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex, to_rgb
@@ -342,6 +343,16 @@ def test_same_input_same_bytes(drawing, tmp_path):
     with Image.open(path) as image:
         assert set(image.info) == {"dpi"}
     assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("drawing", TYPICAL)
+def test_a_matplotlibrc_of_ones_own_changes_nothing(drawing, tmp_path):
+    draw, arguments = DRAWINGS[drawing]
+    own = {"image.origin": "lower", "text.usetex": True, "axes.grid": True, "savefig.bbox": "tight"}
+    with matplotlib.style.context(["dark_background", own]):
+        naming_the_data(draw)(tmp_path / "figure.png", *arguments)
+        assert matplotlib.rcParams["text.usetex"]
+    assert (tmp_path / "figure.png").read_bytes() == drawn(drawing).png
 
 
 def test_nothing_is_written_when_drawing_fails(tmp_path):

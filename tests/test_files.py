@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from trust.data import datasets
 from trust.data.images import DataError
@@ -117,6 +118,46 @@ def test_class_names_may_be_bytes(tmp_path):
     assert data.class_names == ("ant", "bee", "cät")
 
 
+def test_class_names_that_are_double_are_refused(tmp_path):
+    with pytest.raises(DataError, match="class_names has the name ant more than once"):
+        load(tmp_path, X, Y, XT, YT, class_names=np.array(["ant", "bee", "ant"]))
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        (["b'cat'", "b'ant'", "b'bee'"], ("ant", "bee", "cat")),  # str() of bytes
+        (["b'cat'", "ant", "bee"], ("ant", "b'cat'", "bee")),
+        ([b"caf\xe9", b"caf\xe8", b"bee"], ("bee", "caf\xe8", "caf\xe9")),  # Latin-1
+        ([b"caf\xc3\xa9", b"ant", b"bee"], ("ant", "bee", "caf\xe9")),  # UTF-8
+    ],
+)
+def test_names_that_went_through_bytes(tmp_path, stored, read):
+    data = load(tmp_path, X, np.array(stored)[Y], XT, np.array(stored)[YT])
+    assert data.class_names == read and np.bincount(data.train.labels).tolist() == [20, 20, 20]
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "said"),
+    [
+        ("train-images", X + 0j, "dtype complex128"),
+        ("train-images", X.astype(str), "dtype <U3"),
+        ("train-images", X.astype("M8[s]"), "dtype datetime64"),
+        ("train-images", np.float32(3), r"train-images.npy has shape \(\)"),
+        ("train-images", X[0], r"train-images.npy has 12 images"),
+        ("train-labels", Y + 0j, "dtype complex128"),
+        ("train-labels", np.array(3), "has shape"),
+        ("train-labels", X, "has shape"),
+    ],
+)
+def test_arrays_in_a_folder_that_are_no_images_or_labels(tmp_path, name, array, said):
+    whole = {"train-images": X, "train-labels": Y, "test-images": XT, "test-labels": YT}
+    for key, values in (whole | {name: array}).items():
+        np.save(tmp_path / f"{key}.npy", values)
+    with pytest.raises(DataError, match=said):
+        datasets.load_dataset(tmp_path)
+
+
 def test_validation_images_join_the_training_images(tmp_path):
     others = {"val_images": XT[::-1], "val_labels": YT[::-1]}
     data = load(tmp_path, X, Y, XT, YT, names=MEDICAL, **others)
@@ -151,6 +192,53 @@ def test_digits_of_scikit_learn(tmp_path):
     assert every.shape == (60, 8, 8) and set(np.unique(every)) <= set(
         np.rint(np.arange(17) * 255 / 16)
     )
+
+
+def test_data_and_target_may_be_fractions(tmp_path):
+    names = ("data", "target")
+    data = load(tmp_path, X[:, :10].reshape(60, 100) / 255, Y, names=names)
+    assert "0 to 16" not in data.understood
+    every = np.concatenate([data.train.images, data.test.images])
+    assert sorted(map(bytes, every)) == sorted(map(bytes, np.ascontiguousarray(X[:, :10])))
+
+
+def test_grey_images_stored_as_colours_are_grey(tmp_path):
+    three, four = np.repeat(X[..., None], 3, 3), np.repeat(XT[..., None], 4, 3)
+    four[..., 3] = 255
+    data = load(tmp_path, three, Y, four, YT)
+    assert_is_the_set(data)
+    assert "three equal channels, read as one" in data.understood
+    colours = three.copy()
+    colours[7, 0, 0] = 1, 2, 3
+    data = load(tmp_path, colours, Y, four, YT)
+    assert data.train.images.shape == (60, 12, 10, 3) == (60, *data.test.images.shape[1:])
+
+
+def test_fractions_a_hair_outside_are_clipped(tmp_path):
+    data = load(tmp_path, X / 255 * 1.000001, Y, XT / 255, YT)
+    assert_is_the_set(data)
+    assert "x_train has values from 0 to 1.000001: clipped to 0 to 1" in data.understood
+
+
+def test_pictures_with_a_palette_or_opacity(tmp_path):
+    """What Pillow, torchvision and Matplotlib write: the same grey images."""
+    for row, (image, label) in enumerate(zip(X, Y, strict=True)):
+        place = tmp_path / "p" / NAMES[label]
+        place.mkdir(parents=True, exist_ok=True)
+        kind = ("L", "RGB", "RGBA", "LA", "P")[row % 5]
+        picture = Image.fromarray(image)
+        picture = picture.quantize(256) if kind == "P" else picture.convert(kind)
+        picture.save(place / f"{row:03}.png")
+    data = datasets.load_dataset(tmp_path / "p")
+    assert "three equal channels" in data.understood and "transparent" not in data.understood
+    every = np.concatenate([data.train.images, data.test.images])
+    stored = {bytes(image) for row, image in enumerate(X) if row % 5 != 4}
+    assert every.shape == (60, 12, 10) and stored <= {*map(bytes, every)}
+    picture = Image.fromarray(X[0]).convert("RGBA")
+    picture.putalpha(Image.fromarray(X[1]))
+    picture.save(tmp_path / "p" / "ant" / "clear.png")
+    said = datasets.load_dataset(tmp_path / "p").understood
+    assert "1 pictures are transparent in places, which is not read" in said
 
 
 def test_large_images_are_scaled_down_and_keep_their_proportions(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from trust.cli import UserError
 from trust.data.images import ImageSet, Pixels
 from trust.generator import Generator, generators, load_generator
 from trust.train import inference, loops, priors, saves
@@ -63,6 +64,13 @@ def test_a_save_draws_the_same_images(generator, tmp_path):
     saves.save_models(tmp_path / "models.npz", settings, {"vae": generator.vae}, generator.prior)
     again = load_generator(tmp_path / "models.npz")
     np.testing.assert_array_equal(again.sample(5, RNG(4)), generator.sample(5, RNG(4)))
+
+
+def test_a_save_without_a_vae_is_refused_in_one_sentence(generator, tmp_path):
+    settings = saves.Settings("digits", "ab", ("a", "b"), PIXELS, latent_dim=2)
+    saves.save_models(tmp_path / "models.npz", settings, {}, generator.prior)
+    with pytest.raises(UserError, match="do not fit the network 'vae"):
+        load_generator(tmp_path / "models.npz")
 
 
 def test_the_readmes_lines_draw_from_a_save(generator, tmp_path, monkeypatch):

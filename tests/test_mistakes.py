@@ -107,6 +107,12 @@ def models_of_good_data(**changed):
     return make
 
 
+def four_files(folder):
+    (folder / "set").mkdir()
+    for name, array in arrays().items():
+        np.save(folder / "set" / f"{name}.npy", array)
+
+
 def nothing(folder):
     pass
 
@@ -129,7 +135,7 @@ BAD_DATA = {
     "pickled images": (data(x_train=arrays()["x_train"].astype(object)), "x_train holds pickled"),
     "pickled labels": (data(y_test=np.array([None] * 20)), "y_test holds pickled"),
     "flat images": (data(x_train=np.ones((1500, 3072), np.uint8)), "no square image"),
-    "four channels": (data(x_test=np.ones((20, 28, 28, 4), np.uint8)), "(n, h, w, 3)"),
+    "four channels": (data(x_test=np.arange(62720).reshape(20, 28, 28, 4) % 99), "(n, h, w, 3)"),
     "tiny": (data(x_train=np.ones((1500, 7, 7), np.uint8)), "8 pixels a side"),
     "32 x 32": (data(x_train=np.ones((1500, 32, 32), np.uint8)), "x_train of (32, 32)"),
     "no axes": (data(x_train=np.uint8(3)), "x_train is empty"),
@@ -216,6 +222,13 @@ BAD_PLACES = {
     "report is a device": (nothing, "--report /dev/full", "/dev/full"),
     "report is read-only": (nothing, "--report /proc/r.json", "/proc/r.json"),
     "images are a folder": (folder_with("taken", "x"), "--save-images taken", "is a folder"),
+    "images are a file": (text("taken"), "--save-images taken", "is a file, but must name"),
+    "images are a link to nothing": (
+        linked("link", "taken/x"),
+        "--report taken --save-images link",
+        "over",
+    ),
+    "images are the folder of figures": (nothing, "--save-images imgs", "over 'imgs'"),
     "images are read-only": (nothing, "--save-images /proc/i.npz", "/proc/i.npz"),
     "report is the images": (nothing, "--report x --save-images ./x", "over '"),
     "report is the images through a link": (
@@ -273,6 +286,7 @@ DEMO_CASES = [
     ("flag: of the other script", nothing, "--threshold 0.9", "--threshold"),
     ("place: out is a file", text("taken"), "--out taken", "is a file"),
     ("place: out is read-only", nothing, "--out /proc/imgs", "/proc/imgs"),
+    ("place: out is in the data", four_files, "--dataset set --out set/imgs", "written into 'set'"),
 ]
 
 

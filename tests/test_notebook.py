@@ -69,7 +69,7 @@ from trust.data import datasets
 
 folder, prints, file = sys.argv[2:]
 datasets.DATA, datasets.FINGERPRINTS = datasets.Path(folder), json.loads(prints)
-names = "TF_NUM_INTRAOP_THREADS", "TF_CPP_MIN_LOG_LEVEL"
+names = "TF_NUM_INTRAOP_THREADS", "TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND"
 told = [os.environ.get(name) for name in names]
 import trust.answered  # TensorFlow itself sets variables and draws numbers when it is imported
 assert told == [os.environ.get(name) for name in names]
@@ -78,8 +78,11 @@ random.seed(1), np.random.seed(2)
 def world():
     signals = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     state = [random.getstate(), str(np.random.get_state()), signals, os.getcwd()]
+    state.append(keras.config.dtype_policy().name)
     return [*state, sorted(os.listdir()), dict(os.environ), dict(matplotlib.rcParams)]
 
+import keras
+keras.config.set_dtype_policy("mixed_float16")
 before = world()
 with np.load(file) as own:
     images, labels = own["images"], own["labels"]

@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import os
 import resource
@@ -42,6 +43,18 @@ def test_a_file_is_replaced_and_its_folder_made(tmp_path):
     write(tmp_path / "a" / "b" / "file", b"one")
     write(tmp_path / "a" / "b" / "file", b"two")
     assert contents(tmp_path) == {"a/b/file": b"two"}
+
+
+def test_a_temporary_folder_that_stays_is_no_failed_write(tmp_path, monkeypatch):
+    """As on network file systems, which keep an entry of a file that is open somewhere."""
+
+    def busy(*place, **options):
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+    monkeypatch.setattr(os, "rmdir", busy)
+    with outputs.replacing(tmp_path / "file") as file:
+        file.write(b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
 
 
 def test_a_link_stays_a_link(tmp_path):

@@ -73,9 +73,9 @@ def asked_about(images, real, counts=None):
 def examined(images, real, **kwargs):
     """Its numbers, its Verdict, and how unreal each image looks."""
     loops.make_reproducible(0)
-    sets, unreal = realistic.ask(asked_about(images, real, **kwargs), RNG(0))
+    sets, told = realistic.ask(asked_about(images, real, **kwargs), RNG(0))
     verdict = realistic.verdict(sets["yours"], sets["real"])
-    return sets["yours"], verdict, unreal["yours"]
+    return sets["yours"], verdict, told["yours"].unreal
 
 
 # What is counted
@@ -115,6 +115,26 @@ def test_what_is_planted_is_found_and_the_share_is_that_of_the_best_cut(directio
     assert told.share == pytest.approx(stats.norm.cdf(1), abs=0.02)
     assert told.images == 3000 and told.z > 30
     assert told.unreal.shape == (3000,) and told.unreal.mean() > 0.5
+    # beyond the upper thousandth of real images, two deviations from the mean of these
+    assert told.surely.shape == (3000,)
+    assert told.surely.mean() == pytest.approx(stats.norm.sf(stats.norm.isf(0.001) - 2), abs=0.06)
+    assert told.unreal[told.surely].min() > np.median(told.unreal)
+
+
+def test_of_real_images_at_most_one_in_a_thousand_is_surely_unreal():
+    assert not realistic.beyond_real(np.full(9, 99.0), np.arange(998.0)).any()
+    logits = np.array([997.9, 998, 998.1, np.nan, 2000])
+    found = realistic.beyond_real(logits, RNG(0).permutation(999.0))
+    assert found.tolist() == [False, False, True, False, True]
+    assert realistic.beyond_real(np.arange(2500.0), np.arange(2500.0)).sum() == 1  # above 2,498
+    rng, n, rounds = RNG(1), 500, 400
+    for m, share in ((999, 1 / 1000), (1800, 1 / 1801), (3999, 4 / 4000)):
+        found = [
+            realistic.beyond_real(values[:n], values[n:]).sum()
+            for values in rng.standard_normal((rounds, n + m))
+        ]
+        error = np.std(found) / rounds**0.5
+        assert abs(np.mean(found) - n * share) < 4 * error, m
 
 
 def test_networks_learn_from_as_many_bytes_of_each_class_and_no_image_is_judged_by_its_pupil(

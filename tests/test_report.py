@@ -305,6 +305,17 @@ def test_the_answers_come_first(capsys):
     assert answers[0].endswith("least in class coat: 25.00 %")
 
 
+def test_a_class_without_an_image_is_not_the_one_that_the_referee_agrees_least_with():
+    full = full_report()
+    for numbers in full["classes"].values():
+        numbers["agreement"] = 1.0
+    full["classes"][next(iter(full["classes"]))]["agreement"] = math.nan
+    assert terminal.answers(full)[0].endswith(f"least in class {[*full['classes']][1]}: 100.00 %")
+    for numbers in full["classes"].values():
+        numbers["agreement"] = math.nan
+    assert "least" not in terminal.answers(full)[0]
+
+
 def test_where_nothing_would_have_shown_nothing_is_said_of_it():
     full = full_report()
     full["sets"]["generated"]["new"]["detectable"] = math.nan

@@ -18,7 +18,8 @@ def parse_options(flags=None):
         "realistic, balanced, varied, new and useful?",
     )
     add = parser.add_argument
-    what = "an .npz with images, 0 to 255 or 0 to 1, and labels if any; or a folder of pictures"
+    what = "an .npz with images, 0 to 255 or 0 to 1, and labels if any, an .npy of images, or a "
+    what += "folder of pictures"
     add("file", metavar="FILE", type=cli.path, help=what)
     like = "real images to compare with: mnist, fashion_mnist, or a file or folder"
     add("--dataset", metavar="NAME", type=cli.path, required=True, help=like)
@@ -33,7 +34,7 @@ def parse_options(flags=None):
     where = "folder for the figures; no figures if left out"
     add("--out", metavar="DIR", type=cli.path, help=where)
     add("--report", metavar="FILE", type=cli.path, help="write all printed numbers, as JSON")
-    add("--scores", metavar="FILE", type=cli.path, help="write a line for each image, as CSV")
+    cli.add_endings(parser)
     eye = "write a sheet of N images into --out, for a person to label"
     add("--audit", metavar="N", type=cli.sheet_size, help=eye)
     options = parser.parse_args(flags)
@@ -47,16 +48,17 @@ def main(flags=None):
     options = parse_options(flags)
     data = load_dataset(options.dataset)
     plan = settle(vars(options), data, options.out)
-    given = read_given(options.file, data)
-    print(describe(given))
+    read: list[str] = []
+    given = read_given(options.file, data, read)
+    print(describe(given, read))
     clock = cli.Clock()
     with clock("importing TensorFlow"), cli.quiet_tensorflow():
         from trust.finish import finish
         from trust.show import pages
         from trust.submission import examine_submitted
 
-    run = examine_submitted(given, plan, clock)
-    finish(run, plan, clock, figures=pages.SUBMITTED)
+    run, notes = examine_submitted(given, plan, clock)
+    finish(run, plan, clock, figures=pages.SUBMITTED, notes=[*read, *notes])
 
 
 if __name__ == "__main__":

@@ -54,15 +54,16 @@ def examine(
     if threshold is not None:
         threshold = _checked("threshold", cli.fraction, threshold)
     clock = cli.Clock(say or (lambda text: None), bars=False)
+    read: list[str] = []
     with contextlib.ExitStack() as stack:
         stack.enter_context(cli.unchanged_environment())
         stack.enter_context(loops.kept_randomness())
         data = load_dataset(dataset)
-        given = check_given(images, labels, data)
+        given = check_given(images, labels, data, read)
         plan = settle({"seed": seed, "threshold": threshold}, data, out=None, say=clock.say)
-        clock.say(describe(given))
-        run = examine_submitted(given, plan, clock)
-        report = report_of(run, plan) | clock.resources()
+        clock.say(describe(given, read))
+        run, notes = examine_submitted(given, plan, clock)
+        report = report_of(run, plan, notes=[*read, *notes]) | clock.resources()
     parts = {field.name: getattr(run, field.name) for field in fields(run)}
     return Answered(**parts, report=report, data=data)
 

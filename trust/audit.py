@@ -9,6 +9,7 @@ import io
 import json
 import math
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,17 @@ import numpy as np
 from trust import cli, statistics
 from trust.ask import estimates
 from trust.show import rows
-from trust.show.sheets import COLUMNS, KEY, MARK, TABLE, UNCLEAR, AuditError, Sheet
+from trust.show.sheets import (
+    COLUMNS,
+    IDENTITY,
+    KEY,
+    MARK,
+    TABLE,
+    UNCLEAR,
+    AuditError,
+    Sheet,
+    kept,
+)
 
 FARTHEST = 10**6  # images; images_needed() searches no further
 
@@ -70,6 +81,14 @@ def read_lines(path: str | Path) -> list[Line]:
     return lines
 
 
+def find_key(table: Path) -> Path:
+    """The key that belongs to a table: that of the last run into its folder, or the one that was
+    kept of an earlier run."""
+    found = {line.cells["sheet"] for line in read_lines(table)}
+    older = [kept(table.parent / KEY, each) for each in found if re.fullmatch(IDENTITY, each)]
+    return next((path for path in older if path.is_file()), table.parent / KEY)
+
+
 def read_sheet(path: str | Path) -> Sheet:
     """Reads the Sheet that hand_out() wrote as JSON.  Raises AuditError where it is missing or
     damaged."""
@@ -94,8 +113,11 @@ def read_sheet(path: str | Path) -> Sheet:
 
 def class_of(answer: str, class_names) -> int | None:
     """The number of the class that an answer names; upper and lower case differ only where several
-    classes would fit.  UNCLEAR for a question mark, None where the answer names no class."""
+    classes would fit, and 7.0 is 7, as pandas writes it.  UNCLEAR for a question mark, None where
+    the answer names no class."""
     names = [name.strip() for name in class_names]
+    if answer not in names:
+        answer = answer.removesuffix(".0")
     if answer in names:
         return names.index(answer)
     if answer == MARK:
@@ -115,6 +137,7 @@ def read_answers(path: str | Path, sheet: Sheet) -> np.ndarray:
 
     for line, cells in read_lines(path):
         image, answer, identity = (cells[name] for name in COLUMNS)
+        image = image.removesuffix(".0")
         if identity != sheet.identity:
             other = f"is of sheet {identity!r}" if identity else "has no sheet"
             refuse(line, f"{other}, but {KEY} is of {sheet.identity!r}")
@@ -274,7 +297,7 @@ def main(flags=None):
     path = Path(parser.parse_args(flags).file)
     if not os.path.isfile(path):
         raise AuditError(f"{str(path)!r} is no file: give the {TABLE} that --audit wrote")
-    sheet = read_sheet(path.parent / KEY)
+    sheet = read_sheet(find_key(path))
     print(*describe(sheet, read_answers(path, sheet)), sep="\n")
 
 

@@ -16,6 +16,10 @@ class UserError(Exception):
     """An error that only the user can correct; the message is one sentence for the user."""
 
 
+class TooBad(Exception):
+    """An answer is as bad as --fail-on forbids; the message is one sentence for the user."""
+
+
 class Help(argparse.ArgumentDefaultsHelpFormatter):
     def _get_help_string(self, action):
         return action.help if action.default is None else super()._get_help_string(action)
@@ -72,6 +76,17 @@ def add_shared_arguments(parser: Parser, later: dict | None = None, **defaults) 
     parser.set_defaults(**defaults)
 
 
+def add_endings(parser: Parser) -> None:
+    """Adds the flags of both doors that say what becomes of the examined images and verdicts."""
+    add = parser.add_argument
+    kept = "write the images that pass and what is known of each, as .npz; or into a folder, as "
+    kept += "pictures: those to trust, and beside them the others by what is against each"
+    add("--save-images", metavar="FILE.npz|DIR", type=path, help=kept)
+    add("--scores", metavar="FILE", type=path, help="write a line for each image, as CSV")
+    bad = "exit with status 1 where an answer is at least that bad; 'cannot tell' is not bad"
+    add("--fail-on", choices=["worse", "fails"], help=bad)
+
+
 def cores() -> int:
     """The number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -79,8 +94,12 @@ def cores() -> int:
 
 @contextlib.contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Import TensorFlow in this block: each operation then uses half of the cores, and TensorFlow's
-    log messages are hidden where there is no GPU."""
+    """Import TensorFlow in this block: each operation then uses half of the cores, TensorFlow's log
+    messages are hidden where there is no GPU, and Keras starts from known settings."""
+    if (keras := sys.modules.get("keras")) and (own := keras.config.backend()) != "tensorflow":
+        cure = "start Python anew with KERAS_BACKEND=tensorflow"
+        raise UserError(f"Keras runs on {own} here, but this code needs TensorFlow: {cure}")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     if not PLAIN:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(cores() // 2, 1)))
     kept = os.dup(2)
@@ -92,18 +111,35 @@ def quiet_tensorflow() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+    set_keras()
+
+
+def set_keras(layout="channels_last", floats="float32", policy="float32") -> None:
+    """Sets Keras, if it is imported: by default to what this code needs, whatever the user's
+    keras.json says."""
+    if keras := sys.modules.get("keras"):
+        keras.config.set_image_data_format(layout)
+        keras.config.set_floatx(floats)
+        keras.config.set_dtype_policy(policy)
 
 
 @contextlib.contextmanager
 def unchanged_environment() -> Iterator[None]:
-    """TensorFlow may be imported and used in this block, with as many threads as it likes; after it
-    the environment's variables are as before."""
-    names = "TF_NUM_INTRAOP_THREADS", "TF_CPP_MIN_LOG_LEVEL"
+    """TensorFlow may be imported and used in this block, with as many threads as it likes, and
+    Keras starts from known settings; after it the environment's variables and Keras are as before.
+    """
+    if keras := sys.modules.get("keras"):
+        config = keras.config
+        own = config.image_data_format(), config.floatx(), config.dtype_policy()
+        set_keras()
+    names = "TF_NUM_INTRAOP_THREADS", "TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND"
     before = {name: os.environ.get(name) for name in names}
     os.environ.setdefault(names[0], "0")  # TensorFlow's word for its own choice
     try:
         yield
     finally:
+        if keras:
+            set_keras(*own)
         for name, value in before.items():
             os.environ.pop(name, None)
             if value is not None:
@@ -149,9 +185,9 @@ def peak_memory() -> float:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Calls main() and exits with status 0, or with 2, 130, 141 or 143 and at most one line.  An
-    unexpected exception, a bug, keeps its traceback.  In a notebook, signals and streams are left
-    as they are."""
+    """Calls main() and exits with status 0, with 1 where --fail-on says so, or with 2, 130, 141 or
+    143, and at most one line.  An unexpected exception, a bug, keeps its traceback.  In a notebook,
+    signals and streams are left as they are."""
     own_process = not hasattr(sys, "ps1")  # which an interactive Python has
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:  # closed: else the next opened file gets its number
@@ -170,6 +206,8 @@ def run(main: Callable[[], None]) -> None:
         sentence = "stopped; files written earlier are whole" if status > 2 else ""
     except BrokenPipeError:
         status = 141
+    except TooBad as error:
+        status, sentence = 1, str(error)
     except UserError as error:
         sentence = f"error: {error}"
     except Exception as error:
@@ -193,7 +231,7 @@ def run(main: Callable[[], None]) -> None:
 
 def program() -> str:
     """What the user typed to start this program: a script's name, or "python -m trust"."""
-    path = sys.argv[0]
-    if os.path.basename(path) == "__main__.py":
-        return f"python -m {os.path.basename(os.path.dirname(path))}"
-    return os.path.basename(path)
+    spec = getattr(sys.modules["__main__"], "__spec__", None)  # there is one after python -m
+    if spec and spec.origin == sys.argv[0]:
+        return f"python -m {spec.name.removesuffix('.__main__')}"
+    return os.path.basename(sys.argv[0])

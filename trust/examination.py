@@ -13,6 +13,11 @@ from trust.ask.verdicts import Verdict
 from trust.data.images import ImageSet
 from trust.filter.filters import Filtered
 
+# An image belongs to the first group that applies, in this order: our filter stops it; the referee
+# says another class; new.flag() flags it; realistic.beyond_real() does; nothing is against it.
+GROUPS = ("doubtful", "another-class", "copy", "surely-unreal", "trusted")
+DOUBTFUL, ANOTHER_CLASS, COPY, SURELY_UNREAL, TRUSTED = GROUPS
+
 ROOMS = {
     "right": right,
     "realistic": realistic,
@@ -30,8 +35,8 @@ class Run:
     sets: {set: {question: {key: number}}}, of the subjects and of what stands beside them.
     verdicts: {subject: {question: Verdict}}.  evidence: {subject: {question: {number: by how
     many standard deviations it is worse than that of real images}}}.
-    neighbours: {set: Neighbours}.  unreal: {subject: (n,) float in [0, 1]}, how unreal each of its
-    images looks to a network; see realistic.ask().
+    neighbours: {set: Neighbours}.  told: {subject: Told}, how unreal each of its images looks to a
+    network.
     asked: the sets themselves, and what the referee says of them.
     """
 
@@ -39,7 +44,7 @@ class Run:
     verdicts: dict[str, dict[str, Verdict]]
     evidence: dict[str, dict[str, dict]]
     neighbours: dict[str, Neighbours]
-    unreal: dict[str, np.ndarray]
+    told: dict[str, realistic.Told]
     asked: Asked
 
     @property
@@ -60,15 +65,24 @@ class Run:
     def of_each_image(self) -> dict:
         """{name: (n,) array}, of each of the accepted images: what is written to a file."""
         judged, reference = self.asked.judged[self.subject], self.asked.reference
-        nearest = self.neighbours[self.subject].nearest
-        return {
+        neighbours, told = self.neighbours[self.subject], self.told[self.subject]
+        nearest, copy = neighbours.nearest, new.flag(neighbours, self.neighbours[new.MEASURE])
+        known = {
             "referee_labels": judged.labels,
             "referee_confidence": judged.confidence,
-            "unreal": self.unreal[self.subject],
+            "unreal": told.unreal,
+            "surely_unreal": told.surely,
             "nearest_index": reference.real.rows[nearest.index],
             "nearest_distance": nearest.distance,
             "nearest_was_seen": ~reference.unseen[nearest.index],
+            "copy": copy.any(axis=0),
         }
+        against = {
+            ANOTHER_CLASS: judged.labels != self.accepted.labels,
+            COPY: known["copy"],
+            SURELY_UNREAL: told.surely,
+        }
+        return known | {"group": np.select([*against.values()], [*against], default=TRUSTED)}
 
 
 def examine(
@@ -86,14 +100,14 @@ def examine(
     """
     say("  the referee looks at all images")
     asked = look(subjects, beside, reference, rng.spawn(1)[0])
-    answers, neighbours, unreal, fidelity = {}, {}, {}, {}
+    answers, neighbours, told, fidelity = {}, {}, {}, {}
     rooms = {question: room for question, room in ROOMS.items() if question in questions}
     for question, room in rooms.items():
         say(f"  {question}?")
         if room is right:
             answers[question] = right.ask(asked, rng)
         elif room is realistic:
-            answers[question], unreal = realistic.ask(asked, rng)
+            answers[question], told = realistic.ask(asked, rng)
         elif room is varied:
             answers[question], fidelity = varied.ask(asked)
         elif room is new:
@@ -133,6 +147,6 @@ def examine(
         verdicts=found,
         evidence=evidence,
         neighbours=neighbours,
-        unreal=unreal,
+        told=told,
         asked=asked,
     )

@@ -5,10 +5,11 @@ from functools import partial
 from pathlib import Path
 
 from trust import outputs
-from trust.cli import Clock
+from trust.ask.verdicts import CAUGHT
+from trust.cli import Clock, TooBad
 from trust.examination import Run
 from trust.plan import Plan
-from trust.show import pages, report, scores, sheets
+from trust.show import kept, pages, report, scores, sheets
 from trust.show.terminal import print_report
 
 
@@ -24,7 +25,8 @@ def finish(
 
     figures: {name: function of show/pages.py}.  networks: numbers about the networks.
     notes: sentences for the user.  Whatever goes wrong in a step, each of the others is tried;
-    the first error is raised at the end.
+    the first error is raised at the end.  Raises TooBad after all that where an answer is as bad as
+    --fail-on forbids.
     """
     values = report_of(run, plan, networks, notes) | clock.resources()
     steps: list[Callable] = []
@@ -34,7 +36,7 @@ def finish(
     if plan.out:
         steps.append(partial(draw, run, plan, clock, figures=figures))
     if path := plan.options.get("save_images"):
-        steps.append(partial(save_images, path, run))
+        steps.append(partial(save_images, path, run, plan))
     if path := plan.options.get("scores"):
         steps.append(partial(save_scores, path, run, plan))
     if n := plan.options["audit"]:
@@ -49,13 +51,30 @@ def finish(
         raise errors[0]
     if plan.out:
         print(f"The figures are in {plan.out}")
+    if limit := plan.options.get("fail_on"):
+        check_answers(run, limit)
+
+
+def check_answers(run: Run, limit: str) -> None:
+    """Raises TooBad where an answer is as bad as `limit`, one of CAUGHT, or worse."""
+    bad = CAUGHT[CAUGHT.index(limit) :]
+    several = len(run.verdicts) > 1
+    found = [
+        f"{f'{name}: ' if several else ''}{question}? {verdict.word}"
+        for name, verdicts in run.verdicts.items()
+        for question, verdict in verdicts.items()
+        if verdict.word in bad
+    ]
+    if found:
+        raise TooBad(f"--fail-on {limit}: {', '.join(found)}")
 
 
 def report_of(
     run: Run, plan: Plan, networks: dict | None = None, notes: list[str] | None = None
 ) -> dict:
     """The report, without the clock's.  networks, notes: as for finish()."""
-    doubts = report.doubts(run, plan.data.class_names if plan.out else ())
+    names = plan.data.class_names
+    doubts = [*report.vanished(run, names), *report.doubts(run, names if plan.out else ())]
     return report.build_report(
         run,
         plan.data,
@@ -73,17 +92,15 @@ def draw(run: Run, plan: Plan, clock: Clock, figures: dict[str, Callable]) -> No
                 page(file, run, plan.data)
 
 
-def save_images(path: str, run: Run) -> None:
-    """Writes the accepted images and what is known of each."""
-    accepted = run.accepted
-    outputs.write_arrays(
-        path,
-        images=accepted.images,
-        labels=accepted.labels,
-        confidence=accepted.confidence,
-        probabilities=accepted.probabilities,
-        **run.of_each_image(),
-    )
+def save_images(path: str, run: Run, plan: Plan) -> None:
+    """Writes the accepted images and what is known of each into a file, or these and those that did
+    not pass into a folder, and prints how many there are of each group."""
+    if outputs.is_npz(path):
+        outputs.write_arrays(path, **kept.arrays(run))
+    else:
+        with outputs.new_folder(path) as folder:
+            kept.write_pictures(folder, run, plan.data.class_names)
+    print(f"\n{kept.describe(run, path)}")
 
 
 def save_scores(path: str, run: Run, plan: Plan) -> None:

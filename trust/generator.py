@@ -47,5 +47,5 @@ def load_generator(path) -> Generator:
     """The Generator in a file that --save wrote.  Raises UserError where the file is not one."""
     saved = saves.read_save(path)
     vae = models.build_vae(saved.settings.latent_dim, **saved.settings.pixels._asdict())
-    saves.fill(vae, saved.weights["vae"])
+    saves.fill(vae, saved.weights.get("vae", []))
     return Generator(vae, saved.mixture)

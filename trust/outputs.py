@@ -15,6 +15,13 @@ import numpy as np
 from trust.cli import UserError
 
 
+def _beside(path: Path) -> tempfile.TemporaryDirectory:
+    """A temporary folder beside a path.  That it cannot be removed is no failed write: network file
+    systems keep an entry of a file for a while."""
+    name = f".{path.name}."
+    return tempfile.TemporaryDirectory(dir=path.parent, prefix=name, ignore_cleanup_errors=True)
+
+
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator:
     """Yields a binary file.  If the block ends without an error, it replaces `path` in one step,
@@ -22,7 +29,7 @@ def replacing(path: str | Path) -> Iterator:
     path = Path(path).resolve()  # so that a symbolic link stays one
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        with _beside(path) as folder:
             with open(Path(folder, path.name), "x+b") as file:
                 yield file
             os.replace(file.name, path)
@@ -30,29 +37,66 @@ def replacing(path: str | Path) -> Iterator:
         raise UserError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
 
 
-def check_outputs(folder: str | None, files: Iterable = (), inputs: Iterable = ()) -> None:
+@contextlib.contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """Yields an empty folder.  If the block ends without an error, it becomes `path` in one step,
+    else it is deleted.  Raises UserError where it cannot be written, or where `path` is there and
+    not an empty folder."""
+    path = Path(path).resolve()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _beside(path) as above:
+            (folder := Path(above, path.name)).mkdir()
+            yield folder
+            if path.exists():
+                path.rmdir()
+            os.rename(folder, path)
+    except OSError as error:
+        raise UserError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+
+
+def check_outputs(
+    folder: str | None, files: Iterable = (), inputs: Iterable = (), whole: str | None = None
+) -> None:
     """Raises UserError where an output could not be written or is another output or an input.
-    folder: where the figures go, if there are any."""
-    files, inputs, folders = ([*filter(None, paths)] for paths in (files, inputs, [folder]))
-    real = {path: Path(path).resolve() for path in (*files, *inputs, *folders)}
+    folder: where the figures go, if there are any.  whole: a folder that new_folder() writes."""
+    files, inputs, folders, wholes = (
+        [*filter(None, paths)] for paths in (files, inputs, [folder], [whole])
+    )
+    real = {path: Path(path).resolve() for path in (*files, *inputs, *folders, *wholes)}
     for path in files:
         if os.path.exists(path) and not os.path.isfile(path):
             raise UserError(f"{str(path)!r} is a folder or a device, but must name a file")
+    files += wholes
     for path, other in (*product(files, (*inputs, *folders)), *permutations(files, 2)):
         if real[path] in (real[other], *real[other].parents):
             raise UserError(f"{str(path)!r} would be written over {str(other)!r}")
-    for folder, path in product(folders, inputs):
+    for folder, path in product([*folders, *wholes], inputs):
         if os.path.isdir(path) and real[path] in (real[folder], *real[folder].parents):
             raise UserError(f"{str(folder)!r} would be written into {str(path)!r}")
     for folder in folders:
         if os.path.exists(folder) and not os.path.isdir(folder):
             raise UserError(f"{str(folder)!r} is a file, but must name a folder")
+    for folder in wholes:
+        if os.path.exists(folder) and not os.path.isdir(folder):
+            raise UserError(
+                f"{str(folder)!r} is a file, but must name a new folder or an .npz file"
+            )
+        if os.path.isdir(folder) and os.listdir(folder):
+            raise UserError(f"{str(folder)!r} is a folder that is not empty: give a new one")
+        if os.path.ismount(folder) or real[folder] == Path.cwd():  # cannot be replaced
+            raise UserError(f"{str(folder)!r} must be a new folder: give one in it")
     for path in (*map(real.get, files), *(real[folder] / "figure.png" for folder in folders)):
         try:
             there = next(parent for parent in path.parents if parent.exists())
             tempfile.NamedTemporaryFile(dir=there, prefix=f".{path.name}.").close()
         except OSError as error:
             raise UserError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+
+
+def is_npz(path: str | Path) -> bool:
+    """Whether the path names an .npz file, and not a folder."""
+    return Path(path).suffix.lower() == ".npz"
 
 
 def write_json(path: str | Path, values: dict) -> None:

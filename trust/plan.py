@@ -68,11 +68,18 @@ def settle(
     """
     datasets.check_enough(data, LEAST_IMAGES)
     datasets.check_classes(data)
-    files = [options.get(name) for name in ("report", "save_images", "scores", "save")]
+    files = [options.get(name) for name in ("report", "scores", "save")]
+    kept = options.get("save_images")
+    in_folder = kept and not outputs.is_npz(kept)
     if options.get("audit"):
         files += sheets.claim(out)
     load = options.get("load")
-    outputs.check_outputs(out, files, inputs=[data.path, load, options.get("file")])
+    outputs.check_outputs(
+        out,
+        files if in_folder else [*files, kept],
+        inputs=[data.path, load, options.get("file")],
+        whole=kept if in_folder else None,
+    )
     saved = saves.read_save(load) if load else None
     settings = saves.settle(options, data, saved.settings if saved else None, load)
     save = options.get("save")

@@ -1,5 +1,6 @@
 """The examination of images that another generator made: from what was read to a Run."""
 
+from trust.ask import doubts
 from trust.ask.reference import build_reference
 from trust.cli import Clock
 from trust.controls import beside_submitted
@@ -10,9 +11,12 @@ from trust.plan import Plan
 from trust.train import loops, trained
 
 
-def examine_submitted(given: ImageSet, plan: Plan, clock: Clock) -> Run:
-    """The Run of these images, the subject "yours".  given: images and their labels, or None for
-    the labels where the classifier is to name them.  What the plan asks for is trained."""
+def examine_submitted(given: ImageSet, plan: Plan, clock: Clock) -> tuple[Run, list[str]]:
+    """The Run of these images, the subject "yours", and notes on what makes it doubtful.
+
+    given: images and their labels, or None for the labels where the classifier is to name them.
+    What the plan asks for is trained.
+    """
     data, split, seed, options = plan.data, plan.split, plan.settings.seed, plan.options
     clock.say(f"devices: {loops.devices()}")
     loops.make_reproducible(seed)
@@ -20,7 +24,8 @@ def examine_submitted(given: ImageSet, plan: Plan, clock: Clock) -> Run:
     if not data.bundled:
         trained.train_referee(referee, data, seed, clock)
     accept, labelled, held_out = None, given.labels is not None, split.held_out
-    wanted = ("threshold", "max_error", "scores")
+    # For the last two the classifier is asked of each image.
+    wanted = ("threshold", "max_error", "scores", "save_images")
     if not labelled or any(options.get(name) for name in wanted):
         with clock("training the classifier"):
             classifier = trained.new_classifier(data, split, seed)
@@ -42,4 +47,7 @@ def examine_submitted(given: ImageSet, plan: Plan, clock: Clock) -> Run:
             seed=seed,
             like_seen=beside.like_seen,
         )
-        return examine({"yours": yours}, beside, reference, plan.streams.controls, say=clock.say)
+        run = examine({"yours": yours}, beside, reference, plan.streams.controls, say=clock.say)
+        notes = doubts.of_data(data, reference)
+        notes += doubts.of_filter(accept, split.test) if accept else []
+    return run, notes

@@ -1,10 +1,9 @@
 """How good the networks themselves are."""
 
-import math
-
 import numpy as np
 
 from trust.ask import right
+from trust.ask.doubts import at_its_bound, learned_nothing
 from trust.ask.questions import Beside
 from trust.ask.reference import Reference
 from trust.data.datasets import Dataset
@@ -38,13 +37,5 @@ def doubts(trained: Trained, numbers: dict, data: Dataset, temperature: float) -
             "the VAE explains test images no better than the mean of the training images "
             f"({found:.0f} nats, {nats:.0f}): it has learned nothing; try a smaller --learning-rate"
         )
-    chance, n = np.bincount(test.labels).max() / len(test), len(test)
-    accuracy = numbers["classifier_test_accuracy"]
-    if accuracy <= chance + 3 * math.sqrt(chance * (1 - chance) / n):
-        share = f"{accuracy:.1%} of the test images"
-        notes.append(f"the classifier is right on {share}, no better than chance")
-    if not 0.011 < temperature < 99:
-        notes.append(
-            f"the temperature, {temperature:.4g}, is at its bound: confidence means nothing"
-        )
-    return notes
+    notes += learned_nothing("classifier", numbers["classifier_test_accuracy"], test.labels)
+    return notes + at_its_bound(temperature)

@@ -26,6 +26,7 @@ MOST = 10_000  # images on each side
 LEAST = 20  # images of either side that a network is asked about, or nothing is measured
 PLANTED = 2000  # images with planted nonsense: what is found among them is found among more
 NONSENSE = 0.5  # the share of these that are halves of two images
+SURELY = 1000  # surely unreal looks what is more unreal than all but one real image in so many
 TOO_FEW_TO_LEARN = "too few images to learn from"
 
 
@@ -41,8 +42,8 @@ class Comparison(NamedTuple):
 
 
 def ask(asked: Asked, rng: np.random.Generator) -> tuple[dict, dict]:
-    """{set: {key: number}}, and of each subject how unreal each image that passes looks: {subject:
-    (n,) float in [0, 1]}, by a network that has not learned from it; NaN where none could learn."""
+    """{set: {key: number}}, and {subject: Told}: what a network that has not learned from it says
+    of each image that passes."""
     beside, rng = asked.beside, rng.spawn(1)[0]
     seed, classes = asked.reference.seed, asked.reference.classes
     real = as_bytes(beside.like_fresh())
@@ -69,7 +70,7 @@ def ask(asked: Asked, rng: np.random.Generator) -> tuple[dict, dict]:
     found = tell_apart([*comparisons.values()], seed=seed, rng=rng)
 
     sets: dict[str, dict] = {}
-    unreal = {}
+    words = {}
     for (name, what), told in zip(comparisons, found, strict=True):
         numbers = sets.setdefault(name, {})
         if what == "nonsense":
@@ -80,8 +81,8 @@ def ask(asked: Asked, rng: np.random.Generator) -> tuple[dict, dict]:
             asked_about = told.images * (1 + comparisons[name, what].crossed)
             low, high = wilson_interval(told.share * asked_about, asked_about)
             numbers |= {"told_apart_low": low, "told_apart_high": high, "images": told.images}
-            unreal[name] = told.unreal
-    return sets, {name: unreal[name] for name in asked.subjects}
+            words[name] = told
+    return sets, {name: words[name] for name in asked.subjects}
 
 
 def verdict(numbers: dict, real: dict) -> Verdict:
@@ -149,12 +150,15 @@ def plant_nonsense(images: ImageSet, rng: np.random.Generator) -> ImageSet:
 class Told(NamedTuple):
     """share: of the images that a network was asked about, and of as many real ones, the share that
     was told apart, 0.5 by chance.  z: see tell_apart().  images: the images of each side, learned
-    from and asked about.  unreal: (n,) float in [0, 1], how unreal each of all images looks."""
+    from and asked about.  unreal: (n,) float in [0, 1], how unreal each of all images looks; NaN
+    where none could learn.  surely: (n,) bool, which look more unreal than real ones do; see
+    beyond_real()."""
 
     share: float
     z: float
     images: int
     unreal: np.ndarray
+    surely: np.ndarray
 
 
 def tell_apart(comparisons: list[Comparison], seed: int, rng: np.random.Generator) -> list[Told]:
@@ -174,7 +178,10 @@ def tell_apart(comparisons: list[Comparison], seed: int, rng: np.random.Generato
             pair = [one.images[half[learned]] for one, half in zip(sides, halves, strict=True)]
             lessons.append(tuple(pair))
             exams.append((place, *(half[1 - learned] for half in halves), halves[0][learned]))
-    found = [Told(math.nan, math.nan, 0, np.full(len(each.images), np.nan)) for each in comparisons]
+    found = []
+    for each in comparisons:
+        n = len(each.images)
+        found.append(Told(math.nan, math.nan, 0, np.full(n, np.nan), np.zeros(n, bool)))
     marks: dict[int, list] = {}
     for (place, own, others, known), network in zip(exams, networks_of(lessons, seed), strict=True):
         each = comparisons[place]
@@ -183,14 +190,31 @@ def tell_apart(comparisons: list[Comparison], seed: int, rng: np.random.Generato
         logits[rows] = inference.predict(network, each.images.images[rows])[:, 0]
         real = inference.predict(network, each.real.images[others])[:, 0].astype(float)
         share = (mean(logits[own] > 0) + mean(real <= 0)) / 2
-        marks.setdefault(place, []).append((share, t_of(logits[own], real), logits))
+        surely = beyond_real(logits, real)
+        marks.setdefault(place, []).append((share, t_of(logits[own], real), logits, surely))
     for place, own in marks.items():
-        shares, z, logits = zip(*own, strict=True)
+        shares, z, logits, surely = zip(*own, strict=True)
         # Images beyond the counts were asked about by both networks: the first one's word is taken.
-        logit = logits[0] if len(logits) == 1 else np.where(np.isnan(logits[0]), *logits[::-1])
+        first = ~np.isnan(logits[0])
+        logit, beyond = (np.where(first, each[0], each[-1]) for each in (logits, surely))
         images = int((comparisons[place].counts // 2).sum()) * 2
-        found[place] = Told(mean(shares), mean(z), images, 1 / (1 + np.exp(-logit)))
+        found[place] = Told(mean(shares), mean(z), images, 1 / (1 + np.exp(-logit)), beyond)
     return found
+
+
+def beyond_real(logits: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Which images look more unreal than real ones do to a network that has learned from neither:
+    above the j-th largest logit of m real ones.  An image that is as real as they is there with the
+    probability j / (m + 1), whatever the network is; j is the largest with which this is at most
+    1 / SURELY.  None where m is too small.
+
+    logits: (n,) float, NaN, which is never beyond, where the network has learned from the image.
+    real: (m,) float.  Returns (n,) bool.
+    """
+    j = (len(real) + 1) // SURELY
+    if not j:
+        return np.zeros(len(logits), bool)
+    return logits > np.partition(real, -j)[-j]
 
 
 def networks_of(lessons: list[tuple], seed: int) -> list:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 QUESTIONS = ("right", "realistic", "balanced", "varied", "new", "useful")
 AS_REAL, WORSE, FAILS, CANNOT_TELL = "as real", "worse", "fails", "cannot tell"
-CAUGHT = WORSE, FAILS
+CAUGHT = WORSE, FAILS  # the bad ones, the worst last
 FALSE_ALARM = 0.002  # the probability, of each question, that an honest set is called worse
 POWER = 0.8  # the share of cases in which a difference is found that counts as detectable
 CHANCE = 3.0  # standard deviations from which several seeds together are worse

@@ -21,7 +21,8 @@ FINGERPRINTS = {  # {Dataset.fingerprint: name} of the bundled sets
 class Dataset(NamedTuple):
     """A checked data set; labels are from 0 to classes - 1.  fingerprint: the SHA-256 of the four
     arrays, however they were stored.  bundled: whether they came with the code.
-    understood: a line for the user that says what was read."""
+    understood: a line for the user that says what was read.  stored: the height and width of the
+    images before they were scaled down; () where they are what they were."""
 
     name: str
     path: str
@@ -31,6 +32,7 @@ class Dataset(NamedTuple):
     fingerprint: str
     bundled: bool
     understood: str = ""
+    stored: tuple = ()
 
     @property
     def classes(self):
@@ -56,7 +58,7 @@ def load_dataset(name_or_path):
         raise DataError(f"{path!r} {problem}{cure or known}")
     try:
         parts, class_names, notes = read_raw(path)
-        train, test, names = check_parts(parts, class_names, notes)
+        train, test, names, stored = check_parts(parts, class_names, notes)
     except OSError as error:
         raise DataError(f"{path!r} cannot be read: {error.strerror or error}") from error
     except DataError as error:
@@ -80,6 +82,7 @@ def load_dataset(name_or_path):
         fingerprint=fingerprint,
         bundled=bundled is not None,
         understood="; ".join([describe(name, train, test, names), *notes]),
+        stored=stored,
     )
 
 

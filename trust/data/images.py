@@ -14,11 +14,13 @@ class DataError(UserError):
 
 
 class Raw(NamedTuple):
-    """Images and labels as stored, and the names of both in messages."""
+    """Images and labels as stored, and the names of both in messages.  files: of pictures, the Path
+    of each."""
 
     images: np.ndarray
-    labels: np.ndarray
+    labels: np.ndarray | None
     names: tuple
+    files: list | None = None
 
 
 def printable(name) -> str:
@@ -44,7 +46,8 @@ class ImageSet:
     predicted: (n,) integer, the class that the classifier takes for the likeliest; confidence: (n,)
     float, how sure it is of that; probabilities, logits: (n, classes), its output, calibrated and
     as it was.
-    rows: (n,) integer, their places in the file or set that they come from.
+    rows: (n,) integer, their places in the file or set that they come from.  names: (n,) str, the
+    files that they come from, below the folder that was read.
     """
 
     images: np.ndarray
@@ -55,6 +58,7 @@ class ImageSet:
     probabilities: np.ndarray | None = None
     logits: np.ndarray | None = None
     rows: np.ndarray | None = None
+    names: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)

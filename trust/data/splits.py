@@ -58,7 +58,15 @@ def split(dataset, kind: str, seed) -> Split:
         held_out=train.take(held_out),
         test=dataset.test,
     )
-    return parts if dataset.bundled else look_for_copies(parts, train.take(rest))
+    if dataset.bundled:
+        return parts
+    parts = look_for_copies(parts, train.take(rest))
+    counts = parts.test.counts(dataset.classes)
+    absent = [name for name, n in zip(dataset.class_names, counts, strict=True) if not n]
+    if not absent:
+        return parts
+    note = f"no test image is of class {', '.join(absent)}: nothing is measured on it"
+    return parts._replace(notes=(note, *parts.notes))
 
 
 def look_for_copies(parts: Split, learned: ImageSet) -> Split:

@@ -29,12 +29,13 @@ class Filtered:
 
     passing: those that passed, as far as they are wanted.  every: those of before, all of them or
     the first that were drawn; None where they are not kept.  quota: counted all of before; None
-    where only those that passed are known.
+    where only those that passed are known.  stopped: those of somebody else's that did not pass.
     """
 
     passing: ImageSet
     every: ImageSet | None = None
     quota: ClassQuota | None = None
+    stopped: ImageSet | None = None
 
     def strong(self, classes: int) -> np.ndarray:
         """How many images of each class passed, also those that were not wanted: (classes,)."""
@@ -95,12 +96,13 @@ def sift_labelled(labelled: ImageSet, accept: Filter | None) -> Filtered:
     rows = np.arange(len(labelled))
     if accept is None:
         return Filtered(replace(labelled, rows=rows))
-    every = accept.classify(labelled.images, labelled.truth)
+    every = replace(accept.classify(labelled.images, labelled.truth), names=labelled.names)
     if labelled.labels is not None:
         every = replace(every, labels=labelled.labels)
+    keep = np.ones(len(rows), bool)
     if accept.threshold > 0:
-        rows = rows[accept.passes(every) & (every.labels == every.predicted)]
-    return Filtered(every.take(rows))
+        keep = accept.passes(every) & (every.labels == every.predicted)
+    return Filtered(every.take(rows[keep]), stopped=every.take(rows[~keep]))
 
 
 def fit_filter(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib import colormaps, rc_context
+from matplotlib import colormaps, rc_context, rcdefaults, rcParams
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
@@ -117,7 +117,9 @@ def open_page(file, title="", dataset="", note="", height=58):
     as PNG at the end of the block."""
     if dataset:
         title = f"{_fitting_names([dataset], 140)[0]}: {title}"
-    with rc_context(STYLE):
+    with rc_context():
+        rcdefaults()  # whatever the user's matplotlibrc says
+        rcParams.update(STYLE)
         figure = Figure((WIDTH / 72, height / 72), dpi=DPI)
         page = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
         page.axis("off")

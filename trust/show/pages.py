@@ -239,7 +239,7 @@ def doubtful(file, run: Run, data: Dataset) -> None:
 
 def least_real(file, run: Run, data: Dataset) -> None:
     """The accepted images of each class that look the least real to a network, and the most."""
-    unreal = run.unreal[run.subject]
+    unreal = run.told[run.subject].unreal
     figures.draw_least_real(
         file, run.accepted, unreal=unreal, class_names=data.class_names, dataset=data.name
     )

@@ -48,8 +48,17 @@ def build_report(run: Run, data: Dataset, settings: dict, networks: dict, notes:
     }
 
 
+def vanished(run: Run, class_names) -> list[str]:
+    """A sentence on classes of which no image was examined, though others were."""
+    counts = run.accepted.counts(len(class_names))
+    names = [name for name, count in zip(class_names, counts, strict=True) if not count]
+    if not names or not counts.any():
+        return []
+    return [f"there is no image of class {', '.join(names)} to examine"]
+
+
 def doubts(run: Run, class_names) -> list[str]:
-    """Sentences on what makes the numbers of a run doubtful."""
+    """Sentences on what makes the numbers of a run doubtful.  class_names: those that are drawn."""
     notes, numbers, beside = [], run.sets[run.subject]["realistic"], run.asked.beside
     if not len(run.accepted):
         notes.append("no image passes the filter: there is nothing to examine")

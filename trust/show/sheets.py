@@ -20,7 +20,8 @@ COLUMNS = ("image", "class", "sheet")
 
 TABLE, KEY, PICTURE = "audit.csv", "audit.json", "audit.png"
 
-UNTOUCHED = rb"image,class,sheet\r\n(\d+,,s-[0-9a-f]{8}\r\n)+"  # a table as --audit writes it
+IDENTITY = "s-[0-9a-f]{8}"  # of a sheet
+UNTOUCHED = rf"image,class,sheet\r\n(\d+,,{IDENTITY}\r\n)+"  # a table as --audit writes it
 
 
 class AuditError(cli.UserError):
@@ -76,13 +77,33 @@ def claim(folder: str | Path) -> tuple[Path, ...]:
     and differs from what --audit writes, because a person may have filled it in."""
     path = Path(folder) / TABLE
     try:
-        untouched = not os.path.isfile(path) or re.fullmatch(UNTOUCHED, path.read_bytes())
+        untouched = not os.path.isfile(path) or re.fullmatch(UNTOUCHED.encode(), path.read_bytes())
     except OSError:
         untouched = False
     if not untouched:
         cure = f"move it and {KEY}, or give another --out"
         raise AuditError(f"{str(path)!r} is filled in, or no table that --audit wrote: {cure}")
     return path, Path(folder) / KEY
+
+
+def kept(file: str | Path, identity: str) -> Path:
+    """Where an older key or picture is kept: audit-s-0123abcd.json beside audit.json."""
+    return Path(file).with_stem(f"{Path(file).stem}-{identity}")
+
+
+def keep_older(folder: str | Path, identity: str) -> None:
+    """Copies the key and the picture of another sheet: a person may have taken its table with them,
+    to fill it in elsewhere."""
+    try:
+        older = json.loads(Path(folder, KEY).read_bytes())["identity"]
+        if older == identity or not re.fullmatch(IDENTITY, older):
+            return
+    except (OSError, ValueError, TypeError, KeyError):
+        return  # there is none
+    for name in (KEY, PICTURE):
+        if (path := Path(folder, name)).is_file():
+            with outputs.replacing(kept(path, older)) as file:
+                file.write(path.read_bytes())
 
 
 def hand_out(folder: str | Path, sheet: Sheet, wanted: int, draw: Callable) -> str:
@@ -95,6 +116,7 @@ def hand_out(folder: str | Path, sheet: Sheet, wanted: int, draw: Callable) -> s
     if not n:
         return "audit: no image was accepted, so there is no sheet"
     table, key = claim(folder)
+    keep_older(folder, sheet.identity)
     # The table comes last: if the run stops before it, an older table does not fit the new key,
     # and read_answers() refuses it.
     outputs.write_json(key, sheet._asdict())

@@ -47,10 +47,12 @@ def answers(report: dict) -> list[str]:
     right = subject["right"]
     if not math.isnan(right["error_low"]):
         low, high = (show(right[f"error_{end}"], PERCENT) for end in ("low", "high"))
+        lines[0] += f", 95 % interval {low} to {high}"
         agreement = {name: each["agreement"] for name, each in report["classes"].items()}
-        least = min(agreement, key=lambda name: np.nan_to_num(agreement[name], nan=1.0))
-        lines[0] += f", 95 % interval {low} to {high}; the referee agrees least in class {least}: "
-        lines[0] += show(agreement[least], PERCENT)
+        there = [name for name, share in agreement.items() if not math.isnan(share)]
+        if least := min(there, key=agreement.get, default=None):
+            share = show(agreement[least], PERCENT)
+            lines[0] += f"; the referee agrees least in class {least}: {share}"
     return lines
 
 
