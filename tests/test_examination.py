@@ -312,7 +312,7 @@ def numbered(n, start=0, but=()):
 def test_what_is_known_of_images_is_what_was_given():
     assert list(numbered(3).known()) == FIELDS
     assert list(numbered(3, but=["truth", "logits"]).known()) == [
-        *("images", "labels", "predicted", "confidence", "probabilities", "rows")
+        *("images", "labels", "predicted", "confidence", "probabilities", "rows", "names")
     ]
     assert list(ImageSet(np.zeros((4, 2, 2))).known()) == ["images"]
     assert len(ImageSet(np.zeros((4, 2, 2)))) == 4

@@ -4,6 +4,9 @@ import contextlib
 import csv
 import errno
 import json
+import math
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +15,9 @@ from running import SHEET, call
 
 from trust import cli, finish, outputs
 from trust.ask import useful
-from trust.ask.verdicts import QUESTIONS
-from trust.cli import UserError
-from trust.show import pages, sheets
+from trust.ask.verdicts import AS_REAL, CANNOT_TELL, CAUGHT, FAILS, QUESTIONS, WORSE, Verdict
+from trust.cli import TooBad, UserError
+from trust.show import pages, report, sheets
 from trust.train import loops, referee
 
 STEPS = {
@@ -63,10 +66,10 @@ PAGES = {"one": page, "two": page, "three": page}
 def end(handed_over, tmp_path, monkeypatch):
     """finish() of that run, with every file that a door can be asked for, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    run, plan, networks = handed_over
+    ours, plan, networks = handed_over
     files = {"report": "report.json", "save_images": "strong.npz", "scores": "scores.csv"}
 
-    def end(figures=PAGES, out="o", **options):
+    def end(figures=PAGES, out="o", run=ours, **options):
         changed = plan._replace(options=plan.options | files | {"audit": 9} | options, out=out)
         finish.finish(run, changed, cli.Clock(), figures=figures, networks=networks, notes=["hm"])
 
@@ -99,12 +102,63 @@ def test_everything_that_was_asked_for_is_written(end, tmp_path, capsys, handed_
     with np.load("strong.npz") as saved:
         np.testing.assert_array_equal(saved["images"], accepted.images)
         assert set(saved) == {
-            *("images", "labels", "confidence", "probabilities", "referee_labels"),
+            *("images", "labels", "confidence", "probabilities", "rows", "referee_labels"),
             *("referee_confidence", "nearest_index", "nearest_distance", "nearest_was_seen"),
+            *("unreal", "surely_unreal", "copy", "group"),
         }
+    assert " images to trust are in strong.npz" in printed
     with open("scores.csv", newline="") as file:
         assert len(list(csv.DictReader(file))) == len(accepted)
     assert len(Path("o/audit.csv").read_text().splitlines()) == 1 + 9
+
+
+def test_images_go_into_a_folder_too(end, tmp_path, capsys, handed_over):
+    end(save_images="kept", audit=None, out=None)
+    assert " images to trust are in kept" in capsys.readouterr().out
+    accepted = handed_over[0].accepted
+    pictures = sorted(path.stem for path in tmp_path.rglob("*.png"))
+    width = len(str(len(accepted) - 1))
+    assert pictures == [f"{row:0{width}}" for row in range(len(accepted))]
+    assert len(Path("kept/images.csv").read_text().splitlines()) == 1 + len(accepted)
+    with pytest.raises(UserError, match=r"cannot write .*kept"):  # meanwhile it is not empty
+        end(save_images="kept", audit=None, out=None)
+
+
+def with_verdicts(run, **words):
+    verdicts = {name: Verdict(word, "", math.nan) for name, word in words.items()}
+    return replace(run, verdicts={run.subject: verdicts})
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [("worse", "right? worse, new? fails$"), ("fails", "fails: new? fails$"), (None, None)],
+)
+def test_bad_answers_end_the_run_after_everything_is_written(
+    end, tmp_path, monkeypatch, handed_over, limit, said
+):
+    run = with_verdicts(handed_over[0], right=WORSE, new=FAILS, varied=CANNOT_TELL, useful=AS_REAL)
+    monkeypatch.setattr(report, "build_report", lambda *_, **__: {})
+    monkeypatch.setattr(finish, "print_report", lambda values: None)
+    with pytest.raises(TooBad, match=said.replace("?", r"\?")) if said else nullcontext():
+        end(run=run, fail_on=limit)
+    assert there(tmp_path) == EVERYTHING
+
+
+def test_what_cannot_be_told_is_not_bad(handed_over):
+    run = with_verdicts(handed_over[0], right=CANNOT_TELL, new=AS_REAL)
+    for limit in CAUGHT:
+        finish.check_answers(run, limit)
+    worse = with_verdicts(run, right=WORSE)
+    finish.check_answers(worse, FAILS)
+    several = replace(run, verdicts={**run.verdicts, "b": worse.verdicts[run.subject]})
+    with pytest.raises(TooBad, match=r"^--fail-on worse: b: right\? worse$"):
+        finish.check_answers(several, WORSE)
+
+
+def test_an_error_comes_before_bad_answers(end, monkeypatch, handed_over):
+    full_disk(monkeypatch, "scores.csv")
+    with pytest.raises(UserError, match=r"scores\.csv"):
+        end(fail_on="worse")
 
 
 def test_nothing_is_written_that_was_not_asked_for(end, tmp_path, capsys):

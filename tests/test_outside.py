@@ -301,7 +301,9 @@ def test_the_table_of_scores_starts_with_the_doubtful_ones():
     assert table[1]["nearest_was"] == "held-out image"
     run.accepted = replace(accepted, names=np.array(["a.png", "b/1.png", "b/2.png", "c.png"]))
     asked.reference.parts["test"] = 0
-    table = [dict(zip(head, line, strict=True)) for line in scores.scores(run, "abc")[1:]]
+    table = [
+        dict(zip(head, line, strict=True)) for line in scores.scores(run, ("ant", "bee", "cat"))[1:]
+    ]
     assert [line["image"] for line in table] == ["c.png", "b/1.png", "b/2.png", "a.png"]
     assert table[1]["nearest_was"] == "test image"
 

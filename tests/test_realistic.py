@@ -124,7 +124,7 @@ def test_what_is_planted_is_found_and_the_share_is_that_of_the_best_cut(directio
 def test_of_real_images_at_most_one_in_a_thousand_is_surely_unreal():
     assert not realistic.beyond_real(np.full(9, 99.0), np.arange(998.0)).any()
     logits = np.array([997.9, 998, 998.1, np.nan, 2000])
-    found = realistic.beyond_real(logits, RNG(0).permutation(999.0))
+    found = realistic.beyond_real(logits, RNG(0).permutation(np.arange(999.0)))
     assert found.tolist() == [False, False, True, False, True]
     assert realistic.beyond_real(np.arange(2500.0), np.arange(2500.0)).sum() == 1  # above 2,498
     rng, n, rounds = RNG(1), 500, 400
