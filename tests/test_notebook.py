@@ -70,7 +70,7 @@ from trust.data import datasets
 
 folder, prints, file = sys.argv[2:]
 datasets.DATA, datasets.FINGERPRINTS = datasets.Path(folder), json.loads(prints)
-names = "TF_NUM_INTRAOP_THREADS", "TF_CPP_MIN_LOG_LEVEL"
+names = "TF_NUM_INTRAOP_THREADS", "TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND"
 told = [os.environ.get(name) for name in names]
 import trust.answered  # TensorFlow itself sets variables and draws numbers when it is imported
 assert told == [os.environ.get(name) for name in names]
@@ -79,8 +79,11 @@ random.seed(1), np.random.seed(2)
 def world():
     signals = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     state = [random.getstate(), str(np.random.get_state()), signals, os.getcwd()]
+    state.append(keras.config.dtype_policy().name)
     return [*state, sorted(os.listdir()), dict(os.environ), dict(matplotlib.rcParams)]
 
+import keras
+keras.config.set_dtype_policy("mixed_float16")
 before = world()
 with np.load(file) as own:
     images, labels = own["images"], own["labels"]
@@ -139,7 +142,7 @@ def test_examine_refuses_what_it_cannot_examine_in_one_sentence(bundled, capfd, 
 def test_settings_of_keras_are_known_inside_and_afterwards_as_before():
     import keras
 
-    before = cli.settle_keras("float16", "channels_first", "mixed_float16")
+    cli.set_keras("channels_first", "float16", "mixed_float16")
     try:
         with cli.unchanged_environment():
             assert keras.config.floatx() == keras.config.dtype_policy().name == "float32"
@@ -148,4 +151,4 @@ def test_settings_of_keras_are_known_inside_and_afterwards_as_before():
         assert keras.config.dtype_policy().name == "mixed_float16"
         assert keras.config.image_data_format() == "channels_first"
     finally:
-        cli.settle_keras(*before)
+        cli.set_keras()

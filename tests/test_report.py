@@ -12,6 +12,7 @@ import pytest
 
 from trust.ask.neighbours import Nearest, Neighbours
 from trust.ask.questions import Asked, Beside
+from trust.ask.realistic import Told
 from trust.ask.reference import Reference
 from trust.ask.verdicts import CANNOT_TELL, QUESTIONS, TOO_FEW, WORSE, Verdict
 from trust.data.images import ImageSet
@@ -158,9 +159,7 @@ def made_run(name="generated", prior="mixture", promise=None, per_class=2):
         evidence=evidence,
         neighbours=near,
         told={
-            name: SimpleNamespace(
-                unreal=np.linspace(0, 1, len(passing)), surely=np.zeros(len(passing), bool)
-            )
+            name: Told(0.5, 0.0, 6, np.linspace(0, 1, len(passing)), np.zeros(len(passing), bool))
         },
         asked=asked,
     )

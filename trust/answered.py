@@ -54,11 +54,11 @@ def examine(
     if threshold is not None:
         threshold = _checked("threshold", cli.fraction, threshold)
     clock = cli.Clock(say or (lambda text: None), bars=False)
+    read: list[str] = []
     with contextlib.ExitStack() as stack:
         stack.enter_context(cli.unchanged_environment())
         stack.enter_context(loops.kept_randomness())
         data = load_dataset(dataset)
-        read: list[str] = []
         given = check_given(images, labels, data, read)
         plan = settle({"seed": seed, "threshold": threshold}, data, out=None, say=clock.say)
         clock.say(describe(given, read))

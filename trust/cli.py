@@ -111,34 +111,35 @@ def quiet_tensorflow() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-    settle_keras()
+    set_keras()
 
 
-def settle_keras(floatx="float32", image_data_format="channels_last", dtype_policy="float32"):
-    """Lets Keras, if it is imported, have these settings, whatever the user's keras.json says.
-    Returns those of before."""
-    if not (keras := sys.modules.get("keras")):
-        return ()
-    config = keras.config
-    before = config.floatx(), config.image_data_format(), config.dtype_policy()
-    config.set_floatx(floatx)
-    config.set_image_data_format(image_data_format)
-    config.set_dtype_policy(dtype_policy)
-    return before
+def set_keras(layout="channels_last", floats="float32", policy="float32") -> None:
+    """Sets Keras, if it is imported: by default to what this code needs, whatever the user's
+    keras.json says."""
+    if keras := sys.modules.get("keras"):
+        keras.config.set_image_data_format(layout)
+        keras.config.set_floatx(floats)
+        keras.config.set_dtype_policy(policy)
 
 
 @contextlib.contextmanager
 def unchanged_environment() -> Iterator[None]:
-    """TensorFlow may be imported and used in this block, with as many threads as it likes and known
-    settings of Keras; after it these and the environment's variables are as before."""
+    """TensorFlow may be imported and used in this block, with as many threads as it likes, and
+    Keras starts from known settings; after it the environment's variables and Keras are as before.
+    """
+    if keras := sys.modules.get("keras"):
+        config = keras.config
+        own = config.image_data_format(), config.floatx(), config.dtype_policy()
+        set_keras()
     names = "TF_NUM_INTRAOP_THREADS", "TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND"
-    of_keras = settle_keras()
     before = {name: os.environ.get(name) for name in names}
     os.environ.setdefault(names[0], "0")  # TensorFlow's word for its own choice
     try:
         yield
     finally:
-        settle_keras(*of_keras)
+        if keras:
+            set_keras(*own)
         for name, value in before.items():
             os.environ.pop(name, None)
             if value is not None:

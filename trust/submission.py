@@ -20,7 +20,7 @@ def examine_submitted(given: ImageSet, plan: Plan, clock: Clock) -> Run:
     if not data.bundled:
         trained.train_referee(referee, data, seed, clock)
     accept, labelled, held_out = None, given.labels is not None, split.held_out
-    # For --scores and --save-images the classifier is asked of each image.
+    # For the last two the classifier is asked of each image.
     wanted = ("threshold", "max_error", "scores", "save_images")
     if not labelled or any(options.get(name) for name in wanted):
         with clock("training the classifier"):
