@@ -325,10 +325,15 @@ def remembering(reference):
             features = np.ascontiguousarray(found[:, 2:], np.float32)
             return Judged(found[:, 0].astype(int), features, found[:, 1])
 
-        def neighbours(self, images, own=None):
+        def neighbours(self, sets, own=None):
+            own = own or {}
+            return {name: self.neighbours_of(each, own.get(name)) for name, each in sets.items()}
+
+        def neighbours_of(self, images, own):
             def find(rows):
-                mine = None if own is None else own[rows]
-                found = super(Remembering, self).neighbours(images.take(rows), mine)
+                mine = {} if own is None else {"some": own[rows]}
+                some = {"some": images.take(rows)}
+                found = super(Remembering, self).neighbours(some, mine)["some"]
                 return np.column_stack([*found.nearest, *found.moved])
 
             places = np.full(len(images), -1) if own is None else own
@@ -448,9 +453,12 @@ class Court:
             for draw, own in enumerate(sets):
                 if dose not in own:
                     continue
-                # A classifier learns from the set for *useful*: that takes long.
-                train = n == USEFUL_AT and draw == 0 and dose == max(kind.doses)
-                asked = [each for each in catching if train or each != "useful"]
+                # Networks learn from the set for these two: that takes long.
+                train = {
+                    "useful": n == USEFUL_AT and draw == 0 and dose == max(kind.doses),
+                    "realistic": draw == 0 and kind.caught_by in ((), REALISTIC),
+                }
+                asked = [each for each in catching if train.get(each, True)]
                 entries.append(
                     {
                         "forgery": name,

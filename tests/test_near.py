@@ -82,7 +82,9 @@ def split_of(images, labels, tested, kind="shared", seed=0):
     train, test = (
         ImageSet(*each, rows=np.arange(len(each[1]))) for each in [(images, labels), tested]
     )
-    data = SimpleNamespace(train=train, test=test, bundled=False)
+    data = SimpleNamespace(
+        train=train, test=test, bundled=False, classes=10, class_names="0123456789"
+    )
     return splits.split(data, kind, seed)
 
 
