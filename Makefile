@@ -2,7 +2,9 @@ PYTHON ?= python3
 SEEDS = 0 1 2
 REPORTS = benchmarks/results
 
-.PHONY: demo sanity test table naive epochs forgeries alarms strangers page clean
+.PHONY: install demo sanity test table naive epochs forgeries alarms strangers page clean
+
+install: .venv/installed  ## what all commands need, into .venv
 
 demo: .venv/installed  ## classifier + VAE, everything examined: imgs/*.png
 	.venv/bin/python demo_dnn_vae.py
@@ -41,7 +43,7 @@ naive: .venv/installed  ## reports on the naive method for them: ten minutes
 
 epochs: ## what more --epochs buy, three seeds of both data sets: half an hour
 forgeries: SEEDS = 0
-forgeries: ## the panel of forgeries, several draws of each: a quarter of an hour a data set
+forgeries: ## the panel of forgeries, several draws of each: an hour a data set
 alarms: SEEDS = 0
 alarms: ## false alarms and power of the verdicts by size: half an hour a data set
 

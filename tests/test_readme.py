@@ -77,12 +77,12 @@ SAID = [
         "{:.0f}",
     ),
     (
-        r"a small network tells (\d+) % of digits and (\d+) % of clothes from real ones",
+        r"is right in (\d+) % of cases for digits and in (\d+) % for clothes",
         ("generated", "realistic", "told_apart"),
         "{:.0f}",
     ),
     (
-        r"can hardly tell them: (\d+) % on MNIST and (\d+) % on Fashion-MNIST",
+        r"it is right in (\d+) % of cases on MNIST and in (\d+) % on Fashion-MNIST",
         ("generated", "realistic", "told_apart_from_reconstructed"),
         "{:.0f}",
     ),
