@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 
 from trust import controls
 from trust.ask import estimates, new, reference, useful, varied
+from trust.ask.neighbours import centred
 from trust.ask.questions import Beside
 from trust.ask.reference import build_reference
 from trust.ask.verdicts import AS_REAL, CANNOT_TELL, CAUGHT, FAILS, QUESTIONS, WORSE
@@ -25,7 +26,7 @@ from trust.filter.filters import Filter, Filtered, generate, sift_labelled
 from trust.filter.promise import Promise
 from trust.filter.quotas import ClassQuota
 from trust.show import report, rows
-from trust.train import priors
+from trust.train import priors, telling
 from trust.train.referee import Judged
 
 RNG = np.random.default_rng
@@ -133,6 +134,32 @@ class Painter:
         return unit(labelled.images)[:40].astype(np.float32)
 
 
+class Lightness:
+    """A network that tells images from real ones by the sum of their pixels alone: the cut is
+    half-way between the means of what it has learned from."""
+
+    def __init__(self, images, real):
+        means = [unit(each).sum(axis=(1, 2)).mean() for each in (images, real)]
+        self.sign, self.cut = np.sign(means[0] - means[1]), np.mean(means)
+
+    def __call__(self, pixels, training=False):
+        sums = np.asarray(pixels, float).reshape(len(pixels), -1).sum(axis=1)
+        return self.sign * (sums - self.cut)[:, None]
+
+
+@pytest.fixture(autouse=True)
+def lessons(monkeypatch):
+    """Networks that learn lightness; returns all lessons, (images, real images) each."""
+    lessons = []
+
+    def learn(pairs, seed):
+        lessons.extend(pairs)
+        return [Lightness(*pair) for pair in pairs]
+
+    monkeypatch.setattr(telling, "learn_to_tell", learn)
+    return lessons
+
+
 @pytest.fixture(autouse=True)
 def told(monkeypatch):
     """The referee, and a learner that recognises nine of ten test images, others with every seed;
@@ -233,23 +260,41 @@ def gaps_to(images, labels, real):
     return gaps
 
 
-def first_rows(labels, counts):
-    """The first counts[k] rows of every class, one image at a time."""
-    left, found = list(counts), []
-    for row, label in enumerate(labels):
-        if left[label] > 0:
-            left[label] -= 1
-            found.append(row)
-    return found
+def gaps_to_either(images, labels, said, real):
+    """gaps_to() the real images of the label, or of the class that is seen if one of these is
+    nearer, also if all may be centred."""
+    rolled = replace(real, images=centred(real.images))
+    own, others = (
+        (gaps_to(images, each, real), gaps_to(centred(images), each, rolled))
+        for each in (labels, said)
+    )
+    nearer = np.minimum(*others).min(axis=1) < np.minimum(*own).min(axis=1)
+    return np.where(nearer[:, None], others[0], own[0])
 
 
-def own_share(features, others):
-    """How many of two sets have their nearest neighbour in their own set, as a share."""
-    points, marks = np.concatenate([features, others]), np.arange(len(features) + len(others))
-    squares = ((points[:, None] - points) ** 2).sum(axis=2)
-    np.fill_diagonal(squares, np.inf)
-    first = marks < len(features)
-    return np.mean(first == first[squares.argmin(axis=1)])
+def own_ratios(images):
+    """Of each image of a set the distance to the nearest other one of its class, over that to the
+    second nearest."""
+    gaps = gaps_to(images.images, images.labels, images)
+    np.fill_diagonal(gaps, np.inf)
+    nearest, second = np.sort(gaps, axis=1)[:, :2].T
+    return nearest / second
+
+
+def within(images, among):
+    """Whether each image (n, h, w) is one of others."""
+    return {image.tobytes() for image in images} <= {image.tobytes() for image in among}
+
+
+def told_by_brute_force(halves):
+    """The share and the t of what two networks say, each of what the other has learned from."""
+    marks = []
+    assert len(halves) == 2
+    for learned, asked in zip(halves, halves[::-1], strict=True):
+        own, others = (Lightness(*learned)(unit(each))[:, 0] for each in asked)
+        t = stats.ttest_ind(own, others, equal_var=False).statistic
+        marks.append((np.mean([*(own > 0), *(others <= 0)]), t))
+    return np.mean(marks, axis=0)
 
 
 def places(images, among):
@@ -272,13 +317,14 @@ def words(run, name=None):
 def assert_nothing_is_known(numbers):
     """Of a set without an image: all but what was there before the filter, and what depends only on
     how many images there are, is a count of none, or unknown."""
-    before = {"all_agreement", "confidence_gap", "parts", "copies_limit"}
+    before = {"all_agreement", "confidence_gap", "parts", "copies_limit", "twins_limit"}
     for question, found in numbers.items():
         for key, value in found.items():
             if key not in before and not key.startswith("ece"):
                 assert math.isnan(value) or value == 0, (question, key)
     right = numbers["right"]
     shown = [right[key] for key in ("agreement", "referee_confidence", *estimates.ERROR)]
+    shown += [numbers["realistic"][key] for key in ("told_apart", "precision", "density")]
     shown += [numbers["varied"][key] for key in ("frechet", "recall", "coverage")]
     shown += [numbers["new"][key] for key in ("seen_share", "lean_z", "nearest_distance_median")]
     assert all(map(math.isnan, [*shown, numbers["balanced"]["chance"]]))
@@ -388,7 +434,7 @@ def test_the_reference_marks_what_was_seen_and_asks_the_referee_about_test_image
 # All questions about images that a generator of ours drew
 
 
-def test_the_answers_are_those_of_the_questions_one_by_one(told):
+def test_the_answers_are_those_of_the_questions_one_by_one(told, lessons):
     n = 100
     labels, referee = in_turn(n), in_turn(n)
     referee[:9] = (referee[:9] + 1) % CLASSES
@@ -422,11 +468,33 @@ def test_the_answers_are_those_of_the_questions_one_by_one(told):
     features, others = features_of(images[:kept]), features_of(split.test.images)
     expected = {"frechet": varied.frechet_distance(features, others)}
     expected |= varied.variety(features, others)  # they are too few for several parts
-    expected |= {"images": kept, "parts": 1, "detectable": math.nan}
-    assert numbers["varied"] == pytest.approx(expected, nan_ok=True)
+    # one of 48 numbers of real images: half of 95, and one that is drawn
+    expected |= {"images": kept, "parts": 1, "twins_expected": 95 / 48, "detectable": math.nan}
+    found = numbers["varied"] | {key: numbers["realistic"][key] for key in varied.FIDELITY}
+    assert {key: found[key] for key in expected} == pytest.approx(expected, nan_ok=True)
+    assert found.keys() - expected == {"twins", "twins_limit"}
+
+    # Nineteen of each class are cut into halves; held-out images are the real ones.
+    mine, held = np.rint(images[:kept] * 255).astype(np.uint8), split.held_out.images
+    halves = [pair for pair in lessons if within(pair[0], mine) and within(pair[1], held)]
+    for side, among, classes in ((0, mine, labels), (1, held, in_turn(120))):
+        learned = [places(pair[side], among) for pair in halves]
+        assert len(np.unique(learned)) == 90
+        assert [np.bincount(classes[which]).tolist() for which in learned] == 2 * [[9] * 5]
+    found = numbers["realistic"]
+    share, z = told_by_brute_force(halves)
+    assert found["images"] == 90 and found["told_apart"] == pytest.approx(share)
+    assert found["told_apart_z"] == pytest.approx(z, rel=1e-4)
+    low, high = stats.binomtest(round(share * 180), 180).proportion_ci(0.95, method="wilson")
+    ends = found["told_apart_low"], found["told_apart_high"]
+    assert ends == pytest.approx((low, high), abs=1e-7)
+    first, second = (Lightness(*pair)(unit(mine))[:, 0] for pair in halves)
+    logits = np.where(np.isin(np.arange(kept), places(halves[0][0], mine)), second, first)
+    unreal = run.of_each_image()["unreal"]
+    np.testing.assert_allclose(unreal, 1 / (1 + np.exp(-logits)), atol=1e-5)
 
     real = join([split.vae, split.held_out])
-    gaps = gaps_to(images[:kept], labels[:kept], real)
+    gaps = gaps_to_either(images[:kept], labels[:kept], referee[:kept], real)
     nearest = run.neighbours["generated"].nearest
     np.testing.assert_array_equal(nearest.index, gaps.argmin(axis=1))
     np.testing.assert_allclose(nearest.distance, gaps.min(axis=1), rtol=1e-6)
@@ -441,7 +509,7 @@ def test_the_answers_are_those_of_the_questions_one_by_one(told):
     np.testing.assert_array_equal(targets, labels[which])
 
 
-def test_the_same_images_get_the_same_numbers_whether_or_not_their_truth_is_known():
+def test_the_same_images_get_the_same_numbers_whether_or_not_their_truth_is_known(monkeypatch):
     """Held-out images, test images and generated ones that are the same, in each of which
     classifier and referee make mistakes."""
     n = 120
@@ -451,6 +519,9 @@ def test_the_same_images_get_the_same_numbers_whether_or_not_their_truth_is_know
     sure = np.where(np.arange(n) < 110, SURE, 0.45)
     seen = {"classifier": classifier, "referee": referee, "sure": sure}
     seen |= {f"blurred_{name}": values for name, values in seen.items()}
+    # Copies with wrong labels are sought among the examined images alone.
+    none = lambda images, judged: (np.arange(0), images.take(slice(0)))  # noqa: E731
+    monkeypatch.setattr(new, "differing", none)
     split, accept = world(40), accept_at(0.95)
     same = split._replace(held_out=honest(50, n, **seen), test=honest(50, n, **seen))
     generated = accept.sift(floats(same.test.images))
@@ -458,10 +529,11 @@ def test_the_same_images_get_the_same_numbers_whether_or_not_their_truth_is_know
     run = examine({"generated": generated}, beside, reference_of(split), RNG(0), say=quiet)
     mine, real = run.sets["generated"], run.sets["real"]
     # What is drawn or drawn from, and the interval, which is wider where the truth is not known.
-    but = {"ece_floor", "ece_floor_95", "error_low", "error_high", "own_neighbours"}
-    but |= {"own_neighbours_z"}
+    but = {"ece_floor", "ece_floor_95", "error_low", "error_high"}
     for question in QUESTIONS:
-        for key in mine[question].keys() & real[question].keys() - but:
+        # of real images one half is told from the other
+        shared = mine[question].keys() & real[question].keys() - but
+        for key in varied.FIDELITY if question == "realistic" else shared:
             # these pixels are bytes, those are fractions
             expected = pytest.approx(real[question][key], rel=1e-5, nan_ok=True)
             assert mine[question][key] == expected, (question, key)
@@ -522,7 +594,8 @@ def test_what_needs_equal_numbers_is_asked_of_random_ones_of_each_class_and_the_
     there."""
     n, labels = 200, np.sort(in_turn(200))
     wrong = np.arange(n) % 40 >= 32
-    images = floats(pictures(38, labels, referee=(labels + wrong) % CLASSES))
+    said = (labels + wrong) % CLASSES
+    images = floats(pictures(38, labels, referee=said))
     run = second_door(images, world(held_out=honest(31, 60)))
     assert run.asked.beside.counts.tolist() == [12] * 5
     mine, some = run.sets["generated"], run.asked.rows["generated"]
@@ -531,11 +604,15 @@ def test_what_needs_equal_numbers_is_asked_of_random_ones_of_each_class_and_the_
     assert mine["right"]["agreement"] == 0.8 and mine["right"]["images"] == n
     features, others = features_of(images[some]), run.asked.reference.judged.features
     assert mine["varied"]["frechet"] == pytest.approx(varied.frechet_distance(features, others))
-    blurred = features_of(run.asked.beside.held_out["reconstructed"].passing.images)
-    assert mine["right"]["own_neighbours"] == pytest.approx(own_share(features, blurred))
+    # A twin is closer than one real pair of thirty; all held-out images are looked at.
+    bound = np.sort(own_ratios(run.asked.beside.held_out["real"].passing))[1]
+    ratios = own_ratios(made(images[some], labels[some]))
+    assert mine["varied"]["twins"] == np.count_nonzero(ratios < bound)
+    assert mine["varied"]["twins_expected"] == pytest.approx(60 / 31)
+    assert mine["realistic"]["images"] == 60
     for name in ("generated", "real", "reconstructed"):
         assert run.sets[name]["balanced"]["images"] == 60
-    gaps = gaps_to(images, labels, run.asked.reference.real).min(axis=1)
+    gaps = gaps_to_either(images, labels, said, run.asked.reference.real).min(axis=1)
     assert mine["new"]["nearest_distance_median"] == pytest.approx(np.median(gaps))
     # a third of 36 real images of each class
     assert [np.bincount(targets).tolist() for _, targets in told] == 5 * [[12] * 5]
@@ -628,39 +705,34 @@ def test_what_the_filter_does_to_the_other_prior_and_half_way():
 
 
 def test_accepted_images_are_like_reconstructions_or_they_are_not():
-    """Of reconstructions one half is compared with the other; test images stand for real ones."""
+    """Reconstructions are lighter than real images, and so are both sets; one is too light."""
     split = world(n=300)
     faint = Painter().reconstruct(pictures(60, in_turn(300)), RNG(0))
     for images, like in ((faint, True), (np.where(np.arange(SIDE) < 7, 0.9, faint), False)):
         images = images.astype(np.float32)
         signs(images)[:] = signs(faint)
         run = second_door(images, split)
-        blurred = features_of(run.asked.beside.held_out["reconstructed"].passing.images)
-        assert len(blurred) == 300
-        for name, these, others in (
-            ("generated", features_of(images), blurred),
-            ("real", features_of(split.test.images), blurred),
-            ("reconstructed", blurred[::2], blurred[1::2]),
-        ):
-            expected = own_share(these, others)
-            assert run.sets[name]["right"]["own_neighbours"] == pytest.approx(expected)
-        z = run.sets["generated"]["right"]["own_neighbours_z"]
-        assert (z < 3) == like
+        numbers = run.sets["generated"]["realistic"]
+        assert numbers["told_apart"] > 0.99 and words(run)["realistic"] == FAILS
+        assert run.sets["reconstructed"]["realistic"]["told_apart"] > 0.99
+        assert abs(run.sets["real"]["realistic"]["told_apart_z"]) < 3
+        share = numbers["told_apart_from_reconstructed"]
+        assert share == pytest.approx(0.5, abs=0.1) if like else share > 0.99
+        assert (numbers["told_apart_from_reconstructed_z"] < 3) == like
         said = [line for line in report.doubts(run, tuple("01234")) if "differ" in line]
         if like:
             assert not said
         else:
             (line,) = said
-            assert f"{run.sets['generated']['right']['own_neighbours']:.1%}" in line
-            assert "promise" in line
+            assert f"{share:.1%}" in line and "promise" in line
 
 
 @pytest.mark.parametrize(
     ("z", "told_of"), [(3.5, True), (2.5, False), (-4.0, False), (math.nan, False)]
 )
 def test_generated_images_that_are_unlike_reconstructions_are_told(z, told_of):
-    run = second_door(drawn(53, 20), world(n=20))
-    run.sets["generated"]["right"] |= {"own_neighbours": 0.612, "own_neighbours_z": z}
+    run, key = second_door(drawn(53, 20), world(n=20)), "told_apart_from_reconstructed"
+    run.sets["generated"]["realistic"] |= {key: 0.612, f"{key}_z": z}
     said = [line for line in report.doubts(run, tuple("01234")) if "61.2%" in line]
     assert len(said) == told_of
 
@@ -679,8 +751,10 @@ def test_where_no_image_passes_nothing_is_known_of_them(told):
 # All questions about any set, without a door
 
 
-def beside_real(split, counts):
-    """A Beside of real images alone.  counts: (classes,), how many of each class are compared."""
+def beside_real(split, counts=None):
+    """A Beside of real images alone.  counts: (classes,), how many of each class are compared; as
+    many as there are held-out images if left out."""
+    counts = split.held_out.counts(CLASSES) if counts is None else counts
     known = replace(split.test, truth=split.test.labels, rows=np.arange(len(split.test)))
     every = join([split.vae, split.held_out])
     return Beside(
@@ -710,6 +784,9 @@ def test_of_small_sets_what_cannot_be_answered_is_nan(n):
     else:
         expected = {"precision", "recall", "density", "coverage"} if n < 6 else set()
         expected |= {"frechet"} if n < 2 else set()
+        # no network learns from so few
+        expected |= {"told_apart", "told_apart_low", "told_apart_high", "told_apart_z"}
+        expected |= {"nonsense_z"}
         # what would have shown: nothing, in so few
         assert unanswered - {"detectable", "worse_from", "flagged_noisy"} == expected
     assert numbers["balanced", "images"] == numbers["right", "images"] == n
@@ -736,8 +813,7 @@ def test_only_what_is_asked_is_answered_and_as_if_all_were():
     every, cheap, one = run(), run(questions=QUESTIONS[:-1]), run(questions=["balanced"])
     assert list(every.verdicts["some"]) == list(QUESTIONS)
     assert list(cheap.verdicts["some"]) == list(cheap.sets["some"]) == list(QUESTIONS[:-1])
-    for question in QUESTIONS[:-1]:
-        assert_same(cheap.sets["some"][question], every.sets["some"][question])
+    assert_same(cheap.sets["some"], {key: every.sets["some"][key] for key in QUESTIONS[:-1]})
     assert list(one.verdicts["some"]) == list(one.evidence["some"]) == ["balanced"]
     assert one.verdicts["some"]["balanced"] == every.verdicts["some"]["balanced"]
     assert not one.neighbours
@@ -833,8 +909,9 @@ def test_at_the_third_door_every_number_is_a_row():
     assert columns < keys_in(rows.ROWS)
     assert missing == {  # what needs a generator, or all images of before the filter
         *("strong_rate", "weak_rate", "mean_confidence", "all_agreement", "weak_agreement"),
-        *("own_neighbours", "own_neighbours_z", "ece", "ece_floor", "ece_floor_95"),
-        *("ece_true_labels", "ece_real_temperature", "confidence_gap"),
+        *("told_apart_from_reconstructed", "told_apart_from_reconstructed_z"),
+        *("ece", "ece_floor", "ece_floor_95", "ece_true_labels", "ece_real_temperature"),
+        "confidence_gap",
         "near_copies",  # there are none
     }
     assert keys_of(run.sets["planted"]) < keys_in(rows.CONTROL_ROWS["planted"])
@@ -1221,7 +1298,7 @@ def test_a_promise_is_tested_on_images_that_the_classifier_is_sure_of_whatever_t
 
 
 @way
-def test_the_third_door_by_brute_force(labelled, threshold, told, monkeypatch):
+def test_the_third_door_by_brute_force(labelled, threshold, told, lessons, monkeypatch):
     monkeypatch.setattr(varied, "LEAST_PARTS", 1)  # all images in one part
     split = world(held_out=doubted(31, 120), test=doubted(32, 120))
     signs(split.test.images)[20, REFEREE] = 25  # the referee errs once
@@ -1284,8 +1361,18 @@ def test_the_third_door_by_brute_force(labelled, threshold, told, monkeypatch):
     others = features_of(split.test.images)
     expected = {"frechet": varied.frechet_distance(features, others)}
     expected |= varied.variety(features, others) | {"images": counts.sum(), "parts": 1}
-    found = mine["varied"]
+    found = mine["varied"] | {key: mine["realistic"][key] for key in varied.FIDELITY}
     assert {key: found[key] for key in expected} == pytest.approx(expected)
+
+    # Where one chooses, networks learn from held-out images alone.
+    mine_there = np.rint(unit(images.images[yours]) * 255).astype(np.uint8)
+    halves = [pair for pair in lessons if within(pair[0], mine_there)]
+    share, z = told_by_brute_force(halves)
+    assert mine["realistic"]["images"] == 2 * (counts // 2).sum()
+    assert mine["realistic"]["told_apart"] == pytest.approx(share)
+    assert mine["realistic"]["told_apart_z"] == pytest.approx(z, rel=1e-4)
+    like = [split.held_out.images[held]] + ([split.vae.images] if accept is None else [])
+    assert all(within(others, np.concatenate(like)) for _, others in halves)
 
     # Three random sets of real images and yours, as large as each other.
     least = np.minimum(of_each[0], (of_each[1] + 24) // 3)
@@ -1345,6 +1432,8 @@ def test_where_none_of_yours_passes_nothing_is_known_of_them():
 
 @pytest.mark.parametrize("door", ["second", "third"])
 def test_of_each_image_the_nearest_real_one_is_named_by_its_row_in_the_users_data(door):
+    """The referee says another class of the first five; three of them are copies of an image of
+    that class, two are copies of one of their label's."""
     rng = RNG(3)
     split = world()
     parts = {
@@ -1352,7 +1441,12 @@ def test_of_each_image_the_nearest_real_one_is_named_by_its_row_in_the_users_dat
         for name in ("vae", "held_out", "test")
     }
     split = world(**parts)
-    images = drawn(60, 60, referee=(in_turn(60) + (np.arange(60) < 5)) % CLASSES)
+    seen_class = (in_turn(60) + (np.arange(60) < 5)) % CLASSES
+    images = drawn(60, 60, referee=seen_class)
+    copied = np.array([6, 7, 8, 8, 9])  # of classes 1 to 3, and 3 and 4
+    shown = signs(images)[:5].copy()
+    images[:5] = floats(split.vae.images[copied])
+    signs(images)[:5] = shown
     if door == "second":
         run, real = second_door(images, split), join([split.vae, split.held_out])
     else:
@@ -1363,8 +1457,9 @@ def test_of_each_image_the_nearest_real_one_is_named_by_its_row_in_the_users_dat
         *("referee_labels", "referee_confidence", "unreal", "surely_unreal"),
         *("nearest_index", "nearest_distance", "nearest_was_seen", "copy", "group"),
     ]
-    gaps = gaps_to(images, in_turn(60), real)
+    gaps = np.minimum(gaps_to(images, in_turn(60), real), gaps_to(images, seen_class, real))
     index = gaps.argmin(axis=1)
+    assert index[:5].tolist() == copied.tolist()
     seen = index < len(real) - 120  # all but the last part
     assert 0 < np.sum(seen) < 60
     np.testing.assert_array_equal(kept["nearest_index"], real.rows[index])
@@ -1373,14 +1468,20 @@ def test_of_each_image_the_nearest_real_one_is_named_by_its_row_in_the_users_dat
     np.testing.assert_array_equal(kept["referee_labels"][:5], (in_turn(5) + 1) % CLASSES)
     np.testing.assert_array_equal(kept["referee_labels"][5:], in_turn(60)[5:])
     np.testing.assert_array_equal(kept["referee_confidence"], judge(None, images).confidence)
+    # All five are closer to one real image than real ones are, whichever class it is of.
+    assert kept["copy"][:5].all()
+    assert set(kept["group"][:5]) == {"another-class"} and not kept["surely_unreal"].any()
+    np.testing.assert_array_equal(kept["group"][5:] == "copy", kept["copy"][5:])
+    assert set(kept["group"][5:]) <= {"copy", "trusted"} and np.sum(~kept["copy"]) > 50
 
 
 # Two sets at once
 
 
-# Of random rows, which are others where another set is examined first.
-DRAWN = {"ece_floor", "ece_floor_95", "own_neighbours", "own_neighbours_z", "frechet"}
-DRAWN |= {"precision", "recall", "density", "coverage"}
+# Of random rows, and of networks that learn from them, which are others where another set is
+# examined first.
+DRAWN = {"ece_floor", "ece_floor_95", "frechet", "precision", "recall", "density", "coverage"}
+DRAWN |= {"twins", "told_apart", "told_apart_low", "told_apart_high", "told_apart_z", "nonsense_z"}
 
 
 def two_of_yours():
@@ -1408,6 +1509,8 @@ def test_two_sets_at_once_are_examined_as_each_alone():
         np.testing.assert_array_equal(found, expected)
     first = examine({"wrong": subjects["wrong"]}, beside, stick, RNG(1), say=quiet)
     for key, values in first.of_each_image().items():
+        if key == "unreal":  # to networks that learned from other random halves
+            continue
         np.testing.assert_array_equal(both.of_each_image()[key], values)
     # They are not the same, so that neither could stand for the other.
     assert both.sets["wrong"]["right"]["agreement"] < both.sets["copied"]["right"]["agreement"] == 1
