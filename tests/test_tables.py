@@ -229,7 +229,8 @@ def test_forgeries_are_told_for_all_seeds():
     assert rows["honest, n = 200"][QUESTIONS.index("balanced")] == "as real 3, worse 1"
     short = rows_of(tables.short_forgeries_table({"mnist": runs}))
     assert short[""] == ["caught by", "mnist, n = 200", "mnist, n = 1,000"]
-    assert list(short)[1:] == list(forgeries.KINDS)
+    there = {each["forgery"] for each in runs[0]}
+    assert list(short)[1:] == [name for name in forgeries.KINDS if name in there]
     assert short["noisy copies"] == ["new", "from 100 %", "too few pass"]
     assert short["inverted"][1:] == ["**not caught**", "too few pass"]
     assert short["honest"] == ["none", "1 of 4", "too few pass"]

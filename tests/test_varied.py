@@ -148,9 +148,6 @@ def test_variety_of_too_few_images(n):
         assert all(math.isnan(value) for value in result.values())
 
 
-# Are two sets alike?
-
-
 # All numbers of one set
 
 

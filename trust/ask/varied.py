@@ -321,6 +321,8 @@ def squared_to_nearest(points: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.concatenate([_squared_distances(each, others).min(axis=1) for each in blocks])
 
 
-def spread_rows(rows, most=IMAGES):
-    """At most `most` of the rows, evenly spaced: the first half of MNIST's test set is easier."""
+def spread_rows(rows, most: int | None = None):
+    """At most `most` of the rows, IMAGES if left out, evenly spaced: the first half of MNIST's test
+    set is easier."""
+    most = most or IMAGES
     return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
