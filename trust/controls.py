@@ -1,5 +1,6 @@
 """What stands beside the examined images: real ones, reconstructions, copies and nonsense."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -108,11 +109,11 @@ def _some(images: ImageSet, count: int, rng) -> ImageSet:
 
 
 def beside_submitted(
-    submitted: Filtered, accept: Filter | None, split: Split, labelled: bool, rng
+    submitted: dict[str, Filtered], accept: Filter | None, split: Split, labelled: bool, rng
 ) -> Beside:
-    """What stands beside images that another generator made.  submitted: by sift_labelled().
-    labelled: whether they came with labels; else the classifier named them, as it then names the
-    real ones.  rng: a numpy.random.Generator."""
+    """What stands beside sets of images that other generators made.  submitted: {name: set}, by
+    sift_labelled().  labelled: whether they came with labels; else the classifier named them, as it
+    then names the real ones.  rng: a numpy.random.Generator; each set meets the same numbers."""
     real, tested, pool = (
         sift_labelled(
             replace(images, labels=images.labels if labelled else None, truth=images.labels), accept
@@ -129,14 +130,20 @@ def beside_submitted(
     promised_on = None
     if accept is not None and accept.promise:
         promised_on = accept.sift(split.test.images, split.test.labels).passing
+    own_copies = {}
+    for name, each in submitted.items():
+        own = deepcopy(rng)
+        own_copies[name] = copies_of(to_copy(each.passing.labels, split.vae, own), own)
+    alike = *submitted.values(), real
     return Beside(
-        counts=np.min([each.passing.counts(classes) for each in (submitted, real)], axis=0),
+        counts=np.min([each.passing.counts(classes) for each in alike], axis=0),
         tested={"real": tested},
         held_out={"real": real},
         like="real",
         known=tested.passing,
         fresh={},  # all real images are searched, so each is looked for among the others
-        copies=copies_of(to_copy(submitted.passing.labels, split.vae, rng), rng),
+        copies=next(iter(own_copies.values())),
+        own_copies=own_copies,
         accept=accept,
         promised_on=promised_on,
         like_seen=split.held_out,

@@ -14,7 +14,7 @@ import numpy as np
 
 from trust.ask.questions import Asked, disjoint_sets
 from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
-from trust.statistics import beta_binomial_tails, t_quantile
+from trust.statistics import beta_binomial_tails, ratio, t_quantile, z_of_t
 
 IMAGES, NEIGHBOURS = 5000, 5
 PART = 500  # images that are looked at together
@@ -107,6 +107,31 @@ def evidence(numbers: dict, real: dict) -> dict:
     higher = math.log(max(numbers["frechet"], 1e-9) / max(real["frechet"], 1e-9))
     spread = max(real["frechet_sd"], 1e-9) * math.sqrt(1 + numbers["parts"] / real["parts"])
     return found | {"frechet": real["frechet"] * higher / spread}
+
+
+def differs(recalls: np.ndarray, others: np.ndarray, real: dict) -> float:
+    """By how many standard deviations of a normal distribution the recall of a set is above that of
+    another, by a t-test of their parts, (k,) and (l,) float.  A part varies as much as real ones
+    do, or as the parts of both sets, whichever is more."""
+    k, n = len(recalls), len(recalls) + len(others)
+    if not k or k == n:
+        return math.nan
+    own = sum(float(np.sum((each - each.mean()) ** 2)) for each in (recalls, others))
+    spread = max(real["recall_sd"], math.sqrt(own / (n - 2)) if n > 2 else 0.0)
+    gap = float(recalls.mean() - others.mean())
+    return z_of_t(ratio(gap, spread * math.sqrt(1 / k + 1 / (n - k))), real["parts"] - 1)
+
+
+def recall_of_parts(asked: Asked, name: str, parts: int) -> np.ndarray:
+    """The recall of each of so many parts of a subject: (parts,) float."""
+    rows, others = asked.rows[name], asked.reference.judged.features
+    judged = asked.judged[name].take(rows)
+    labels = asked.subjects[name].passing.labels[rows]
+    counts = np.bincount(labels, minlength=asked.reference.classes) // max(parts, 1)
+    cut = disjoint_sets(labels, counts, parts, np.random.default_rng(0))
+    radius, others = ball_radius(spread_rows(others)), spread_rows(others)
+    found = [variety(judged.features[part], others, radius=radius)["recall"] for part in cut]
+    return np.array(found, float)
 
 
 def _spread(key, numbers, real):

@@ -1,0 +1,98 @@
+"""What differs between two sets that were examined beside the same real images."""
+
+import itertools
+from statistics import NormalDist
+from typing import NamedTuple
+
+from trust.ask import new, realistic, right, useful, varied
+from trust.ask.questions import Asked
+from trust.ask.verdicts import FALSE_ALARM
+
+
+class Difference(NamedTuple):
+    """first, second: the names of two sets.  z: {question: by how many standard deviations the
+    first is better}, NaN where it cannot be said.  limit: from there on it is more than chance."""
+
+    first: str
+    second: str
+    z: dict[str, float]
+    limit: float
+
+
+def limit_of(pairs: int) -> float:
+    """The z that is more than chance among so many pairs: with the probability FALSE_ALARM one of
+    them, of equal sets, is beyond it in a question (Bonferroni), in one direction or the other."""
+    return NormalDist().inv_cdf(1 - FALSE_ALARM / 2 / max(pairs, 1))
+
+
+def differences(asked: dict[str, Asked], sets: dict[str, dict], seed: int) -> list[Difference]:
+    """The Difference of each two subjects.  *Balanced* is not compared: how far a set is from the
+    classes' due is no matter of chance alone.
+
+    asked: {subject: Asked, of it alone}.  sets: {subject: {set: {question: {key: number}}}}, of it
+    and of what stands beside it.  seed: of the network that ranks the sets.
+    """
+    pairs = [*itertools.combinations(asked, 2)]
+    own = {name: each[name] for name, each in sets.items()}
+    some = next(iter(asked.values()))
+    passing = {name: each.subjects[name].passing for name, each in asked.items()}
+    logits, recalls = {}, {}
+    real = next(iter(sets.values()))["real"]
+    if "realistic" in real:
+        logits = realistic.rank_together(
+            passing, some.beside.like_fresh(), some.beside.counts, seed
+        )
+    if "varied" in real:
+        recalls = {
+            name: varied.recall_of_parts(each, name, own[name]["varied"]["parts"])
+            for name, each in asked.items()
+        }
+
+    def differ(question, a, b):
+        numbers, others = own[a][question], own[b][question]
+        if question == "right":
+            return right.differs(numbers, others, real["right"])
+        if question == "realistic":
+            return realistic.differs(logits[a], logits[b])
+        if question == "varied":
+            return varied.differs(recalls[a], recalls[b], real["varied"])
+        if question == "new":
+            return new.differs(numbers, others, n=len(passing[a]), m=len(passing[b]))
+        return useful.differs(numbers, others, real["useful"])
+
+    compared = "right", "realistic", "varied", "new", "useful"
+    there = [question for question in compared if question in real]
+    return [
+        Difference(a, b, {each: differ(each, a, b) for each in there}, limit_of(len(pairs)))
+        for a, b in pairs
+    ]
+
+
+def sentences(found: list[Difference]) -> list[str]:
+    """What differs, a line for each two sets, and which is best, if one is."""
+    lines, better = [], {}
+    for first, second, z, limit in found:
+        clear = {question: value for question, value in z.items() if abs(value) >= limit}
+        wins = [question for question in clear if clear[question] > 0]
+        losses = [question for question in clear if clear[question] < 0]
+        if len(losses) > len(wins):
+            first, second, wins, losses = second, first, losses, wins
+        better.setdefault(first, {})[second] = wins and not losses
+        parts = [
+            f"{word} in {', '.join(f'{each} (z {abs(clear[each]):.1f})' for each in own)}"
+            for word, own in (("better", wins), ("worse", losses))
+            if own
+        ]
+        line = f"{first} is {' and '.join(parts)} than {second}" if parts else f"{first}, {second}"
+        same = [question for question, value in z.items() if abs(value) < limit]
+        unknown = [question for question, value in z.items() if value != value]
+        more = [f"no more than chance: {', '.join(same)}"] if same else []
+        more += [f"cannot tell: {', '.join(unknown)}"] if unknown else []
+        lines.append("; ".join([line, *more]) if parts else f"{line}: {'; '.join(more)}")
+    names = {name for each in found for name in each[:2]}
+    best = [
+        name for name, over in better.items() if sum(map(bool, over.values())) == len(names) - 1
+    ]
+    if best:
+        lines.append(f"best: {best[0]}, better than each other in some question and worse in none")
+    return lines
