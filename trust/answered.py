@@ -61,7 +61,7 @@ def examine(
         data = load_dataset(dataset)
         given = check_given(images, labels, data, read)
         plan = settle({"seed": seed, "threshold": threshold}, data, out=None, say=clock.say)
-        clock.say(describe(given, read))
+        clock.say(describe({"yours": given}, read))
         run = examine_submitted({"yours": given}, plan, clock)
         report = report_of(run, plan, notes=read) | clock.resources()
     parts = {field.name: getattr(run, field.name) for field in fields(run)}

@@ -145,7 +145,11 @@ def distinct(names: list[str]) -> list[str]:
 
 
 def of_set(path: str | Path, name: str) -> str:
-    """Where what is said of one of several sets goes: scores-NAME.csv for scores.csv, and a folder
-    NAME in a folder, which has no ending."""
-    path, name = Path(path), fit_for_files(name)
-    return str(path.with_stem(f"{path.stem}-{name}") if path.suffix else path / name)
+    """Where the file goes that is of one of several sets: scores-NAME.csv for scores.csv."""
+    path = Path(path)
+    return str(path.with_stem(f"{path.stem}-{fit_for_files(name)}"))
+
+
+def folder_of_set(path: str | Path, name: str) -> str:
+    """The same for a folder: NAME in it."""
+    return str(Path(path, fit_for_files(name)))

@@ -66,33 +66,3 @@ def differences(asked: dict[str, Asked], sets: dict[str, dict], seed: int) -> li
         Difference(a, b, {each: differ(each, a, b) for each in there}, limit_of(len(pairs)))
         for a, b in pairs
     ]
-
-
-def sentences(found: list[Difference]) -> list[str]:
-    """What differs, a line for each two sets, and which is best, if one is."""
-    lines, better = [], {}
-    for first, second, z, limit in found:
-        clear = {question: value for question, value in z.items() if abs(value) >= limit}
-        wins = [question for question in clear if clear[question] > 0]
-        losses = [question for question in clear if clear[question] < 0]
-        if len(losses) > len(wins):
-            first, second, wins, losses = second, first, losses, wins
-        better.setdefault(first, {})[second] = wins and not losses
-        parts = [
-            f"{word} in {', '.join(f'{each} (z {abs(clear[each]):.1f})' for each in own)}"
-            for word, own in (("better", wins), ("worse", losses))
-            if own
-        ]
-        line = f"{first} is {' and '.join(parts)} than {second}" if parts else f"{first}, {second}"
-        same = [question for question, value in z.items() if abs(value) < limit]
-        unknown = [question for question, value in z.items() if value != value]
-        more = [f"no more than chance: {', '.join(same)}"] if same else []
-        more += [f"cannot tell: {', '.join(unknown)}"] if unknown else []
-        lines.append("; ".join([line, *more]) if parts else f"{line}: {'; '.join(more)}")
-    names = {name for each in found for name in each[:2]}
-    best = [
-        name for name, over in better.items() if sum(map(bool, over.values())) == len(names) - 1
-    ]
-    if best:
-        lines.append(f"best: {best[0]}, better than each other in some question and worse in none")
-    return lines
