@@ -108,12 +108,27 @@ def _some(images: ImageSet, count: int, rng) -> ImageSet:
     return images.take(np.sort(rng.choice(len(images), count, replace=False)))
 
 
-def beside_submitted(
+def beside_several(
     submitted: dict[str, Filtered], accept: Filter | None, split: Split, labelled: bool, rng
 ) -> Beside:
-    """What stands beside sets of images that other generators made.  submitted: {name: set}, by
-    sift_labelled().  labelled: whether they came with labels; else the classifier named them, as it
-    then names the real ones.  rng: a numpy.random.Generator; each set meets the same numbers."""
+    """beside_submitted() of several sets, {name: set}: as many images of each class are compared as
+    the one with the fewest has.  Each has the copies that would stand beside it alone."""
+    first = next(iter(submitted.values()))
+    beside = beside_submitted(first, accept, split, labelled=labelled, rng=deepcopy(rng))
+    counts, own_copies = [beside.counts], {}
+    for name, each in submitted.items():
+        counts.append(each.passing.counts(len(beside.counts)))
+        own = deepcopy(rng)
+        own_copies[name] = copies_of(to_copy(each.passing.labels, split.vae, own), own)
+    return replace(beside, counts=np.min(counts, axis=0), own_copies=own_copies)
+
+
+def beside_submitted(
+    submitted: Filtered, accept: Filter | None, split: Split, labelled: bool, rng
+) -> Beside:
+    """What stands beside images that another generator made.  submitted: by sift_labelled().
+    labelled: whether they came with labels; else the classifier named them, as it then names the
+    real ones.  rng: a numpy.random.Generator."""
     real, tested, pool = (
         sift_labelled(
             replace(images, labels=images.labels if labelled else None, truth=images.labels), accept
@@ -130,20 +145,14 @@ def beside_submitted(
     promised_on = None
     if accept is not None and accept.promise:
         promised_on = accept.sift(split.test.images, split.test.labels).passing
-    own_copies = {}
-    for name, each in submitted.items():
-        own = deepcopy(rng)
-        own_copies[name] = copies_of(to_copy(each.passing.labels, split.vae, own), own)
-    alike = *submitted.values(), real
     return Beside(
-        counts=np.min([each.passing.counts(classes) for each in alike], axis=0),
+        counts=np.min([each.passing.counts(classes) for each in (submitted, real)], axis=0),
         tested={"real": tested},
         held_out={"real": real},
         like="real",
         known=tested.passing,
         fresh={},  # all real images are searched, so each is looked for among the others
-        copies=next(iter(own_copies.values())),
-        own_copies=own_copies,
+        copies=copies_of(to_copy(submitted.passing.labels, split.vae, rng), rng),
         accept=accept,
         promised_on=promised_on,
         like_seen=split.held_out,

@@ -2,7 +2,7 @@
 
 from trust.ask.reference import build_reference
 from trust.cli import Clock
-from trust.controls import beside_submitted
+from trust.controls import beside_several
 from trust.data.images import ImageSet
 from trust.examination import Run, examine
 from trust.filter.filters import Filter, fit_filter, fit_promise, sift_labelled
@@ -29,7 +29,7 @@ def examine_submitted(given: dict[str, ImageSet], plan: Plan, clock: Clock) -> R
     if path := options.get("save"):
         saves.save_models(path, plan.settings, networks)
     subjects = {name: sift_labelled(images, accept) for name, images in given.items()}
-    beside = beside_submitted(subjects, accept, split, labelled=labelled, rng=plan.streams.controls)
+    beside = beside_several(subjects, accept, split, labelled=labelled, rng=plan.streams.controls)
     with clock("examining"):
         reference = build_reference(
             seen=split.vae,
