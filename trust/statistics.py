@@ -153,7 +153,7 @@ def z_of_t(t: float, freedom: int) -> float:
     if math.isnan(t) or freedom < 1:
         return math.nan
     tail = max(t_tail(abs(t), freedom), 1e-300)
-    return math.copysign(NormalDist().inv_cdf(tail), -t) if tail < 0.5 else 0.0
+    return math.copysign(NormalDist().inv_cdf(tail), t) if tail < 0.5 else 0.0
 
 
 @functools.cache
