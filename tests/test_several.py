@@ -25,9 +25,9 @@ RNG = np.random.default_rng
 @pytest.mark.parametrize("freedom", [1, 2, 5, 30])
 def test_z_of_t_is_as_rare_as_t(freedom):
     for t in (-8.0, -1.3, 0.0, 0.4, 3.0, 20.0):
-        expected = stats.norm.isf(stats.t.sf(t, freedom)) if t > 0 else None
-        expected = -stats.norm.isf(stats.t.sf(-t, freedom)) if t < 0 else expected
-        assert statistics.z_of_t(t, freedom) == pytest.approx(expected or 0.0, rel=1e-6)
+        size = min(stats.norm.isf(stats.t.sf(abs(t), freedom)), stats.norm.isf(1e-15))
+        expected = math.copysign(size, t)
+        assert statistics.z_of_t(t, freedom) == pytest.approx(expected, rel=1e-6, abs=1e-12)
     assert math.isnan(statistics.z_of_t(math.nan, freedom))
     assert math.isnan(statistics.z_of_t(1.0, 0))
 
@@ -47,20 +47,36 @@ def test_right_differs_by_both_intervals():
         assert math.isnan(right.differs(good, bad | odd, real))
 
 
+FEW_TWINS = {"images": 500, "twins": 0, "twins_limit": 20}
+
+
+def differ(a, b, real, more=None, other_more=None, others=FEW_TWINS):
+    """Of sets whose parts have these recalls; and coverages, or none that are known."""
+    parts = {"coverage": np.full(len(a), math.nan)} | (more or {}) | {"recall": a}
+    other_parts = {"coverage": np.full(len(b), math.nan)} | (other_more or {}) | {"recall": b}
+    return varied.differs(FEW_TWINS, others, parts=parts, other_parts=other_parts, real=real)
+
+
 def test_varied_differs_by_a_t_test_of_the_parts():
     a, b = RNG(0).normal(0.8, 0.02, (2, 12))
     b -= 0.05
-    steady = {"recall_sd": 0.0, "parts": 23}
+    steady = {"recall_sd": 0.0, "coverage_sd": math.nan, "parts": 23}
     t = stats.ttest_ind(a, b).statistic
     expected = -stats.norm.ppf(stats.t.sf(t, 22))
-    assert varied.differs(a, b, steady) == pytest.approx(expected, rel=1e-6)
-    assert varied.differs(b, a, steady) == pytest.approx(-expected, rel=1e-6)
-    unsteady = {"recall_sd": 0.2, "parts": 23}
+    assert differ(a, b, steady) == pytest.approx(expected, rel=1e-6)
+    assert differ(b, a, steady) == pytest.approx(-expected, rel=1e-6)
+    expected = stats.norm.isf(2 * stats.norm.sf(expected))  # the larger one of two
+    alike = {"coverage": np.full(12, 0.5)}
+    assert differ(a, b, steady, alike, alike) == pytest.approx(expected, rel=1e-6)
+    twins = {"images": 500, "twins": 40, "twins_limit": 20}
+    z = 0.08 / math.sqrt(0.04 * 0.96 * 2 / 250)
+    assert differ(a, b, steady, others=twins) == pytest.approx(z)
+    unsteady = {"recall_sd": 0.2, "coverage_sd": math.nan, "parts": 23}
     t = (a.mean() - b.mean()) / (0.2 * math.sqrt(2 / 12))
     expected = -stats.norm.ppf(stats.t.sf(t, 22))
-    assert varied.differs(a, b, unsteady) == pytest.approx(expected, rel=1e-6)
-    assert 0 < varied.differs(a[:1], b[:1], unsteady) < 1  # a single part each
-    assert math.isnan(varied.differs(a[:0], b, steady))
+    assert differ(a, b, unsteady) == pytest.approx(expected, rel=1e-6)
+    assert 0 < differ(a[:1], b[:1], unsteady) < 1  # a single part each
+    assert math.isnan(differ(a[:0], b, steady))
 
 
 def test_useful_differs_by_how_much_trainings_do():
@@ -179,6 +195,7 @@ def test_three_sets_side_by_side(three):
     z = {tuple(each["sets"]): each["z"] for each in report["differences"]}
     limit = report["differences"][0]["limit"]
     assert set(z) == {("soft", "fresh"), ("soft", "few"), ("fresh", "few")}
+    assert "\nbest: fresh: " in done.stdout
     assert z["soft", "fresh"]["realistic"] < -limit and z["fresh", "few"]["varied"] > limit
     assert "In short, few: right? " in done.stdout and "fresh is better in " in done.stdout
     (head,) = [line for line in done.stdout.splitlines() if line.startswith("↑ more")]

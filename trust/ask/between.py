@@ -36,15 +36,15 @@ def differences(asked: dict[str, Asked], sets: dict[str, dict], seed: int) -> li
     own = {name: each[name] for name, each in sets.items()}
     some = next(iter(asked.values()))
     passing = {name: each.subjects[name].passing for name, each in asked.items()}
-    logits, recalls = {}, {}
+    logits, parts = {}, {}
     real = next(iter(sets.values()))["real"]
     if "realistic" in real:
         logits = realistic.rank_together(
             passing, some.beside.like_fresh(), some.beside.counts, seed
         )
     if "varied" in real:
-        recalls = {
-            name: varied.recall_of_parts(each, name, own[name]["varied"]["parts"])
+        parts = {
+            name: varied.shares_of_parts(each, name, own[name]["varied"]["parts"])
             for name, each in asked.items()
         }
 
@@ -55,7 +55,10 @@ def differences(asked: dict[str, Asked], sets: dict[str, dict], seed: int) -> li
         if question == "realistic":
             return realistic.differs(logits[a], logits[b])
         if question == "varied":
-            return varied.differs(recalls[a], recalls[b], real["varied"])
+            own, other = parts[a], parts[b]
+            return varied.differs(
+                numbers, others, parts=own, other_parts=other, real=real["varied"]
+            )
         if question == "new":
             return new.differs(numbers, others, n=len(passing[a]), m=len(passing[b]))
         return useful.differs(numbers, others, real["useful"])
