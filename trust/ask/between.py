@@ -55,9 +55,8 @@ def differences(asked: dict[str, Asked], sets: dict[str, dict], seed: int) -> li
         if question == "realistic":
             return realistic.differs(logits[a], logits[b])
         if question == "varied":
-            own, other = parts[a], parts[b]
             return varied.differs(
-                numbers, others, parts=own, other_parts=other, real=real["varied"]
+                numbers, others, parts=parts[a], other_parts=parts[b], real=real["varied"]
             )
         if question == "new":
             return new.differs(numbers, others, n=len(passing[a]), m=len(passing[b]))

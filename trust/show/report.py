@@ -82,16 +82,10 @@ def _answers(run: Run, data: Dataset) -> dict:
 def compared(run: Run) -> str:
     """A sentence on how many images of several sets were compared."""
     beside = run.asked.beside
-    n, least, most = (int(each) for each in (beside.counts.sum(), *_sizes(run)))
     return (
-        f"realistic, varied and useful compare at most {n:,} images of each set, as many of each "
-        f"class in all; right, balanced and new look at all {least:,} to {most:,}"
+        f"for realistic, varied and useful at most {beside.fewest.sum():,} images of each set are "
+        "taken, as many of each class as the set with the fewest has; the others take all"
     )
-
-
-def _sizes(run):
-    sizes = [len(own.accepted) for own in run.alone.values()]
-    return min(sizes), max(sizes)
 
 
 def vanished(run: Run, class_names) -> list[str]:
