@@ -142,7 +142,8 @@ def _together(alone: dict[str, Run], reference: Reference, say: Callable[[str], 
         sets=sets | {name: own for name, own in runs[0].sets.items() if name not in sets},
         verdicts={name: run.verdicts[name] for name, run in alone.items()},
         evidence={name: run.evidence[name] for name, run in alone.items()},
-        neighbours={name: run.neighbours[name] for name, run in alone.items() if run.neighbours},
+        neighbours=runs[0].neighbours
+        | {name: run.neighbours[name] for name, run in alone.items() if run.neighbours},
         told={name: run.told[name] for name, run in alone.items() if run.told},
         asked=replace(
             runs[0].asked,
