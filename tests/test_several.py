@@ -98,6 +98,7 @@ def test_new_differs_by_the_lean_or_by_copies():
     z = (20 / 200 - 0) / math.sqrt(0.05 * 0.95 * 2 / 200)
     assert new.differs(a, copied, n=200, m=200) == pytest.approx(z)
     assert new.differs(copied, a, n=200, m=200) == pytest.approx(-z)
+    assert math.isnan(new.differs(a, b, n=0, m=200))
 
 
 def test_the_limit_is_shared_among_the_pairs():
@@ -141,12 +142,12 @@ def said(*pairs, names="abc"):
 def test_sentences_on_what_differs():
     z = {"right": -0.2, "varied": -5.12, "useful": -3.3, "new": math.nan}
     assert said(("ab", z), names="ab") == [
-        "b is better in varied (z 5.1), useful (z 3.3), beside a; no more than chance: right; "
+        "b is better than a in varied (z 5.1), useful (z 3.3); no more than chance: right; "
         "cannot tell: new",
-        "best: b: better than each other in something and worse in nothing",
+        "best: b, better than each other in something, worse in nothing of this",
     ]
     (line,) = said(("ab", {"right": 4.0, "varied": -5.0}), names="ab")
-    assert line == "a is better in right (z 4.0) and worse in varied (z 5.0), beside b"
+    assert line == "a is better than b in right (z 4.0) and worse in varied (z 5.0)"
     assert said(("ab", {"right": 1.0}), names="ab") == ["a, b; no more than chance: right"]
     three = said(("ab", {"new": 4.0}), ("ac", {"new": 2.0}), ("bc", {"new": -4.0}))
     assert len(three) == 3 and not any(line.startswith("best") for line in three)
@@ -195,9 +196,9 @@ def test_three_sets_side_by_side(three):
     z = {tuple(each["sets"]): each["z"] for each in report["differences"]}
     limit = report["differences"][0]["limit"]
     assert set(z) == {("soft", "fresh"), ("soft", "few"), ("fresh", "few")}
-    assert "\nbest: fresh: " in done.stdout
+    assert "\nbest: fresh, " in done.stdout
     assert z["soft", "fresh"]["realistic"] < -limit and z["fresh", "few"]["varied"] > limit
-    assert "In short, few: right? " in done.stdout and "fresh is better in " in done.stdout
+    assert "In short, few: right? " in done.stdout and "fresh is better than few in " in done.stdout
     (head,) = [line for line in done.stdout.splitlines() if line.startswith("↑ more")]
     assert head.split()[-4:] == [*names, "real"]
     there = {str(file.relative_to(three)) for file in three.rglob("*") if file.is_file()}

@@ -122,14 +122,17 @@ def evidence(numbers: dict, real: dict | None = None) -> dict:
 
 def differs(numbers: dict, others: dict, n: int, m: int) -> float:
     """By how many standard deviations a set of n images is newer than another of m: by their counts
-    of flagged images where one of them has copies, else by the lean, beyond what is expected."""
+    of flagged images where one of them has copies, else by the lean beyond what is expected, to
+    seen images or to unseen ones."""
+    if not n * m:
+        return math.nan
     found, other = (max(each["copies"], each["copies_moved"]) for each in (numbers, others))
     if found >= numbers["copies_limit"] or other >= others["copies_limit"]:
         return -z_of_difference(found / n, n, other / m, m)
     leans, errors = [], []
     for each in (numbers, others):
         lean = each["seen_share"] - each["expected_share"]
-        leans.append(lean)
+        leans.append(abs(lean))
         errors.append(abs(ratio(lean, each["lean_z"])))
     return ratio(leans[1] - leans[0], math.hypot(*errors))
 

@@ -124,18 +124,20 @@ def differs(numbers: dict, others: dict, *, parts: dict, other_parts: dict, real
     parts, other_parts: by shares_of_parts().  A part varies by chance as much as real ones do, or
     as the parts of both sets, whichever is more.
     """
-    if any(each["twins"] >= each["twins_limit"] for each in (numbers, others)):
-        n, m = numbers["images"], others["images"]  # twins come in pairs
+    n, m = numbers["images"], others["images"]
+    if not n * m:
+        return math.nan
+    if any(each["twins"] >= each["twins_limit"] for each in (numbers, others)):  # come in pairs
         return -z_of_difference(numbers["twins"] / n, n // 2, others["twins"] / m, m // 2)
     found = []
     for key in SHARES:
         own, other = parts[key], other_parts[key]
-        k, m = len(own), len(other)
-        if not k * m:
+        k, count = len(own), len(other)
+        if not k * count:
             return math.nan
         squares = sum(float(np.sum((each - each.mean()) ** 2)) for each in (own, other))
-        spread = max(real[f"{key}_sd"], math.sqrt(squares / max(k + m - 2, 1)))
-        t = ratio(float(own.mean() - other.mean()), spread * math.sqrt(1 / k + 1 / m))
+        spread = max(real[f"{key}_sd"], math.sqrt(squares / max(k + count - 2, 1)))
+        t = ratio(float(own.mean() - other.mean()), spread * math.sqrt(1 / k + 1 / count))
         found.append(z_of_t(t, real["parts"] - 1))
     return furthest(found)
 

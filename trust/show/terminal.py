@@ -46,10 +46,10 @@ def differences(report: dict) -> list[str]:
         better.setdefault(first, []).append(bool(wins) and not losses)
         parts = [
             f"{word} in {', '.join(f'{key} (z {abs(clear[key]):.1f})' for key in own)}"
-            for word, own in (("better", wins), ("worse", losses))
+            for word, own in ((f"better than {second}", wins), ("worse", losses))
             if own
         ]
-        line = f"{first} is {' and '.join(parts)}, beside {second}"
+        line = f"{first} is {' and '.join(parts)}"
         same = [question for question, value in z.items() if abs(value) < limit]
         unknown = [question for question, value in z.items() if math.isnan(value)]
         more = [f"no more than chance: {', '.join(same)}"] if same else []
@@ -58,7 +58,9 @@ def differences(report: dict) -> list[str]:
     others = len(report.get("beside", ())) - 1
     best = [name for name, found in better.items() if sum(found) == others]
     if best and lines:
-        lines.append(f"best: {best[0]}: better than each other in something and worse in nothing")
+        lines.append(
+            f"best: {best[0]}, better than each other in something, worse in nothing of this"
+        )
     return lines
 
 
