@@ -425,14 +425,14 @@ def test_a_single_test_image_is_enough(trained, small_npz, tmp_path, unlearned):
 STOPPED = "demo_dnn_vae.py: stopped; files written earlier are whole\n"
 
 
-def test_figures_that_cannot_be_drawn_cost_neither_report_nor_images(models, nothing, tmp_path):
-    """For Matplotlib as the user has set it up wants LaTeX, which is not there, as little as git
-    is, whose word for the code the report then does without."""
+def test_a_users_matplotlibrc_and_a_missing_git_change_nothing(models, nothing, tmp_path):
+    """It wants LaTeX, which is not there, as little as git is, whose word for the code the report
+    then does without."""
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")
     script = command("demo_dnn_vae.py", models, NOTHING, OUTPUTS)
     environment = os.environ | {"PATH": "/nowhere"}
     done = subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 1 and "latex could not be found" in done.stderr
+    assert done.returncode == 0, done.stderr
     assert "note: no image passes the filter" in done.stdout and "\nIn short: " in done.stdout
     assert "audit: no image was accepted" in done.stdout
     values, others = read(tmp_path), read(nothing[0])
@@ -441,7 +441,7 @@ def test_figures_that_cannot_be_drawn_cost_neither_report_nor_images(models, not
         del values[key], others[key]
     assert values == others
     assert (tmp_path / "strong.npz").read_bytes() == (nothing[0] / "strong.npz").read_bytes()
-    assert not list((tmp_path / "imgs").iterdir())
+    assert len(list((tmp_path / "imgs").iterdir())) > 5
 
 
 def interrupted(folder, stop, stage, flags, moment):
