@@ -570,7 +570,7 @@ class Alarms:
                 beside=beside,
                 reference=replace(asked.reference, test=with_pixels(asked.reference.test)),
             )
-            found = useful.ask(asked, soft_labels=False, rng=self.rng)
+            found = useful.ask(asked, self.rng)
             for name in sets:
                 verdict = useful.verdict(found[name], found["real"])
                 count.honest(found[name]["images"], verdict)

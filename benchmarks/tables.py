@@ -172,14 +172,6 @@ def short_table(question, datasets):
     return table([row.title for row in measures], rows)
 
 
-def tally(words):
-    """The words of several seeds as text, the most frequent first: "worse", or "worse (2 seeds), as
-    real (1 seed)" where they differ."""
-    counts = Counter(words).most_common()
-    texts = (f"{word} ({n} seed{'s' * (n > 1)})" for word, n in counts)
-    return words[0] if len(counts) == 1 else ", ".join(texts)
-
-
 def soft_table(reports):
     """A Markdown table of the accuracy with soft labels."""
     columns = [("generated", reports, "generated"), ("real, same filter", reports, "real")]

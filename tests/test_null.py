@@ -345,7 +345,7 @@ def test_all_learn_from_equally_many_different_images(monkeypatch):
     quota = ClassQuota(0, 3)
     asked.beside.held_out["real"] = Filtered(pool, every, quota)
     asked.reference.test = ImageSet(np.zeros(30), np.arange(30) % 3)
-    sets = useful.ask(asked, soft_labels=False, rng=RNG(0))
+    sets = useful.ask(asked, RNG(0))
     # of the first class a third of the 300 real images
     assert len(learned) == 5
     for images, targets, _ in learned:

@@ -104,16 +104,14 @@ def examine(
     rooms = {question: room for question, room in ROOMS.items() if question in questions}
     for question, room in rooms.items():
         say(f"  {question}?")
-        if room is right:
-            answers[question] = right.ask(asked, rng)
+        if room in (right, useful):
+            answers[question] = room.ask(asked, rng)
         elif room is realistic:
             answers[question], told = realistic.ask(asked, rng)
         elif room is varied:
             answers[question], fidelity = varied.ask(asked)
         elif room is new:
             answers[question], neighbours = new.ask(asked)
-        elif room is useful:
-            answers[question] = useful.ask(asked, beside.soft_labels, rng)
         else:
             answers[question] = room.ask(asked)
     sets: dict = {}

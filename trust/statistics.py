@@ -98,6 +98,12 @@ def beta_binomial_tails(n: int, a: int, b: int) -> np.ndarray:
     return np.minimum(np.exp(logs)[::-1].cumsum()[::-1], 1.0)
 
 
+def least_hits(n: int, a: int, b: int, alarm: float) -> int:
+    """The least number of hits in n images of which beta_binomial_tails() are at most `alarm`;
+    n + 1 where there is none."""
+    return int(np.count_nonzero(beta_binomial_tails(n, a, b) > alarm))
+
+
 def lower_bound(k: int, n: int, risk: float = 0.05) -> float:
     """The smallest share that k hits in n independent images leave possible: a float in [0, 1], at
     most the true share with a probability of at least 1 - risk; NaN for n = 0.  The lower end of a

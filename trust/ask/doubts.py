@@ -5,8 +5,9 @@ import math
 
 import numpy as np
 
+from trust.ask.estimates import agreement
 from trust.ask.reference import Reference
-from trust.ask.right import agreement
+from trust.ask.varied import spread_rows
 from trust.data.datasets import Dataset
 from trust.data.images import ImageSet
 from trust.filter.filters import Filter
@@ -26,8 +27,7 @@ def of_data(data: Dataset, reference: Reference) -> list[str]:
     test, judged = data.test, reference.judged
     if nothing := learned_nothing("referee", agreement(judged.labels, test.labels), test.labels):
         return nothing
-    rows = np.linspace(0, len(data.train) - 1, min(len(data.train), ASKED)).astype(int)
-    some = data.train.take(rows)
+    some = data.train.take(spread_rows(np.arange(len(data.train)), ASKED))
     disputed = reference.judge(some.images).labels != some.labels
     mistaken = judged.labels != test.labels
     notes = wrong_training_labels(disputed, mistaken)

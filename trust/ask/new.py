@@ -10,7 +10,7 @@ from trust.ask.questions import Asked
 from trust.ask.reference import Reference
 from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
 from trust.data.images import ImageSet, random_of_each_class
-from trust.statistics import Z95, beta_binomial_tails, share_with_hits
+from trust.statistics import Z95, least_hits, share_with_hits
 from trust.train.referee import Judged
 
 RARE = 500  # an image is flagged if it is as close as one real image in so many
@@ -72,12 +72,11 @@ def verdict(numbers: dict, real: dict | None = None) -> Verdict:
     """The verdict from examine_newness().  More flagged images than chance makes fail, because they
     are copies; so does a large lean, to what was seen or to what was not.  A lean is worse."""
     z = numbers["lean_z"]
-    copies = any(numbers[key] >= numbers["copies_limit"] for key in ("copies", "copies_moved"))
     to_seen = z < LEAN_Z and numbers["lean"] > LARGE_LEAN
     to_unseen = z > -LEAN_Z and numbers["seen_share"] < (1 - LARGE_LEAN) * numbers["expected_share"]
     blind = numbers["flagged_noisy"] < SENSITIVE and not numbers["detectable"] <= LEAST_SHARE
     return decide(
-        fails=copies or to_seen or to_unseen,
+        fails=_most_copies(numbers) >= numbers["copies_limit"] or to_seen or to_unseen,
         worse=any(numbers[key] < LEAN_Z for key in LEANS),
         detectable=numbers["detectable"],
         bound=LEAST_SHARE,
@@ -88,7 +87,7 @@ def verdict(numbers: dict, real: dict | None = None) -> Verdict:
 def scale(numbers: dict, real: dict) -> Scale:
     """The share whose nearest real image was seen, between what is expected and that of a large
     lean, whichever way they lean; or the count of flagged images, where there are copies."""
-    copies, limit = max(numbers["copies"], numbers["copies_moved"]), numbers["copies_limit"]
+    copies, limit = _most_copies(numbers), numbers["copies_limit"]
     if copies >= limit:
         expected = numbers["copies_expected"]
         return Scale("copies", number=copies, real=expected, real_high=limit, fails_at=limit)
@@ -112,6 +111,11 @@ def scale(numbers: dict, real: dict) -> Scale:
 def evidence(numbers: dict, real: dict | None = None) -> dict:
     """By how many standard deviations the images lean."""
     return {key: -numbers[key] for key in LEANS}
+
+
+def _most_copies(numbers):
+    """The larger one of the two counts of flagged images."""
+    return max(numbers["copies"], numbers["copies_moved"])
 
 
 def differing(images: ImageSet, judged: Judged) -> tuple[np.ndarray, ImageSet]:
@@ -181,8 +185,7 @@ def copies_limit(n: int, m: int) -> int:
     count shows it."""
     if not m:
         return n + 1
-    tails = beta_binomial_tails(n, _rank(m), m - _rank(m) + 1)
-    return int(np.count_nonzero(tails > COPIES_ALARM))
+    return least_hits(n, _rank(m), m - _rank(m) + 1, alarm=COPIES_ALARM)
 
 
 def smallest_share(n: int, limit: int, flagged: float) -> float:

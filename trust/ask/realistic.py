@@ -17,6 +17,7 @@ import numpy as np
 
 from trust.ask.questions import Asked, disjoint_sets
 from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
+from trust.data.checks import to_bytes
 from trust.data.images import ImageSet
 from trust.statistics import Z95, mean, ratio, t_quantile, wilson_interval
 from trust.train import inference, telling
@@ -126,10 +127,7 @@ def scale(numbers: dict, real: dict) -> Scale:
 
 def as_bytes(images: ImageSet) -> ImageSet:
     """Images and labels, the images (n, h, w[, c]) uint8."""
-    pixels = images.images
-    if pixels.dtype != np.uint8:
-        pixels = np.rint(pixels * 255).astype(np.uint8)
-    return ImageSet(pixels, images.labels)
+    return ImageSet(to_bytes(images.images), images.labels)
 
 
 def in_two(images: ImageSet, counts: np.ndarray, rng) -> list[ImageSet]:

@@ -17,14 +17,10 @@ EPOCHS = 6  # twice as many change the difference between two sets by less than 
 REAL_SETS = 3  # random real sets that classifiers learn from
 
 
-def ask(asked: Asked, soft_labels: bool, rng: np.random.Generator) -> dict:
+def ask(asked: Asked, rng: np.random.Generator) -> dict:
     """{set: {key: number}}: of the subjects, of random real sets, and of real images that went
     through no filter.  All have equally many images of each class, none of them twice: as many as
-    each subject has, and at most one in REAL_SETS of the real ones.
-
-    soft_labels: train on the calibrated probabilities of images that passed the filter, instead of
-    their labels.
-    """
+    each subject has, and at most one in REAL_SETS of the real ones."""
     reference, rng = asked.reference, rng.spawn(1)[0]
     classes, pool, every = reference.classes, asked.beside.pool, asked.beside.held_out["real"].every
     passing = {name: filtered.passing for name, filtered in asked.subjects.items()}
@@ -33,7 +29,7 @@ def ask(asked: Asked, soft_labels: bool, rng: np.random.Generator) -> dict:
 
     def right(images, rows, seed=0):
         chosen = images.take(rows)
-        targets = _soft(chosen) if soft_labels else chosen.labels
+        targets = _soft(chosen) if asked.beside.soft_labels else chosen.labels
         return right_after_training(chosen.images, targets, reference, seed)
 
     own = disjoint_sets(pool.labels, counts, REAL_SETS, rng)
@@ -62,8 +58,7 @@ def verdict(numbers: dict, real: dict) -> Verdict:
     """The verdict from the accuracy of classifiers that learned from the set and from real images,
     by a one-sided t-test of one training against several."""
     loss, freedom = real["accuracy"] - numbers["accuracy"], real["freedom"]
-    chance = t_quantile(1 - FALSE_ALARM, freedom)
-    error = real["accuracy_sd"] * math.sqrt(1 + 1 / real["sets"])
+    chance, error = t_quantile(1 - FALSE_ALARM, freedom), _error(real)
     return decide(
         fails=loss > max(MOST_LOSS, chance * error),
         worse=loss > chance * error,
@@ -74,8 +69,7 @@ def verdict(numbers: dict, real: dict) -> Verdict:
 
 def scale(numbers: dict, real: dict) -> Scale:
     """The accuracy, between that of real images and MOST_LOSS below it."""
-    error = real["accuracy_sd"] * math.sqrt(1 + 1 / real["sets"]) if real["sets"] else math.nan
-    reach = t_quantile(0.975, real["freedom"]) * error
+    reach = t_quantile(0.975, real["freedom"]) * _error(real)
     return Scale(
         "accuracy",
         number=numbers["accuracy"],
@@ -89,8 +83,13 @@ def scale(numbers: dict, real: dict) -> Scale:
 
 def evidence(numbers: dict, real: dict) -> dict:
     """By how many standard deviations the accuracy is below that of real images."""
-    error = real["accuracy_sd"] * math.sqrt(1 + 1 / real["sets"])
-    return {"accuracy": ratio(real["accuracy"] - numbers["accuracy"], error)}
+    return {"accuracy": ratio(real["accuracy"] - numbers["accuracy"], _error(real))}
+
+
+def _error(real):
+    """The standard deviation, by chance, of the difference between one training and the mean of
+    several; NaN without any."""
+    return real["accuracy_sd"] * math.sqrt(1 + 1 / real["sets"]) if real["sets"] else math.nan
 
 
 def spread_of_trainings(right: np.ndarray, labels: np.ndarray, classes: int) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 
 from trust.ask.questions import Asked, disjoint_sets
 from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
-from trust.statistics import beta_binomial_tails, t_quantile
+from trust.statistics import least_hits, t_quantile
 
 IMAGES, NEIGHBOURS = 5000, 5
 PART = 500  # images that are looked at together
@@ -64,17 +64,16 @@ def ask(asked: Asked) -> tuple[dict, dict]:
 def verdict(numbers: dict, real: dict) -> Verdict:
     """The verdict from recall, coverage and Frechet distance, by a one-sided t-test of each, and
     from the count of twins."""
-    parts, others = numbers["parts"], real["parts"]
+    others = real["parts"]
     # Half of the level: recall has a longer tail than a normal distribution.
     chance = t_quantile(1 - FALSE_ALARM / 2 / 3, others - 1)
     beyond = {key: z > chance for key, z in evidence(numbers, real).items()}
     few = [beyond[key] and numbers[key] < LEAST_VARIETY * real[key] for key in SHARES]
     detectable = chance + t_quantile(POWER, others - 1)
-    error = _spread("recall", numbers, real) * math.sqrt(1 / parts + 1 / others)
     return decide(
         fails=any(few),
         worse=any(beyond.values()) or numbers["twins"] >= numbers["twins_limit"],
-        detectable=detectable * error,
+        detectable=detectable * _error("recall", numbers, real),
         bound=LEAST_VARIETY * real["recall"],
     )
 
@@ -83,9 +82,7 @@ def scale(numbers: dict, real: dict) -> Scale:
     """Recall or coverage, whichever is further on its way from that of real images to the bound."""
     lost = {key: 1 - numbers[key] / real[key] if real[key] else math.nan for key in SHARES}
     key = "coverage" if lost["coverage"] > lost["recall"] else "recall"
-    freedom = real["parts"] - 1
-    error = _spread(key, numbers, real) * math.sqrt(1 / numbers["parts"] + 1 / real["parts"])
-    reach = t_quantile(0.975, freedom) * error
+    reach = t_quantile(0.975, real["parts"] - 1) * _error(key, numbers, real)
     return Scale(
         key,
         number=numbers[key],
@@ -100,19 +97,18 @@ def scale(numbers: dict, real: dict) -> Scale:
 def evidence(numbers: dict, real: dict) -> dict:
     """By how many standard deviations recall and coverage are below those of real images, and the
     Frechet distance above: its logarithm is nearly normal, itself it is not."""
-    factor = math.sqrt(1 / numbers["parts"] + 1 / real["parts"])
-    found = {
-        key: (real[key] - numbers[key]) / (_spread(key, numbers, real) * factor) for key in SHARES
-    }
+    found = {key: (real[key] - numbers[key]) / _error(key, numbers, real) for key in SHARES}
     higher = math.log(max(numbers["frechet"], 1e-9) / max(real["frechet"], 1e-9))
     spread = max(real["frechet_sd"], 1e-9) * math.sqrt(1 + numbers["parts"] / real["parts"])
     return found | {"frechet": real["frechet"] * higher / spread}
 
 
-def _spread(key, numbers, real):
-    """The standard deviation of a share between parts.  Where nearly all recall is 1, it hardly
-    varies, until an image is unlike the others."""
-    return max(real[f"{key}_sd"], numbers["parts"] / max(numbers["images"], 1))
+def _error(key, numbers, real):
+    """The standard deviation, by chance, of the difference between a share and that of real images.
+    Between parts a share varies as it does in real ones; but where nearly all recall is 1, it
+    hardly does, until an image is unlike the others."""
+    spread = max(real[f"{key}_sd"], numbers["parts"] / max(numbers["images"], 1))
+    return spread * math.sqrt(1 / numbers["parts"] + 1 / real["parts"])
 
 
 def examine_parts(
@@ -189,12 +185,11 @@ def count_twins(ratios: np.ndarray, known: np.ndarray) -> dict:
     if not others:
         return {"twins": 0, "twins_expected": 0.0, "twins_limit": len(ratios) + 1}
     rank = max(round(others / RARE), 1)
-    tails = beta_binomial_tails(pairs, rank, others - rank + 1)
     bound = np.partition(known, 2 * rank - 1)[2 * rank - 1]
     return {
         "twins": int(np.count_nonzero(ratios < bound)),
         "twins_expected": len(ratios) * rank / (others + 1),
-        "twins_limit": 2 * int(np.count_nonzero(tails > TWINS_ALARM)),
+        "twins_limit": 2 * least_hits(pairs, rank, others - rank + 1, alarm=TWINS_ALARM),
     }
 
 

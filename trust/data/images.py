@@ -76,6 +76,11 @@ class ImageSet:
         """How many images have each label: (classes,) integer."""
         return np.bincount(self.labels, minlength=classes)
 
+    def absent(self, class_names) -> list[str]:
+        """The names of the classes of which there is no image."""
+        counts = self.counts(len(class_names))
+        return [name for name, n in zip(class_names, counts, strict=True) if not n]
+
 
 def join(sets: list[ImageSet]) -> ImageSet:
     """One set after the other.  All must know the same of their images."""

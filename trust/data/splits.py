@@ -61,9 +61,7 @@ def split(dataset, kind: str, seed) -> Split:
     if dataset.bundled:
         return parts
     parts = look_for_copies(parts, train.take(rest))
-    counts = parts.test.counts(dataset.classes)
-    absent = [name for name, n in zip(dataset.class_names, counts, strict=True) if not n]
-    if not absent:
+    if not (absent := parts.test.absent(dataset.class_names)):
         return parts
     note = f"no test image is of class {', '.join(absent)}: nothing is measured on it"
     return parts._replace(notes=(note, *parts.notes))

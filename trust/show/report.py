@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from trust.ask import right
+from trust.ask.doubts import CHANCE
 from trust.data.datasets import Dataset
 from trust.examination import Run
 from trust.show import figures
 from trust.show.rows import TEMPERATURES
 from trust.train import loops
 
-CHANCE = 3.0  # standard deviations from which a difference is told
 ROOT = Path(__file__).parents[2]
 
 
@@ -50,9 +50,8 @@ def build_report(run: Run, data: Dataset, settings: dict, networks: dict, notes:
 
 def vanished(run: Run, class_names) -> list[str]:
     """A sentence on classes of which no image was examined, though others were."""
-    counts = run.accepted.counts(len(class_names))
-    names = [name for name, count in zip(class_names, counts, strict=True) if not count]
-    if not names or not counts.any():
+    names = run.accepted.absent(class_names)
+    if not names or not len(run.accepted):
         return []
     return [f"there is no image of class {', '.join(names)} to examine"]
 
