@@ -152,7 +152,7 @@ def lessons(monkeypatch):
     """Networks that learn lightness; returns all lessons, (images, real images) each."""
     lessons = []
 
-    def learn(pairs, seed):
+    def learn(pairs, seed, bench):
         lessons.extend(pairs)
         return [Lightness(*pair) for pair in pairs]
 

@@ -67,6 +67,43 @@ def test_two_batches_are_computed_at_the_same_time():
     assert fast.map_two(meet, range(4)) == [0, 2, 4, 6]
 
 
+def test_on_a_workbench_each_model_learns_as_it_would_alone():
+    """Three with dropout, one after the other, against Keras's fit of each; one of other terms."""
+    rng = np.random.default_rng(0)
+    images = rng.random((64, 28, 28, 1), np.float32)
+    labels = np.arange(64) % 3
+
+    def compile_for(model):
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(fast.adam(loops.OneCycle(0.01, 8)), loss)
+
+    def learned(seed, fit):
+        loops.make_reproducible(seed)
+        model = models.build_classifier(3, hidden=(16,), dropout=0.5)
+        batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(32)
+        loss = fit(model, batches).history["loss"]
+        return [*loss, *(each.numpy() for each in model.trainable_variables)]
+
+    def alone(model, batches):
+        compile_for(model)
+        return model.fit(batches, epochs=4, verbose=0)
+
+    bench = fast.Workbench()
+    found = {}
+    for seed in (0, 1, 2, 0):
+        terms = ("of seed 2",) if seed == 2 else ()
+        found[seed] = learned(
+            seed,
+            lambda *both, terms=terms: bench.fit(
+                *both, compile_for=compile_for, terms=terms, epochs=4, verbose=0
+            ),
+        )
+        for one, other in zip(found[seed], learned(seed, alone), strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert found[0][3] < found[0][0] != found[1][0]
+    assert len(bench.copies) == (0 if cli.PLAIN else 2)
+
+
 def threads():
     """How many threads of one operation are asked for before TensorFlow is imported, or None."""
     with pytest.MonkeyPatch.context() as patch:

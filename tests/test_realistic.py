@@ -56,7 +56,7 @@ class Direction:
 
 @pytest.fixture
 def directions(monkeypatch):
-    learn = lambda lessons, seed: [Direction(*each) for each in lessons]  # noqa: E731
+    learn = lambda lessons, **_: [Direction(*each) for each in lessons]  # noqa: E731
     monkeypatch.setattr(telling, "learn_to_tell", learn)
 
 
@@ -150,7 +150,7 @@ def test_networks_learn_from_as_many_bytes_of_each_class_and_no_image_is_judged_
             seen = np.rint(np.asarray(pixels)[..., 0] * 255).astype(np.uint8)
             return np.array([[100.0 if each.tobytes() in self.known else -1] for each in seen])
 
-    def learn(pairs, seed):
+    def learn(pairs, seed, bench):
         lessons.extend(pairs)
         return [Rote(*each) for each in pairs]
 

@@ -17,7 +17,7 @@ from trust.ask import networks, useful
 from trust.data.datasets import Dataset, load_dataset
 from trust.data.images import ImageSet, pixels_of
 from trust.generator import Generator
-from trust.train import inference, loops, priors, referee
+from trust.train import fast, inference, loops, priors, referee
 from trust.train.architectures import models
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (100, 28, 28), dtype=np.uint8)
@@ -498,7 +498,7 @@ def test_usefulness_is_the_accuracy_on_test_images_of_what_was_learned(few_steps
     """A third of the test labels are wrong, so two thirds is the most that it may find."""
     labels = left_or_right(SPOTS).astype(int)
     test = ImageSet(SPOTS[:300], np.where(np.arange(300) % 3, labels[:300], 1 - labels[:300]))
-    reference = SimpleNamespace(test=test, classes=2, seed=0)
+    reference = SimpleNamespace(test=test, classes=2, seed=0, bench=fast.Workbench())
     for targets in (labels, np.eye(2, dtype=np.float32)[labels]):
         found = useful.right_after_training(SPOTS, targets, reference)
         assert found.shape == (300,) and set(found) == {0, 1}

@@ -21,6 +21,7 @@ from trust.data.checks import to_bytes
 from trust.data.images import ImageSet
 from trust.statistics import Z95, mean, ratio, t_quantile, wilson_interval
 from trust.train import inference, telling
+from trust.train.fast import Workbench
 
 MOST_TOLD = 0.75  # realistic fails where more of the images are told apart
 MOST = 10_000  # images on each side
@@ -219,10 +220,12 @@ def networks_of(lessons: list[tuple], seed: int) -> list:
     """learn_to_tell() for two lessons of about the same size at a time: as many as there are cores
     to compute them side by side."""
     order = np.argsort([-len(images) for images, _ in lessons], kind="stable")
-    networks = {}
+    networks, bench = {}, Workbench()
     for start in range(0, len(order), 2):
         pair = order[start : start + 2]
-        learned = telling.learn_to_tell([lessons[i] for i in pair], seed + 1000 * start)
+        learned = telling.learn_to_tell(
+            [lessons[i] for i in pair], seed=seed + 1000 * start, bench=bench
+        )
         networks |= dict(zip(pair.tolist(), learned, strict=True))
     return [networks[i] for i in range(len(lessons))]
 

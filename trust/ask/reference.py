@@ -1,6 +1,6 @@
 """What every set of images is compared with; it knows no generator."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from trust.ask import neighbours
 from trust.ask.neighbours import Nearest, Neighbours, Sought
 from trust.data.images import ImageSet, join
+from trust.train.fast import Workbench
 from trust.train.referee import Judged, judge
 
 
@@ -17,7 +18,7 @@ class Reference:
     unseen: (n,) bool, which are the latter.  parts: {name: (n,) bool}, which of them are training,
     held-out and test images.  centred: real, each with its centre of mass in the middle.
     test: images that no network learned from, not even the referee; judged: what it says of them.
-    seed: of what is trained or drawn to compare.
+    seed: of what is trained or drawn to compare.  bench: where classifiers are trained to compare.
     """
 
     real: ImageSet
@@ -29,6 +30,7 @@ class Reference:
     referee: keras.Model
     classes: int
     seed: int
+    bench: Workbench = field(default_factory=Workbench)
 
     def judge(self, images: np.ndarray) -> Judged:
         """What the referee says of images (n, h, w[, c]), uint8 or float32 in [0, 1]."""

@@ -80,6 +80,48 @@ class SideBySideVAE(models.VAE):
 VAE = models.VAE if PLAIN else SideBySideVAE
 
 
+class Workbench:
+    """Trains models of one architecture, one after the other, in a copy that TensorFlow traces
+    once: tracing takes longer than a hundred steps.  The plain way: each is trained itself."""
+
+    def __init__(self):
+        self.copies = {}
+
+    def fit(
+        self,
+        model: keras.Model,
+        batches: tf.data.Dataset,
+        compile_for: Callable[[keras.Model], None],
+        terms: tuple,
+        **settings,
+    ) -> keras.callbacks.History:
+        """Keras's fit, of a model that is not compiled.  compile_for(model): compiles it.  terms:
+        hashable, the same only where models and compile_for do not differ.  settings: of fit."""
+        if PLAIN or model.distribute_strategy.num_replicas_in_sync > 1:
+            compile_for(model)
+            return model.fit(batches, **settings)
+        if terms not in self.copies:
+            copy = keras.models.clone_model(model)
+            compile_for(copy)
+            copy.optimizer.build(copy.trainable_variables)
+            start = [variable.numpy() for variable in copy.optimizer.variables]
+            self.copies[terms] = copy, start
+        copy, start = self.copies[terms]
+        for variable, value in zip(copy.optimizer.variables, start, strict=True):
+            variable.assign(value)
+        _copy_variables(model, copy)
+        history = copy.fit(batches, **settings)
+        _copy_variables(copy, model)
+        return history
+
+
+def _copy_variables(source, target):
+    """Weights, and the states of random numbers, from one model to another of its architecture."""
+    for one, other in zip(source.layers, target.layers, strict=True):
+        for value, variable in zip(one.variables, other.variables, strict=True):
+            variable.assign(value)
+
+
 def map_two(function: Callable, batches: Iterable) -> list:
     """function(batch) of each, two of them at a time.  The plain way: one after the other."""
     with ThreadPoolExecutor(1 if PLAIN else 2) as pool:

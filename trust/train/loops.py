@@ -191,13 +191,27 @@ def train_classifier(classifier, images, targets, seed, epochs=5, learning_rate=
     return _fit(classifier, shifted(batches, seed), epochs, steps, verbose=0)
 
 
-def train_on_still_images(classifier, images, targets, seed, epochs, learning_rate=4e-3) -> dict:
+def train_on_still_images(
+    classifier, images, targets, seed, epochs, learning_rate=4e-3, bench=None
+) -> dict:
     """train_classifier() without moving the images: it learns from exactly these images, and needs
-    fewer steps: over few images STILL_PASSES passes are an epoch."""
+    fewer steps: over few images STILL_PASSES passes are an epoch.  bench: the fast.Workbench of
+    several classifiers that are built alike."""
     size, steps = _sizes(classifier, images, CLASSIFIER_BATCH, passes=STILL_PASSES)
-    _compile(classifier, OneCycle(learning_rate, epochs * steps), _cross_entropy(targets))
-    batches = shuffled_batches(images, targets, batch_size=size, seed=seed)
-    return _fit(classifier, batches, epochs, steps, verbose=0)
+
+    def compile_for(model):
+        _compile(model, OneCycle(learning_rate, epochs * steps), _cross_entropy(targets))
+
+    history = (bench or fast.Workbench()).fit(
+        classifier,
+        shuffled_batches(images, targets, batch_size=size, seed=seed),
+        compile_for=compile_for,
+        terms=(epochs, steps, learning_rate, targets.ndim),
+        epochs=epochs,
+        **_fit_settings(steps),
+        verbose=0,
+    )
+    return history.history
 
 
 def _cross_entropy(targets):
@@ -223,5 +237,9 @@ def _compile(model, rate, loss=None):
 
 def _fit(model, batches, epochs, steps, **settings):
     """Keras's fit; returns its history."""
-    settings |= {"steps_per_epoch": steps, "callbacks": [StopOnBadNumbers()]}
-    return model.fit(batches, epochs=epochs, shuffle=False, **settings).history
+    return model.fit(batches, epochs=epochs, **_fit_settings(steps), **settings).history
+
+
+def _fit_settings(steps):
+    """What all calls of Keras's fit have in common."""
+    return {"steps_per_epoch": steps, "callbacks": [StopOnBadNumbers()], "shuffle": False}

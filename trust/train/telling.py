@@ -27,22 +27,26 @@ def build_network(shape: tuple, seed: int) -> keras.Model:
     return keras.Model(images, layers.Dense(1, kernel_initializer=start)(x))
 
 
-def learn_to_tell(lessons: list[tuple], seed: int) -> list[keras.Model]:
+def learn_to_tell(lessons: list[tuple], seed: int, bench: fast.Workbench) -> list[keras.Model]:
     """A network for each lesson, which has learned from it alone: a pair of images (n, h, w[, c])
     and real images (m, h, w[, c]), uint8, of the same shape in all lessons, n and m at least 1.
 
     All learn in one model, where TensorFlow computes them side by side, on one device.
+    bench: the same for all images of one shape.
     """
     images = lessons[0][0]
     shape = images.shape[1:] if images.ndim == 4 else (*images.shape[1:], 1)
     networks = [build_network(shape, seed + 10 * place) for place in range(len(lessons))]
     steps = max(max(len(a) + len(b) for a, b in lessons) // BATCH, LEAST_STEPS)
-    model = keras.Model([each.input for each in networks], [each.output for each in networks])
-    model.compile(
-        fast.adam(loops.OneCycle(PEAK_RATE, EPOCHS * steps)),
-        [losses.BinaryCrossentropy(from_logits=True) for _ in networks],
-        steps_per_execution=fast.STEPS_TOGETHER,
-    )
+    inputs, outputs = [each.input for each in networks], [each.output for each in networks]
+
+    def compile_for(model):
+        model.compile(
+            fast.adam(loops.OneCycle(PEAK_RATE, EPOCHS * steps)),
+            [losses.BinaryCrossentropy(from_logits=True) for _ in networks],
+            steps_per_execution=fast.STEPS_TOGETHER,
+        )
+
     batches = tf.data.Dataset.zip(
         tuple(
             loops.shuffled_batches(
@@ -55,8 +59,11 @@ def learn_to_tell(lessons: list[tuple], seed: int) -> list[keras.Model]:
         )
     )
     batches = batches.map(lambda *pairs: tuple(zip(*pairs, strict=True)))
-    model.fit(
+    bench.fit(
+        keras.Model(inputs, outputs),
         fast.without_autotune(batches),
+        compile_for=compile_for,
+        terms=(len(networks), steps),
         epochs=EPOCHS,
         steps_per_epoch=steps,
         shuffle=False,
