@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from mapie.risk_control import BinaryClassificationController, control_fwer
 from scipy import stats
 
 from trust import statistics
@@ -61,6 +62,39 @@ def test_the_threshold_is_the_last_before_the_first_failure(max_error):
                 break
             expected = threshold
         assert promise.loosest_threshold(confidence, wrong, max_error) == expected
+
+
+@pytest.mark.filterwarnings("ignore:Fixed sequence testing:UserWarning")
+@pytest.mark.filterwarnings("ignore:No predict parameters:UserWarning")
+@pytest.mark.parametrize("max_error", [0.05, 0.02, 0.01])
+def test_mapie_finds_the_same_threshold(max_error):
+    """Its controller of precision rounds n errors up to n + 1 where n / m * m is above n, so it is
+    now and then stricter; its fixed sequence testing of SciPy's exact p-values is the same."""
+    rng, found, controlled = np.random.default_rng(4), [], []
+    for _ in range(20):
+        confidence, wrong = made_up(rng, 1500, bump=0.05)
+        passing = [confidence >= threshold for threshold in promise.GRID]
+        enough = [each.any() and upper(1, each.sum()) <= max_error for each in passing]
+        first = np.flatnonzero(enough)[0]
+        counts = np.array([(wrong[each].sum(), each.sum()) for each in passing[first:]])
+        p_values = stats.binom.cdf(*counts.T, max_error)
+        valid = promise.GRID[first:][control_fwer(p_values, 0.05, fwer_method="fixed_sequence")]
+        found.append(promise.loosest_threshold(confidence, wrong, max_error))
+        assert found[-1] == (valid.min() if len(valid) else None)
+        controller = BinaryClassificationController(
+            predict_function=lambda values: np.stack([1 - values, values], axis=1),
+            risk="precision",
+            target_level=1 - max_error,
+            confidence_level=0.95,
+            list_predict_params=promise.GRID[first:],
+            fwer_method="fixed_sequence",
+        )
+        valid = controller.calibrate(confidence, ~wrong).valid_predict_params
+        controlled.append(valid.min() if len(valid) else None)
+    pairs = list(zip(found, controlled, strict=True))
+    assert all(other is None or one <= other for one, other in pairs)
+    assert sum(one == other for one, other in pairs) > 10
+    assert len({*found}) > 2
 
 
 @pytest.mark.parametrize(
