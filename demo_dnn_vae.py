@@ -37,7 +37,8 @@ def parse_options(flags=None):
         default=0.95,
         help="keep images whose confidence is at least X",
     )
-    wrong = "or keep as many as possible, with at most this share wrong; 0.01 is 1 %%"
+    wrong = "or keep as many as possible, so that at most this share of the reconstructions that "
+    wrong += "pass is wrong; 0.01 is 1 %%"
     add("--max-error", metavar="X", type=cli.share, help=wrong)
     add = parser.add_argument
     raw = "divide the logits by X; fitted if left out"

@@ -429,7 +429,7 @@ def draw_least_real(file, images: ImageSet, unreal, class_names, *, dataset: str
     """A row for each class: on the left the images that look the least real, the worst first, on
     the right those that look the most real.  unreal: (n,) float in [0, 1], NaN where not known."""
     known = np.flatnonzero(np.isfinite(unreal))
-    note = "To a network that has learned from others. Left: the least real, the worst first"
+    note = "To a network that did not learn from them. Left: the least real, the worst first"
     scale, gap, top = 1.25, (4, 2), ROWS_FROM - 6
     row = (28 + gap[0]) * scale
     with open_page(
@@ -661,19 +661,20 @@ def _draw_bars(axes, names, values, texts, colours):
     axes.spines["bottom"].set_visible(False)
 
 
-def draw_class_balance(file, generated, strong, accepted, class_names, *, dataset: str):
-    """How many images of each class there are: three times (classes,) integer."""
-    counts = np.stack([generated, strong, accepted])
+def draw_class_balance(file, kinds: dict, class_names, *, dataset: str):
+    """How many images of each class there are.  kinds: {"generated", "strong", "accepted", and of
+    real ones those that pass: (classes,) integer}."""
+    counts = np.stack([*kinds.values()])
     shown = counts[:, :MOST_CLASSES]
     bottom = 84 + 19 * shown.shape[1]
     with open_page(file, "how many images of each class", dataset, height=bottom + MARGIN) as page:
         names = _first_classes(page, _fitting_names(class_names, 140))
-        (charts,) = _charts(page, 44, bottom, columns=3, sharex=True, sharey=True)
-        for i, title in enumerate(("generated", "strong", "accepted")):
+        (charts,) = _charts(page, 44, bottom, columns=len(kinds), sharex=True, sharey=True)
+        for i, title in enumerate(kinds):
             charts[i].set_title(f"{title}\n{counts[i].sum():,} images")
-            texts, colour = [f"{n:,}" for n in shown[i]], (GENERATED, STRONG, CLASSES[8])[i]
+            texts, colour = [f"{n:,}" for n in shown[i]], (GENERATED, STRONG, CLASSES[8], REAL)[i]
             _draw_bars(charts[i], names, shown[i], texts, colour)
-        charts[0].set_xlim(0, 1.3 * max(shown.max(), 1))  # with room for the longest bar's count
+        charts[0].set_xlim(0, 1.4 * max(shown.max(), 1))  # with room for the longest bar's count
 
 
 def draw_copies(file, shares, pairs, class_names, *, dataset: str):

@@ -109,16 +109,12 @@ def confidence(file, run: Run, data: Dataset) -> None:
 
 
 def class_balance(file, run: Run, data: Dataset) -> None:
-    """How many images of each class were drawn, passed and were accepted."""
-    quota = run.filtered.quota
-    figures.draw_class_balance(
-        file,
-        quota.generated,
-        strong=quota.strong,
-        accepted=quota.kept,
-        class_names=data.class_names,
-        dataset=data.name,
-    )
+    """How many images of each class were drawn, passed and were accepted, and of real test images
+    how many pass."""
+    quota, real = run.filtered.quota, run.asked.beside.tested["real"].passing
+    kinds = {"generated": quota.generated, "strong": quota.strong, "accepted": quota.kept}
+    kinds["strong, real"] = real.counts(data.classes)
+    figures.draw_class_balance(file, kinds, class_names=data.class_names, dataset=data.name)
 
 
 def calibration(file, run: Run, data: Dataset) -> None:
