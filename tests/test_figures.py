@@ -87,7 +87,11 @@ def calibration():
 
 def class_balance(names):
     counts = np.arange(len(names)) * 1111 + 7
-    return counts, counts // 2, np.minimum(counts // 2, 1000), names
+    return kinds_of(counts, counts // 2, np.minimum(counts // 2, 1000), counts // 3), names
+
+
+def kinds_of(*counts):
+    return dict(zip(("generated", "strong", "accepted", "strong, real"), counts, strict=True))
 
 
 SETS = "generated", "real (test images)", "reconstructions", "N(0, I)", "noisy", "reconstructed"
@@ -218,7 +222,10 @@ DRAWINGS = {
     "no strong": (figures.draw_strong, strong(CLOTHES, each=0)),
     "no weak": (figures.draw_weak, weak(CLOTHES, n=0)),
     "confidence of NaN": (figures.draw_confidence, (*map(with_nan, confidence()[:2]), 0.95, 0.5)),
-    "balance of nothing": (figures.draw_class_balance, (*np.zeros((3, 10), int), CLOTHES)),
+    "balance of nothing": (
+        figures.draw_class_balance,
+        (kinds_of(*np.zeros((4, 10), int)), CLOTHES),
+    ),
     "copies of one image": (figures.draw_copies, copies(CLOTHES, classes=[3])),
     "audit of one image": (figures.draw_audit, audit(CLOTHES, 1)),
     "no copies": (figures.draw_copies, copies(CLOTHES, classes=[])),
@@ -358,7 +365,9 @@ def test_a_matplotlibrc_of_ones_own_changes_nothing(drawing, tmp_path):
 def test_nothing_is_written_when_drawing_fails(tmp_path):
     path = tmp_path / "figure.png"
     with pytest.raises(ValueError):
-        figures.draw_class_balance(path, [1, 2, 3], [1, 2], [1, 2], list("abc"), dataset="")
+        figures.draw_class_balance(
+            path, {"generated": [1, 2, 3], "strong": [1, 2]}, "abc", dataset=""
+        )
     assert not path.exists()
 
 
@@ -552,8 +561,8 @@ def test_calibration_bars_gaps_and_counts():
 
 def test_class_balance_bars_are_as_long_as_the_counts():
     names = ["T-shirt/top", "Ankle boot", "Bag"]
-    counts = [4000, 1000, 2000], [3000, 0, 1500], [500, 0, 500]
-    result = Drawing(figures.draw_class_balance, *map(np.array, counts), names)
+    counts = [4000, 1000, 2000], [3000, 0, 1500], [500, 0, 500], [70, 20, 90]
+    result = Drawing(figures.draw_class_balance, kinds_of(*map(np.array, counts)), names)
     assert len({axes.get_xlim() for axes in result.charts}) == 1
     for axes, numbers in zip(result.charts, counts, strict=True):
         assert [bar.get_width() for bar in axes.patches] == numbers
@@ -863,10 +872,11 @@ def test_the_confidence_page_compares_all_that_was_drawn_with_held_out_images():
         assert page.says(f"{kind} images:   {shares}   strong {100 * strong:.1f} %")
 
 
-def test_the_balance_page_counts_drawn_strong_and_accepted_images():
-    page, quota = page_of("class-balance"), made_run().filtered.quota
-    counts = quota.generated, quota.strong, quota.kept
-    assert len({tuple(each) for each in counts}) == 3
+def test_the_balance_page_counts_drawn_strong_and_accepted_images_and_real_ones():
+    page, run = page_of("class-balance"), made_run()
+    quota, real = run.filtered.quota, run.asked.beside.tested["real"].passing
+    counts = quota.generated, quota.strong, quota.kept, real.counts(len(quota.kept))
+    assert len({tuple(each) for each in counts}) == 4
     for axes, numbers in zip(page.charts, counts, strict=True):
         assert [bar.get_width() for bar in axes.patches] == list(numbers)
 
