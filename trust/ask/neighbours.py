@@ -65,7 +65,8 @@ def gaps_within(images: ImageSet) -> np.ndarray:
     second other image, about 0 where all are equal.
 
     The farthest quarter of the other images is left out: beside one that is unlike all others,
-    these would look like a group.  So a group of more than three quarters of its class is not seen.
+    these would look like a group.  So a group of more than three quarters of its class is not seen;
+    it shows in recall and in the Frechet distance.
     """
     found = np.full(len(images), np.inf)
     for label in np.unique(images.labels):
