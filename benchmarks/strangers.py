@@ -225,9 +225,9 @@ class Points:
         return Seen(points)
 
     def within(self, points: ImageSet):
-        from trust.ask.neighbours import nearest_within
+        from trust.ask.neighbours import gaps_within
 
-        return nearest_within(points)
+        return gaps_within(points)
 
     def neighbours(self, sets: dict, own: dict | None = None) -> dict:
         from trust.ask.neighbours import Neighbours, nearest_of_class

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from trust.ask import balanced, useful, varied
-from trust.ask.neighbours import nearest_within
+from trust.ask.neighbours import gaps_within
 from trust.ask.questions import Asked, Beside, disjoint_sets
 from trust.ask.verdicts import AS_REAL, CANNOT_TELL, CAUGHT, FAILS, FALSE_ALARM, WORSE
 from trust.data.images import ImageSet
@@ -142,7 +142,7 @@ class Reference:
     def judge(self, images):
         return Judged(np.zeros(len(images), int), images, np.ones(len(images)))
 
-    within = staticmethod(nearest_within)
+    within = staticmethod(gaps_within)
 
 
 def drawn(rng, n, modes=4, shares=None):

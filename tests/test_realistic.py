@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from trust.ask import realistic, varied
-from trust.ask.neighbours import nearest_within
+from trust.ask.neighbours import gaps_within
 from trust.ask.realistic import Comparison
 from trust.ask.verdicts import AS_REAL, CANNOT_TELL, CAUGHT, FAILS, FALSE_ALARM, WORSE
 from trust.data.images import ImageSet
@@ -279,17 +279,8 @@ def test_the_figure_is_drawn_and_says_where_there_is_nothing(n, tmp_path):
 
 def twins_of(images, known):
     """The numbers of a set beside real sets of the same size."""
-    ratios = np.concatenate([nearest_within(each).ratio() for each in known])
-    return varied.count_twins(nearest_within(images).ratio(), ratios)
-
-
-def test_a_ratio_is_that_of_the_two_nearest_others_of_the_class():
-    images = textures(1, 40)
-    flat = images.images.reshape(40, -1) / 255
-    for row, found in enumerate(nearest_within(images).ratio()):
-        others = [i for i in range(40) if i != row and images.labels[i] == images.labels[row]]
-        first, second = np.sort(np.linalg.norm(flat[others] - flat[row], axis=1))[:2]
-        assert found == pytest.approx(first / second, rel=1e-5)
+    ratios = np.concatenate([gaps_within(each) for each in known])
+    return varied.count_twins(gaps_within(images), ratios)
 
 
 @pytest.mark.parametrize("n", [30, 200, 1000])

@@ -3,9 +3,13 @@ import math
 import numpy as np
 import prdc
 import pytest
+from conftest import first_images
 from scipy import linalg
 
 from trust.ask import varied
+from trust.ask.neighbours import gaps_within
+from trust.ask.questions import disjoint_sets
+from trust.data.images import ImageSet
 
 RNG = np.random.default_rng
 
@@ -169,3 +173,87 @@ def test_a_small_set_is_used_whole():
     points = gaussian(39, 30)
     np.testing.assert_array_equal(varied.spread_rows(points), points)
     assert len(varied.spread_rows(points[:0])) == 0
+
+
+# Twins, and groups of near copies
+
+
+def on_a_line(*places):
+    """Images of one pixel and one class."""
+    pixels = np.array(places, np.float32).reshape(-1, 1, 1) / 100
+    return ImageSet(pixels, np.zeros(len(places), int))
+
+
+def test_the_gap_behind_a_group_of_three():
+    gaps = gaps_within(on_a_line(0, 1, 2, 20, 40, 60, 80, 90, 100))
+    # From 0 the others are 1, 2, 20, 40, 60, 80 away, and two more that are left out.
+    expected = [2 / 20, 1 / 19, 2 / 18, 20 / 40, 20 / 38, 20 / 30, 10 / 20, 10 / 30, 10 / 20]
+    np.testing.assert_allclose(gaps, expected, rtol=1e-4)
+
+
+def test_all_beside_one_that_is_unlike_them_are_no_group():
+    gaps = gaps_within(on_a_line(0, 3, 4, 6, 99))
+    np.testing.assert_allclose(gaps[:4], [4 / 6, 1 / 3, 1 / 2, 1 / 2], rtol=1e-4)
+
+
+def test_equal_images_have_no_gap_to_one_another_and_few_images_none_at_all():
+    assert (gaps_within(on_a_line(*[7] * 5)) < 1e-3).all()
+    assert (gaps_within(on_a_line(*[7] * 5, 8, 20, 50, 90))[:5] < 1e-3).all()
+    assert np.isinf(gaps_within(on_a_line(3, 4))).all()
+    assert gaps_within(on_a_line()).shape == (0,)
+
+
+@pytest.mark.parametrize("block", [7, 1000])
+def test_a_gap_is_sought_among_the_nearer_images_of_the_class(monkeypatch, block):
+    monkeypatch.setattr("trust.ask.neighbours.BLOCK", block)
+    rng, labels = RNG(1), np.arange(40) % 3 % 2
+    pixels = rng.integers(0, 256, (40, 3, 4)).astype(np.uint8)
+    pixels[3:9:3] = pixels[0]
+    flat = pixels.reshape(40, -1) / 255
+    for row, found in enumerate(gaps_within(ImageSet(pixels, labels))):
+        others = [i for i in range(40) if i != row and labels[i] == labels[row]]
+        near = np.sort(np.linalg.norm(flat[others] - flat[row], axis=1))
+        near = near[: int(0.75 * len(others))]
+        ratios = near[:-1][near[1:] > 0] / near[1:][near[1:] > 0]
+        assert found == pytest.approx(min(ratios), rel=1e-4, abs=1e-6)
+
+
+@pytest.fixture(scope="module", params=["mnist", "fashion_mnist"])
+def sets_of_200(request):
+    """The gaps within 20 sets of 200 real images, as varied.ask() draws them, and 23 such sets."""
+    data = first_images(request.param, 10_000, 0)
+    counts = np.full(10, 20)
+    rows = disjoint_sets(data["y_train"], counts, 43, RNG(0))
+    sets = [ImageSet(data["x_train"][each], data["y_train"][each]) for each in rows]
+    return np.concatenate([gaps_within(each) for each in sets[:20]]), sets[20:]
+
+
+def has_twins(images, known):
+    numbers = varied.count_twins(gaps_within(images), known)
+    return numbers["twins"] >= numbers["twins_limit"]
+
+
+def with_near_copies(images, pictures, times, noise):
+    """Images of which the first `pictures` in a random order stand there `times` times each, in the
+    place of others, all with noise of this standard deviation."""
+    rng = RNG(pictures)
+    order = rng.permutation(len(images))
+    copied, pixels = np.resize(order[:pictures], pictures * times), images.images / 255
+    noisy = pixels[copied] + noise * rng.standard_normal((len(copied), *pixels.shape[1:]))
+    pixels[order[: len(copied)]] = np.clip(noisy, 0, 1)
+    labels = images.labels.copy()
+    labels[order[: len(copied)]] = labels[copied]
+    return ImageSet(pixels.astype(np.float32), labels)
+
+
+@pytest.mark.parametrize("noise", [0, 0.02, 0.05])
+@pytest.mark.parametrize(("pictures", "times"), [(10, 2), (66, 3), (6, 3), (4, 10), (1, 30)])
+def test_groups_of_near_copies_are_caught_whatever_their_size(sets_of_200, pictures, times, noise):
+    known, sets = sets_of_200
+    planted = [with_near_copies(each, pictures, times, noise) for each in sets[:10]]
+    assert sum(has_twins(each, known) for each in planted) >= 9
+
+
+def test_sets_of_real_images_have_no_groups_of_near_copies(sets_of_200):
+    known, sets = sets_of_200
+    assert not any(has_twins(each, known) for each in sets)

@@ -8,6 +8,8 @@ import numpy as np
 from trust.data.images import ImageSet
 
 BLOCK = 1000  # images at a time
+MOST_OF_CLASS = 3 / 4  # a group of near copies is sought among so many of the other images
+EQUAL = 1e-9  # half a squared distance: above rounding, below one grey level in one pixel
 
 
 class Nearest(NamedTuple):
@@ -54,10 +56,39 @@ class Sought(NamedTuple):
     own: np.ndarray | None = None
 
 
-def nearest_within(images: ImageSet) -> Nearest:
-    """The nearest other image of the same set and label, of each image."""
-    own, pixels, labels = np.arange(len(images)), images.images, images.labels
-    return nearest_of_class(pixels, labels, pixels, labels, own)
+def gaps_within(images: ImageSet) -> np.ndarray:
+    """How clearly a group of near copies stands apart, seen from each of the images: (n,) float64.
+
+    It is the smallest ratio of the distance to the j-th nearest image of the same set and label to
+    that to the next one, over all j.  In a group of k near copies it is near 0, because image k - 1
+    is one of them and image k is not; of most images it is near 1.  Infinite where there is no
+    second other image, about 0 where all are equal.
+
+    The farthest quarter of the other images is left out: beside one that is unlike all others,
+    these would look like a group.  So a group of more than three quarters of its class is not seen;
+    it shows in recall and in the Frechet distance.
+    """
+    found = np.full(len(images), np.inf)
+    for label in np.unique(images.labels):
+        rows = np.flatnonzero(images.labels == label)
+        if len(rows) < 3:
+            continue
+        last = max(int(MOST_OF_CLASS * (len(rows) - 1)), 2)
+        points = _pixels(images.images[rows]).astype(float)
+        points -= points.mean(axis=0)
+        norms = np.einsum("ij,ij->i", points, points) / 2
+        for start in range(0, len(rows), BLOCK):
+            block = slice(start, start + BLOCK)
+            # Half of the squared distance; float64 until the large terms have cancelled.
+            squares = points[block] @ points.T
+            np.subtract(norms, squares, out=squares)
+            squares += norms[block, None]
+            squares = squares.astype(np.float32)
+            squares[np.arange(len(squares)), np.arange(len(rows))[block]] = np.inf  # itself
+            squares.sort(axis=1)
+            ratios = squares[:, : last - 1] / (squares[:, 1:last] + EQUAL)
+            found[rows[block]] = np.sqrt(np.maximum(ratios.min(axis=1), 0))
+    return found
 
 
 def nearest_of_class(images, labels, real_images, real_labels, own=None) -> Nearest:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from trust.ask import neighbours
-from trust.ask.neighbours import Nearest, Neighbours, Sought
+from trust.ask.neighbours import Neighbours, Sought
 from trust.data.images import ImageSet, join
 from trust.train.fast import Workbench
 from trust.train.referee import Judged, judge
@@ -46,9 +46,9 @@ class Reference:
         found = neighbours.find_neighbours(sought, self.real, self.centred)
         return dict(zip(sets, found, strict=True))
 
-    def within(self, images: ImageSet) -> Nearest:
-        """The nearest other image of the same set and label, of each image."""
-        return neighbours.nearest_within(images)
+    def within(self, images: ImageSet) -> np.ndarray:
+        """How clearly each image belongs to a group of near copies in its set: gaps_within()."""
+        return neighbours.gaps_within(images)
 
 
 def build_reference(

@@ -22,7 +22,7 @@ LEAST_PARTS, MOST_PARTS = 12, 20  # of real images, enough to see how much they 
 LEAST_VARIETY = 0.5  # varied fails below this share of real images' recall or coverage
 BLOCK = 1000  # points at a time
 SHARES, FIDELITY = ("recall", "coverage"), ("precision", "density")
-RARE = 1000  # an image has a twin if another is as close as of one real image in so many
+RARE = 1000  # an image has a twin if its gap is as of one real image in so many
 TWINS_ALARM = FALSE_ALARM / 4  # the false alarms of the count of twins
 
 
@@ -46,7 +46,7 @@ def ask(asked: Asked) -> tuple[dict, dict]:
     wholes = [
         np.concatenate(rows[at : at + parts]) for at in range(0, len(rows) - parts + 1, parts)
     ]
-    known = np.concatenate([reference.within(real.take(whole)).ratio() for whole in wholes])
+    known = np.concatenate([reference.within(real.take(whole)) for whole in wholes])
     sets["real"] |= count_twins(known[: len(wholes[0])], known)
     judged = {name: each.take(asked.rows[name]) for name, each in asked.judged.items()}
     for name, each in (judged | asked.judged_held_out).items():
@@ -56,7 +56,7 @@ def ask(asked: Asked) -> tuple[dict, dict]:
         rows = disjoint_sets(images.labels, own, parts, rng)
         sets[name] = examine_parts([each.features[part] for part in rows], others, radius)
         whole = images.take(np.concatenate(rows)) if rows else images
-        sets[name] |= count_twins(reference.within(whole).ratio(), known)
+        sets[name] |= count_twins(reference.within(whole), known)
     fidelity = {name: {key: numbers.pop(key) for key in FIDELITY} for name, numbers in sets.items()}
     return sets, fidelity
 
@@ -172,12 +172,13 @@ def parts_of(counts: np.ndarray, available: np.ndarray) -> int:
 
 
 def count_twins(ratios: np.ndarray, known: np.ndarray) -> dict:
-    """How many images have a twin or a near twin in their own set: {"twins", "twins_expected",
-    "twins_limit"}.
+    """How many images have a twin or a near twin in their own set, or belong to a group of them:
+    {"twins", "twins_expected", "twins_limit"}.
 
-    ratios: (n,), see Nearest.ratio(), of the neighbours within the set.  known: (m,), of real
-    images, from sets of the same size.  An image has a twin if its ratio is below that of one in
-    RARE real ones.  Twins come in pairs.  So half as many pairs are counted, of which chance is
+    ratios: (n,), by gaps_within().  known: (m,), of real images, from sets of the same size.  An
+    image has a twin if its ratio is below that of one in RARE real ones.  By chance twins come in
+    pairs: in d dimensions the ratio from image j to the next is below r with probability r^(jd), so
+    a group of three is as rare as two pairs.  So half as many pairs are counted, of which chance is
     known as in new.flag(), at most all of them twice: where no two images were each other's
     nearest, the count would vary less.
     """
