@@ -32,7 +32,9 @@ def ask(asked: Asked) -> tuple[dict, dict]:
     "planted" are the smallest shares of copies that are found in four of five cases."""
     beside, reference = asked.beside, asked.reference
     # The rows of the pool are places in reference.real, which begins with the same images.
-    pool = beside.pool or replace(reference.real, rows=np.arange(len(reference.real)))
+    pool = beside.pool
+    if pool is None:
+        pool = replace(reference.real, rows=np.arange(len(reference.real)))
     labels = np.concatenate([each.passing.labels for each in asked.subjects.values()])
     most = max(len(filtered.passing) for filtered in asked.subjects.values())
     mix = np.bincount(labels, minlength=reference.classes) / max(len(labels), 1)
