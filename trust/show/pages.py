@@ -39,7 +39,7 @@ def answers(file, run: Run, data: Dataset) -> None:
 
 def answer(run: Run, name: str, question: str) -> figures.Answer:
     """The answer to a question about one set."""
-    numbers, real = (run.sets[each][question] for each in (name, "real"))
+    numbers, real = (run.of(name).sets[each][question] for each in (name, "real"))
     verdict, scale = run.verdicts[name][question], ROOMS[question].scale(numbers, real)
     form = rows.form_of(question, scale.key)
     number, low, high, of_real = (
