@@ -11,7 +11,7 @@ from scipy import stats
 
 from trust import statistics
 from trust.ask import between, new, realistic, right, useful, varied
-from trust.ask.verdicts import FALSE_ALARM
+from trust.ask.verdicts import AS_REAL, FAILS, FALSE_ALARM, QUESTIONS, WORSE
 from trust.data import datasets, submitted
 from trust.data.images import ImageSet
 from trust.show import terminal
@@ -134,23 +134,71 @@ def test_one_network_ranks_all_sets_whatever_their_order():
     assert math.isnan(realistic.differs(few["a"], few["b"]))
 
 
-def said(*pairs, names="abc"):
-    found = [{"sets": list(sets), "z": z, "limit": 3.0} for sets, z in pairs]
-    return terminal.differences({"differences": found, "beside": dict.fromkeys(names)})
+def told(words=None, **z):
+    """Differences of sets "a", "b", "c", given as ab={question: z}, and {set: {question: verdict}},
+    all as real but for words."""
+    names = sorted({*"".join(z)})
+    verdicts = {
+        name: dict.fromkeys(QUESTIONS, AS_REAL) | (words or {}).get(name, {}) for name in names
+    }
+    return verdicts, [between.Difference(*pair, own, limit=3.0) for pair, own in z.items()]
+
+
+def said(words=None, **z):
+    verdicts, found = told(words, **z)
+    pairs = [{"sets": [a, b], "z": own, "limit": limit} for a, b, own, limit in found]
+    best = {"why": between.best_of(verdicts, found).why}
+    return terminal.differences({"differences": pairs, "verdicts": verdicts, "best": best})
 
 
 def test_sentences_on_what_differs():
     z = {"right": -0.2, "varied": -5.12, "useful": -3.3, "new": math.nan}
-    assert said(("ab", z), names="ab") == [
+    assert said(ab=z) == [
         "b is better than a in varied (z 5.1), useful (z 3.3); no more than chance: right; "
         "cannot tell: new",
-        "best: b, better than each other in something, worse in nothing of this",
+        "best: b: better than a in varied and useful; nothing speaks for another",
     ]
-    (line,) = said(("ab", {"right": 4.0, "varied": -5.0}), names="ab")
-    assert line == "a is better than b in right (z 4.0) and worse in varied (z 5.0)"
-    assert said(("ab", {"right": 1.0}), names="ab") == ["a, b; no more than chance: right"]
-    three = said(("ab", {"new": 4.0}), ("ac", {"new": 2.0}), ("bc", {"new": -4.0}))
-    assert len(three) == 3 and not any(line.startswith("best") for line in three)
+    assert said(ab={"right": 4.0, "varied": -5.0}) == [
+        "a is better than b in right (z 4.0) and worse in varied (z 5.0)",
+        "best: no set: each is worse than another, a than b in varied; b than a in right",
+    ]
+    assert said(ab={"right": 1.0}) == [
+        "a, b; no more than chance: right",
+        "best: no set: between a and b nothing more than chance was found",
+    ]
+    three = said(ab={"new": 4.0}, ac={"new": 2.0}, bc={"new": -4.0})
+    assert three[-1] == (
+        "best: no set: between a and c nothing more than chance was found, though a is better than "
+        "each other one"
+    )
+
+
+def test_the_best_set_is_better_than_each_other_and_no_verdict_speaks_against_it():
+    found = between.best_of(*told(ab={"new": 4.0}, ac={"right": 5.0, "new": 0.1}, bc={"new": 9.0}))
+    assert found.name == "a"
+    assert found.why == "a: better than b in new, than c in right; nothing speaks for another"
+    balanced = {"b": {"balanced": FAILS}}  # has no z
+    found = between.best_of(*told(balanced, ab={"new": 0.0}))
+    assert found == ("a", "a: better than b in balanced; nothing speaks for another")
+    assert said(balanced, ab={"new": 0.0})[0] == (
+        "a is better than b in balanced (as real, b: fails); no more than chance: new"
+    )
+    found = between.best_of(*told(balanced, ab={"new": -4.0}))
+    assert found.name is None and "a than b in new; b than a in balanced" in found.why
+    worse = {"a": {"varied": WORSE}}
+    found = between.best_of(*told(worse, ab={"new": 4.0, "varied": 1.0}))
+    assert found.name is None
+    assert "its answer to varied is worse, that of b is as real" in found.why
+    assert said(worse, ab={"varied": 1.0})[0] == (
+        "a, b; no more than chance: varied; only b is as real: varied"
+    )
+    # neither is as real: then it is the best, but that is said
+    both = worse | {"b": {"varied": FAILS}}
+    found = between.best_of(*told(both, ab={"new": 4.0, "varied": 1.0}))
+    assert found.name == "a" and found.why.endswith("but beside real images varied? worse")
+    # what is more than chance outweighs the verdicts
+    found = between.best_of(*told(worse, ab={"varied": 4.0}))
+    assert found.name == "a"
 
 
 # What they are called
@@ -196,7 +244,8 @@ def test_three_sets_side_by_side(three):
     z = {tuple(each["sets"]): each["z"] for each in report["differences"]}
     limit = report["differences"][0]["limit"]
     assert set(z) == {("soft", "fresh"), ("soft", "few"), ("fresh", "few")}
-    assert "\nbest: fresh, " in done.stdout
+    assert "\nbest: fresh: better than soft in " in done.stdout
+    assert report["best"]["set"] == "fresh"
     assert z["soft", "fresh"]["realistic"] < -limit and z["fresh", "few"]["varied"] > limit
     assert "In short, few: right? " in done.stdout and "fresh is better than few in " in done.stdout
     (head,) = [line for line in done.stdout.splitlines() if line.startswith("↑ more")]

@@ -57,6 +57,14 @@ class Run:
         """The Run of one subject alone."""
         return self.alone.get(name, self)
 
+    def best(self) -> between.Best:
+        """Which of several subjects is best, and why."""
+        words = {
+            name: {question: verdict.word for question, verdict in verdicts.items()}
+            for name, verdicts in self.verdicts.items()
+        }
+        return between.best_of(words, self.differences)
+
     @property
     def subject(self) -> str:
         """The name of the first set that was examined."""

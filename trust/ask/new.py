@@ -87,8 +87,14 @@ def verdict(numbers: dict, real: dict | None = None) -> Verdict:
 def scale(numbers: dict, real: dict) -> Scale:
     """The share whose nearest real image was seen, between what is expected and that of a large
     lean, whichever way they lean; or the count of flagged images, where there are copies."""
-    copies, limit = _most_copies(numbers), numbers["copies_limit"]
-    if copies >= limit:
+    copied = _most_copies(numbers) >= numbers["copies_limit"]
+    return scale_by("copies" if copied else "seen_share", numbers, real)
+
+
+def scale_by(key: str, numbers: dict, real: dict) -> Scale:
+    """The Scale of the lean, "seen_share", or of the flagged images, "copies"."""
+    if key == "copies":
+        copies, limit = _most_copies(numbers), numbers["copies_limit"]
         expected = numbers["copies_expected"]
         return Scale("copies", number=copies, real=expected, real_high=limit, fails_at=limit)
     seen, expected, z = (numbers[key] for key in ("seen_share", "expected_share", "lean_z"))

@@ -81,7 +81,11 @@ def verdict(numbers: dict, real: dict) -> Verdict:
 def scale(numbers: dict, real: dict) -> Scale:
     """Recall or coverage, whichever is further on its way from that of real images to the bound."""
     lost = {key: 1 - numbers[key] / real[key] if real[key] else math.nan for key in SHARES}
-    key = "coverage" if lost["coverage"] > lost["recall"] else "recall"
+    return scale_by("coverage" if lost["coverage"] > lost["recall"] else "recall", numbers, real)
+
+
+def scale_by(key: str, numbers: dict, real: dict) -> Scale:
+    """The Scale of recall or of coverage."""
     reach = t_quantile(0.975, real["parts"] - 1) * _error(key, numbers, real)
     return Scale(
         key,

@@ -9,7 +9,8 @@ is left out.
 Of several sets "verdicts", "reasons", "evidence" and "classes" are {set: the same}; "sets" are
 those that were examined and the real images beside the first; "beside": {set: what stands beside
 it, as in "sets"}; "differences": [{"sets": [first, second], "z": {question: by how many standard
-deviations the first is better}, "limit": from where on that is more than chance}].
+deviations the first is better}, "limit": from where on that is more than chance}]; "best": {"set":
+the best one or null, "why": a sentence}.
 """
 
 import hashlib
@@ -65,6 +66,8 @@ def build_report(run: Run, data: Dataset, settings: dict, networks: dict, notes:
         {"sets": [first, second], "z": z, "limit": limit}
         for first, second, z, limit in run.differences
     ]
+    name, why = run.best()
+    values["best"] = {"set": name, "why": why}
     return values
 
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from trust.ask import between
 from trust.show.rows import (
     ANSWERS,
     COLUMNS,
@@ -35,33 +36,50 @@ def of_each(report: dict) -> dict[str, dict]:
 
 
 def differences(report: dict) -> list[str]:
-    """What differs between several sets: a line for each two, and which is best, if one is."""
-    lines, better = [], {}
+    """What differs between several sets: a line for each two, and which is best, or why none is."""
+    lines, verdicts = [], report["verdicts"]
     for each in report.get("differences", []):
         (first, second), z, limit = each["sets"], each["z"], each["limit"]
-        clear = {question: value for question, value in z.items() if abs(value) >= limit}
-        wins, losses = ([key for key in clear if sign * clear[key] > 0] for sign in (1, -1))
-        if len(losses) > len(wins):
-            first, second, wins, losses = second, first, losses, wins
-        better.setdefault(first, []).append(bool(wins) and not losses)
+        found = between.sides(z, limit, verdicts[first], verdicts[second])
+        if len(found.worse) > len(found.better):
+            first, second = second, first
+            opposite = {question: -value for question, value in z.items()}
+            found = between.sides(opposite, limit, verdicts[first], verdicts[second])
+        words = verdicts[first], verdicts[second]
         parts = [
-            f"{word} in {', '.join(f'{key} (z {abs(clear[key]):.1f})' for key in own)}"
-            for word, own in ((f"better than {second}", wins), ("worse", losses))
-            if own
+            f"{word} in {_with_reasons(questions, each['z'], second, words)}"
+            for word, questions in (
+                (f"better than {second}", found.better),
+                ("worse", found.worse),
+            )
+            if questions
         ]
-        line = f"{first} is {' and '.join(parts)}"
-        same = [question for question, value in z.items() if abs(value) < limit]
-        unknown = [question for question, value in z.items() if math.isnan(value)]
-        more = [f"no more than chance: {', '.join(same)}"] if same else []
-        more += [f"cannot tell: {', '.join(unknown)}"] if unknown else []
-        lines.append("; ".join([line if parts else f"{first}, {second}", *more]))
-    others = len(report.get("beside", ())) - 1
-    best = [name for name, found in better.items() if sum(found) == others]
-    if best and lines:
-        lines.append(
-            f"best: {best[0]}, better than each other in something, worse in nothing of this"
-        )
+        line = f"{first} is {' and '.join(parts)}" if parts else f"{first}, {second}"
+        more = [
+            f"{title}: {', '.join(questions)}"
+            for title, questions in (
+                ("no more than chance", found.same),
+                ("cannot tell", found.unknown),
+                (f"only {first} is as real", found.for_first),
+                (f"only {second} is as real", found.for_second),
+            )
+            if questions
+        ]
+        lines.append("; ".join([line, *more]))
+    if lines:
+        lines.append(f"best: {report['best']['why']}")
     return lines
+
+
+def _with_reasons(questions, z, second, words):
+    """The questions in which two sets differ, each with its z; without one, with both verdicts,
+    words."""
+    of_first, of_second = words
+    reasons = (
+        f"z {abs(z[key]):.1f}" if key in z else f"{of_first[key]}, {second}: {of_second[key]}"
+        for key in questions
+    )
+    return ", ".join(f"{key} ({why})" for key, why in zip(questions, reasons, strict=True))
 
 
 def answers(report: dict, short: bool = False) -> list[str]:
