@@ -823,7 +823,7 @@ def test_the_page_of_answers_counts_copies_and_names_several_sets():
     texts = [text for text, _ in page.texts]
     assert texts.count("a.npz") == texts.count("b") == 6 and page.says("these 2 sets of images")
     assert texts.count("fails from 4") == texts.count("9") == texts.count("real 1") == 2
-    assert page.says("Best: a.npz: better than b in new")
+    assert page.says("Best: a.npz, better than b in new")
 
 
 def test_sets_side_by_side_are_on_one_scale():

@@ -156,30 +156,30 @@ def test_sentences_on_what_differs():
     assert said(ab=z) == [
         "b is better than a in varied (z 5.1), useful (z 3.3); no more than chance: right; "
         "cannot tell: new",
-        "best: b: better than a in varied and useful; nothing speaks for another",
+        "best: b, better than a in varied and useful; nothing speaks for another",
     ]
     assert said(ab={"right": 4.0, "varied": -5.0}) == [
         "a is better than b in right (z 4.0) and worse in varied (z 5.0)",
-        "best: no set: each is worse than another, a than b in varied; b than a in right",
+        "best: none, as each is worse than another: a than b in varied; b than a in right",
     ]
     assert said(ab={"right": 1.0}) == [
         "a, b; no more than chance: right",
-        "best: no set: between a and b nothing more than chance was found",
+        "best: none, as between a and b nothing more than chance was found",
     ]
     three = said(ab={"new": 4.0}, ac={"new": 2.0}, bc={"new": -4.0})
     assert three[-1] == (
-        "best: no set: between a and c nothing more than chance was found, though a is better than "
-        "each other one"
+        "best: none, as between a and c nothing more than chance was found, though a is better "
+        "than each other one"
     )
 
 
 def test_the_best_set_is_better_than_each_other_and_no_verdict_speaks_against_it():
     found = between.best_of(*told(ab={"new": 4.0}, ac={"right": 5.0, "new": 0.1}, bc={"new": 9.0}))
     assert found.name == "a"
-    assert found.why == "a: better than b in new, than c in right; nothing speaks for another"
+    assert found.why == "a, better than b in new, than c in right; nothing speaks for another"
     balanced = {"b": {"balanced": FAILS}}  # has no z
     found = between.best_of(*told(balanced, ab={"new": 0.0}))
-    assert found == ("a", "a: better than b in balanced; nothing speaks for another")
+    assert found == ("a", "a, better than b in balanced; nothing speaks for another")
     assert said(balanced, ab={"new": 0.0})[0] == (
         "a is better than b in balanced (as real, b: fails); no more than chance: new"
     )
@@ -244,7 +244,7 @@ def test_three_sets_side_by_side(three):
     z = {tuple(each["sets"]): each["z"] for each in report["differences"]}
     limit = report["differences"][0]["limit"]
     assert set(z) == {("soft", "fresh"), ("soft", "few"), ("fresh", "few")}
-    assert "\nbest: fresh: better than soft in " in done.stdout
+    assert "\nbest: fresh, better than soft in " in done.stdout
     assert report["best"]["set"] == "fresh"
     assert z["soft", "fresh"]["realistic"] < -limit and z["fresh", "few"]["varied"] > limit
     assert "In short, few: right? " in done.stdout and "fresh is better than few in " in done.stdout
@@ -296,7 +296,9 @@ def test_mistakes_with_several_sets(bundled, tmp_path, words, message):
 @pytest.mark.usefixtures("unlearned")
 def test_networks_are_kept_and_used_again(small_npz, tmp_path):
     data = datasets.load_dataset(small_npz)
-    np.savez(tmp_path / "m.npz", images=data.test.images[:300])
+    images, labels = data.test.images[:300], data.test.labels[:300]
+    np.savez(tmp_path / "m.npz", images=images, labels=labels)
+    np.savez(tmp_path / "bare.npz", images=images)
     flags = f"m.npz --dataset {small_npz} --seed 3 --report"
     done = call(tmp_path, "trust.__main__", flags, "a.json --save nets.npz")
     assert done.returncode == 0 and "training the referee" in done.stdout, done.stderr
@@ -307,6 +309,9 @@ def test_networks_are_kept_and_used_again(small_npz, tmp_path):
     for key in ("sets", "verdicts", "classes", "notes"):
         assert first[key] == second[key]
     assert first["settings"]["seed"] == second["settings"]["seed"] == 3
+    bare = flags.replace("m.npz", "bare.npz")  # now the classifier is asked
+    done = call(tmp_path, "trust.__main__", bare, "c.json --load nets.npz")
+    assert done.returncode == 0 and "training the" not in done.stdout, done.stderr
     done = call(tmp_path, "trust.__main__", flags, "b.json --load nets.npz --seed 4")
     assert done.returncode == 2 and "were trained with 3" in done.stderr
     done = call(tmp_path, "demo_dnn_vae", f"--load nets.npz --dataset {small_npz}")

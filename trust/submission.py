@@ -9,8 +9,8 @@ from trust.filter.filters import Filter, fit_filter, fit_promise, sift_labelled
 from trust.plan import Plan
 from trust.train import loops, saves, trained
 
-# With one of these the classifier is asked of each image, or is to be kept.
-WITH_CLASSIFIER = ("threshold", "max_error", "scores", "save_images", "save")
+# With one of these the classifier is asked of each image.
+WITH_CLASSIFIER = ("threshold", "max_error", "scores", "save_images")
 
 
 def examine_submitted(given: dict[str, ImageSet], plan: Plan, clock: Clock) -> Run:
@@ -22,10 +22,11 @@ def examine_submitted(given: dict[str, ImageSet], plan: Plan, clock: Clock) -> R
     networks = {"referee": trained.referee_of(data, plan.saved, seed, clock)}
     labelled = all(images.labels is not None for images in given.values())
     accept = None
-    if not labelled or any(options.get(name) for name in WITH_CLASSIFIER):
-        classifier = trained.classifier_of(data, split, plan.saved, seed, clock)
-        networks["classifier"] = classifier
-        accept = filter_of(classifier, plan)
+    asked = not labelled or any(options.get(name) for name in WITH_CLASSIFIER)
+    if asked or options.get("save"):
+        networks["classifier"] = trained.classifier_of(data, split, plan.saved, seed, clock)
+    if asked:  # a classifier that is only kept changes no answer
+        accept = filter_of(networks["classifier"], plan)
     if path := options.get("save"):
         saves.save_models(path, plan.settings, networks)
     subjects = {name: sift_labelled(images, accept) for name, images in given.items()}

@@ -135,27 +135,27 @@ def best_of(verdicts: dict[str, dict[str, str]], found: list[Difference]) -> Bes
             for name in verdicts
             if (other := beaten(name))
         )
-        return Best(None, f"no set: each is worse than another, {'; '.join(of_each)}")
+        return Best(None, f"none, as each is worse than another: {'; '.join(of_each)}")
     name = leading[0]
     others = [other for other in verdicts if other != name]
     if equal := [other for other in others if not better[name, other]]:
         nothing = f"between {_joined([name, *equal])} nothing more than chance"
         if len(equal) + 1 == len(verdicts):
-            return Best(None, f"no set: {nothing} was found")
+            return Best(None, f"none, as {nothing} was found")
         return Best(
             None,
-            f"no set: {nothing} was found, though {name} is better than each other one",
+            f"none, as {nothing} was found, though {name} is better than each other one",
         )
     for other in others:
         if questions := only[other, name]:
             question = questions[0]
             return Best(
                 None,
-                f"no set: {name} is better than each other in something, but its answer to "
+                f"none, as {name} is better than each other in something, but its answer to "
                 f"{question} is {verdicts[name][question]}, that of {other} is {AS_REAL}",
             )
     why = ", ".join(f"than {other} in {' and '.join(better[name, other])}" for other in others)
-    why = f"{name}: better {why}; nothing speaks for another"
+    why = f"{name}, better {why}; nothing speaks for another"
     if bad := [f"{key}? {word}" for key, word in verdicts[name].items() if word in CAUGHT]:
         why += f"; but beside real images {', '.join(bad)}"
     return Best(name, why)

@@ -274,7 +274,7 @@ def draw_answers(file, answers: dict[str, list[Answer]], title: str, *, dataset:
         y = 44
         for line in _lines([note] if note else [], WIDTH - 2 * MARGIN, 12):
             page.text(MARGIN, y + 12, line, size=12)
-            y += 18
+            y += 20
         _draw_legend(page, y, keys, 4)
         y += 30
         for question, of_sets in answers.items():
