@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks import alarms
+from trust.ask.between import limit_of
 from trust.data.datasets import load_dataset
 from trust.statistics import binomial_tail
 
@@ -69,6 +70,56 @@ def test_faults_of_the_detectable_size_are_mostly_caught(found):
             assert draws == DRAWS
             # so few would be rarer than one in a thousand, if four of five were caught
             assert binomial_tail(caught, draws, 0.8) > 1e-3, (fault, caught, draws)
+
+
+def differences(small, n, sets, questions=("right", "varied", "new")):
+    """{pair: {question: z}} of the sets that sets(draw, numbers of fresh images) makes."""
+    from trust.examination import examine
+
+    drawn, rows = small.draw(3, n)
+    subjects = sets(drawn, rows)
+    run = examine(
+        subjects,
+        drawn.beside([*subjects.values()], small.rng),
+        drawn.reference,
+        small.rng,
+        questions=questions,
+        say=lambda line: None,
+    )
+    return {(each.first, each.second): each.z for each in run.differences}
+
+
+def test_between_honest_sets_hardly_anything_differs(small):
+    def honest(drawn, rows):
+        parts = np.split(rows[: 6 * 200], 6)
+        return {f"set {k}": drawn.through_the_door(part) for k, part in enumerate(parts)}
+
+    pairs = [z for _ in range(3) for z in differences(small, 200, honest).values()]
+    assert len(pairs) == 45
+    for question in pairs[0]:
+        beyond = sum(abs(z[question]) >= limit_of(1) for z in pairs)
+        assert not any(np.isnan(z[question]) for z in pairs) and beyond <= 1, (question, beyond)
+
+
+# What is asked beside: neighbours of wrong labels and twins of copies are not looked up.
+FAULTS = {"swapped": ("right", "varied"), "copied": ("new", "right"), "few": ("varied", "right")}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_beside_an_honest_set_is_what_differs(small, fault):
+    def both(drawn, rows):
+        honest, other = (drawn.through_the_door(part) for part in np.split(rows[:1000], 2))
+        if fault == "swapped":
+            other = alarms.swap(drawn, other, 0.1, small.rng)
+        elif fault == "copied":
+            other = alarms.plant(drawn, other, 0.1, small.rng)
+        else:  # a few images many times
+            other = drawn.through_the_door(np.resize(rows[1000:1100], 500))
+        return {"honest": honest, fault: other}
+
+    seen, other = FAULTS[fault]
+    (z,) = differences(small, 500, both, questions=FAULTS[fault]).values()
+    assert z[seen] >= limit_of(1) > abs(z[other]), z
 
 
 def test_what_is_looked_up_is_what_a_search_finds(small):

@@ -1482,12 +1482,6 @@ def test_of_each_image_the_nearest_real_one_is_named_by_its_row_in_the_users_dat
 # Two sets at once
 
 
-# Of random rows, and of networks that learn from them, which are others where another set is
-# examined first.
-DRAWN = {"ece_floor", "ece_floor_95", "frechet", "precision", "recall", "density", "coverage"}
-DRAWN |= {"twins", "told_apart", "told_apart_low", "told_apart_high", "told_apart_z", "nonsense_z"}
-
-
 def two_of_yours():
     """One set with mistakes and one with copies, as large as each other."""
     split = world()
@@ -1506,8 +1500,9 @@ def test_two_sets_at_once_are_examined_as_each_alone():
     np.testing.assert_array_equal(both.accepted.images, subjects["wrong"].passing.images)
     for name, filtered in subjects.items():
         alone = examine({name: filtered}, beside, stick, RNG(1), say=quiet)
-        assert_same(both.sets[name], alone.sets[name], but=DRAWN)
-        assert_same(both.sets["planted"], alone.sets["planted"])
+        assert_same(both.sets[name], alone.sets[name])
+        for other, numbers in both.alone[name].sets.items():
+            assert_same(numbers, alone.sets[other])
         assert words(both, name) == words(alone)
         found, expected = (run.neighbours[name].nearest.index for run in (both, alone))
         np.testing.assert_array_equal(found, expected)
@@ -1531,22 +1526,23 @@ def test_two_sets_behind_our_filter_are_examined_as_each_alone():
     both = examine(subjects, beside, stick, RNG(1), say=quiet)
     for name, filtered in subjects.items():
         alone = examine({name: filtered}, beside, stick, RNG(1), say=quiet)
-        assert_same(both.sets[name], alone.sets[name], but=DRAWN)
+        assert_same(both.sets[name], alone.sets[name])
         assert words(both, name) == words(alone)
-        floors = [run.sets[name]["right"]["ece_floor"] for run in (both, alone)]
-        assert floors[0] == pytest.approx(floors[1], rel=0.1)
     assert both.sets["good"]["right"]["agreement"] == 1
     assert both.sets["bad"]["right"]["agreement"] == 0
-    # The promise is about the first one.
+    # The promise is about each one, and about the first where only one is told.
+    promised_of = [run.sets["promise"]["right"] for run in both.alone.values()]
+    assert [each["estimated_error_estimate"] for each in promised_of] == pytest.approx([0, 1])
     assert both.sets["promise"]["right"]["estimated_error_estimate"] == 0
 
 
-def test_copies_are_planted_among_as_many_real_images_as_the_larger_set_has():
+def test_copies_are_planted_among_as_many_real_images_as_each_set_has():
     split = world()
     subjects = {"few": Filtered(honest(60, 30)), "many": Filtered(honest(61, 50))}
     beside = beside_yours(subjects["many"], split)
     run = examine(subjects, beside, reference_of(split, beside, split.test), RNG(0), say=quiet)
-    assert len(run.neighbours["noisy_copies"].labels) == 50
+    planted = [each.neighbours["noisy_copies"].labels for each in run.alone.values()]
+    assert [*map(len, planted)] == [30, 50]
 
 
 def test_all_learn_from_as_many_images_of_each_class_as_the_set_with_the_fewest_has(told):

@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import itertools
 import math
 from functools import cache, cached_property, partial
 from types import SimpleNamespace
@@ -17,8 +18,10 @@ from PIL import Image
 from test_report import DATA, PROMISE, made_run, words_of
 
 from trust.ask import new, right
+from trust.ask.between import Difference
 from trust.ask.verdicts import AS_REAL, CANNOT_TELL, FAILS, WORSE, Scale, Verdict
 from trust.data.images import ImageSet
+from trust.examination import Run
 from trust.show import figures, pages
 from trust.show.diagram import draw_diagram
 from trust.show.sheets import Sheet
@@ -801,7 +804,10 @@ def run_of_numbers(*names, word=AS_REAL, **changed):
     verdicts = {name: {question: Verdict(word, "", 0.1) for question in FAR} for name in names}
     subjects = {name: SimpleNamespace(passing=range(1234)) for name in names}
     asked = SimpleNamespace(subjects=subjects)
-    return SimpleNamespace(sets=sets, verdicts=verdicts, subject=names[0], asked=asked)
+    pairs = itertools.combinations(names, 2)
+    found = [Difference(*pair, z={"new": 4.0}, limit=3.0) for pair in pairs]
+    rest = {name: {} for name in ("evidence", "neighbours", "told")}
+    return Run(sets, verdicts, **rest, asked=asked, differences=found)
 
 
 def test_the_page_of_answers_has_a_row_for_each_question_on_its_own_scale():
@@ -826,11 +832,23 @@ def test_the_page_of_answers_counts_copies_and_names_several_sets():
     texts = [text for text, _ in page.texts]
     assert texts.count("a.npz") == texts.count("b") == 6 and page.says("these 2 sets of images")
     assert texts.count("fails from 4") == texts.count("9") == texts.count("real 1") == 2
+    assert page.says("Best: a.npz, better than b in new")
+
+
+def test_sets_side_by_side_are_on_one_scale():
+    run = run_of_numbers("a", "b")
+    run.sets["a"]["varied"] |= {"recall": 0.5, "coverage": 0.4}  # of .8 and .4
+    run.sets["b"]["new"] |= {"copies": 9}
+    for question, key in (("varied", "coverage"), ("new", "copies")):
+        found = pages.scales_of(run, question)
+        assert [scale.key for scale in found.values()] == [key, key]
+    assert found["a"].number < found["a"].fails_at < found["b"].number
 
 
 def test_the_page_of_answers_leans_either_way():
     away = run_of_numbers("generated", seen_share=0.15, lean_z=9.0)
-    found = pages.answer(away, "generated", "new")
+    scale = pages.scales_of(away, "new")["generated"]
+    found = pages.answer(away, "generated", "new", scale)
     assert found.bound == "fails below 30 %" and found.scale.number < found.scale.fails_at
 
 

@@ -19,7 +19,7 @@ with cli.unchanged_environment(), cli.quiet_tensorflow():
     from trust.train import loops
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Answered(Run):
     """A Run that shows its answers.  report: all numbers, as --report writes them; see
     show/report.py.  data: the real images."""
@@ -61,8 +61,8 @@ def examine(
         data = load_dataset(dataset)
         given = check_given(images, labels, data, read)
         plan = settle({"seed": seed, "threshold": threshold}, data, out=None, say=clock.say)
-        clock.say(describe(given, read))
-        run = examine_submitted(given, plan, clock)
+        clock.say(describe({"yours": given}, read))
+        run = examine_submitted({"yours": given}, plan, clock)
         report = report_of(run, plan, notes=read) | clock.resources()
     parts = {field.name: getattr(run, field.name) for field in fields(run)}
     return Answered(**parts, report=report, data=data)

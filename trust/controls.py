@@ -1,5 +1,6 @@
 """What stands beside the examined images: real ones, reconstructions, copies and nonsense."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -105,6 +106,21 @@ def _some(images: ImageSet, count: int, rng) -> ImageSet:
     if len(images) <= count:
         return images
     return images.take(np.sort(rng.choice(len(images), count, replace=False)))
+
+
+def beside_several(
+    submitted: dict[str, Filtered], accept: Filter | None, split: Split, labelled: bool, rng
+) -> Beside:
+    """beside_submitted() of several sets, {name: set}: as many images of each class are compared as
+    the one with the fewest has.  Each has the copies that would stand beside it alone."""
+    first = next(iter(submitted.values()))
+    beside = beside_submitted(first, accept, split, labelled=labelled, rng=deepcopy(rng))
+    counts, own_copies = [beside.counts], {}
+    for name, each in submitted.items():
+        counts.append(each.passing.counts(len(beside.counts)))
+        own = deepcopy(rng)
+        own_copies[name] = copies_of(to_copy(each.passing.labels, split.vae, own), own)
+    return replace(beside, counts=np.min(counts, axis=0), own_copies=own_copies)
 
 
 def beside_submitted(

@@ -1,11 +1,12 @@
 """The examination: the only place where the questions are asked about sets of images."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from trust.ask import balanced, new, promised, realistic, right, useful, varied
+from trust.ask import balanced, between, new, promised, realistic, right, useful, varied
 from trust.ask.neighbours import Neighbours
 from trust.ask.questions import Asked, Beside, look
 from trust.ask.reference import Reference
@@ -38,6 +39,9 @@ class Run:
     neighbours: {set: Neighbours}.  told: {subject: Told}, how unreal each of its images looks to a
     network.
     asked: the sets themselves, and what the referee says of them.
+    alone: {subject: the Run of it alone}, where there are several: with the real images that stand
+    beside it.  Then what stands beside the first is in `sets`.
+    differences: of each two subjects; see between.py.
     """
 
     sets: dict
@@ -46,6 +50,20 @@ class Run:
     neighbours: dict[str, Neighbours]
     told: dict[str, realistic.Told]
     asked: Asked
+    alone: dict[str, "Run"] = field(default_factory=dict)
+    differences: list[between.Difference] = field(default_factory=list)
+
+    def of(self, name: str) -> "Run":
+        """The Run of one subject alone."""
+        return self.alone.get(name, self)
+
+    def best(self) -> between.Best:
+        """Which of several subjects is best, and why."""
+        words = {
+            name: {question: verdict.word for question, verdict in verdicts.items()}
+            for name, verdicts in self.verdicts.items()
+        }
+        return between.best_of(words, self.differences)
 
     @property
     def subject(self) -> str:
@@ -95,16 +113,77 @@ def examine(
 ) -> Run:
     """The questions about sets of images, {name: Filtered}, and about what stands beside them.
 
+    Each of several is examined as it would be alone, with the same random numbers, so that nothing
+    of it hangs on what the others are; only where sets must be equally large, all have as many
+    images of each class as the one with the fewest.
     questions: the names of those that are asked; there are verdicts on no others.  say: called with
     a line for each question.
     """
+    if len(subjects) == 1:
+        return _examine(subjects, beside, reference, rng, questions=questions, say=say)
+    classes = len(beside.counts)
+    fewest = np.min([each.passing.counts(classes) for each in subjects.values()], axis=0)
+    beside = replace(beside, counts=np.minimum(beside.counts, fewest), fewest=fewest)
+    alone: dict[str, Run] = {}
+    for name, filtered in subjects.items():
+        say(f"  {name}:")
+        first = next(iter(alone.values()), None)
+        alone[name] = _examine(
+            {name: filtered},
+            replace(beside, copies=beside.own_copies.get(name, beside.copies)),
+            reference,
+            deepcopy(rng),
+            questions=questions,
+            say=lambda line: say(f"  {line}"),
+            known=first.sets["real"].get("useful") if first else None,
+        )
+    return _together(alone, reference, say)
+
+
+def _together(alone: dict[str, Run], reference: Reference, say: Callable[[str], None]) -> Run:
+    """The Run of several subjects, of the Run of each."""
+    runs = [*alone.values()]
+    say("  what differs between them")
+    sets = {name: run.sets[name] for name, run in alone.items()}
+    asked = {name: run.asked for name, run in alone.items()}
+    return Run(
+        sets=sets | {name: own for name, own in runs[0].sets.items() if name not in sets},
+        verdicts={name: run.verdicts[name] for name, run in alone.items()},
+        evidence={name: run.evidence[name] for name, run in alone.items()},
+        neighbours=runs[0].neighbours
+        | {name: run.neighbours[name] for name, run in alone.items() if run.neighbours},
+        told={name: run.told[name] for name, run in alone.items() if run.told},
+        asked=replace(
+            runs[0].asked,
+            subjects={name: each.subjects[name] for name, each in asked.items()},
+            rows=runs[0].asked.rows | {name: each.rows[name] for name, each in asked.items()},
+            judged={name: each.judged[name] for name, each in asked.items()},
+        ),
+        alone=alone,
+        differences=between.differences(
+            asked, {name: run.sets for name, run in alone.items()}, reference.seed
+        ),
+    )
+
+
+def _examine(
+    subjects: dict[str, Filtered],
+    beside: Beside,
+    reference: Reference,
+    rng: np.random.Generator,
+    *,
+    questions: Collection[str],
+    say: Callable[[str], None],
+    known: dict | None = None,
+) -> Run:
+    """examine() of one subject.  known: see useful.ask()."""
     say("  the referee looks at all images")
     asked = look(subjects, beside, reference, rng.spawn(1)[0])
     answers, neighbours, told, fidelity = {}, {}, {}, {}
     rooms = {question: room for question, room in ROOMS.items() if question in questions}
     for question, room in rooms.items():
         say(f"  {question}?")
-        if room in (right, useful):
+        if room is right:
             answers[question] = room.ask(asked, rng)
         elif room is realistic:
             answers[question], told = realistic.ask(asked, rng)
@@ -112,6 +191,8 @@ def examine(
             answers[question], fidelity = varied.ask(asked)
         elif room is new:
             answers[question], neighbours = new.ask(asked)
+        elif room is useful:
+            answers[question] = useful.ask(asked, rng, known)
         else:
             answers[question] = room.ask(asked)
     sets: dict = {}

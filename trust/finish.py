@@ -36,10 +36,14 @@ def finish(
     steps.append(partial(print_report, values))
     if plan.out:
         steps.append(partial(draw, run, plan, clock, figures=figures))
-    if path := plan.options.get("save_images"):
-        steps.append(partial(save_images, path, run, plan))
-    if path := plan.options.get("scores"):
-        steps.append(partial(save_scores, path, run, plan))
+    for name in run.verdicts:
+        own, several = run.of(name), bool(run.alone)
+        if path := plan.options.get("save_images"):
+            of_set = outputs.of_set if outputs.is_npz(path) else outputs.folder_of_set
+            steps.append(partial(save_images, of_set(path, name) if several else path, own, plan))
+        if path := plan.options.get("scores"):
+            path = outputs.of_set(path, name) if several else path
+            steps.append(partial(save_scores, path, own, plan))
     if n := plan.options["audit"]:
         steps.append(partial(hand_out_sheet, run, plan, n))
     errors = []
@@ -78,9 +82,11 @@ def report_of(
     found = [
         *doubts.of_filter(run.asked.beside.accept, data.test),
         *doubts.of_data(data, run.asked.reference),
-        *report.vanished(run, data.class_names),
-        *report.doubts(run, data.class_names if plan.out else ()),
+        *_of_each(run, partial(report.vanished, class_names=data.class_names)),
+        *_of_each(run, partial(report.doubts, class_names=data.class_names if plan.out else ())),
     ]
+    if run.alone:
+        found.append(report.compared(run))
     return report.build_report(
         run,
         data,
@@ -90,12 +96,27 @@ def report_of(
     )
 
 
+def _of_each(run: Run, say: Callable[[Run], list[str]]) -> list[str]:
+    """Sentences about each set, once where they are about all, else with its name."""
+    said = {name: say(run.of(name)) for name in run.verdicts}
+    every = [
+        each for each in next(iter(said.values())) if all(each in own for own in said.values())
+    ]
+    return every + [
+        f"{name}: {each}" for name, own in said.items() for each in own if each not in every
+    ]
+
+
 def draw(run: Run, plan: Plan, clock: Clock, figures: dict[str, Callable]) -> None:
-    """Draws all figures into the folder of the plan."""
+    """Draws all figures into the folder of the plan; of several sets only the answers, and the
+    others into a folder for each."""
     with clock("drawing"):
         for name, page in figures.items():
-            with outputs.replacing(Path(plan.out, f"{name}.png")) as file:
-                page(file, run, plan.data)
+            whole = page is pages.answers or not run.alone
+            for of_set in [None] if whole else run.verdicts:
+                folder = outputs.folder_of_set(plan.out, of_set) if of_set else plan.out
+                with outputs.replacing(Path(folder, f"{name}.png")) as file:
+                    page(file, run.of(of_set) if of_set else run, plan.data)
 
 
 def save_images(path: str, run: Run, plan: Plan) -> None:

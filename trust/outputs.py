@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import permutations, product
@@ -13,6 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from trust.cli import UserError
+
+LONGEST = 200  # bytes of a name; file systems take 255
+FORBIDDEN = r'[/\\:*?"<>|\x00-\x1f\x7f]'  # in names, on one system or another
 
 
 def _beside(path: Path) -> tempfile.TemporaryDirectory:
@@ -117,3 +121,35 @@ def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
     """The arrays as one .npz, not compressed."""
     with replacing(path) as file:
         np.savez(file, **arrays)
+
+
+def fit_for_files(name: str) -> str:
+    """The name as one of a file or folder: "T-shirt/top" becomes "T-shirt-top"."""
+    name = re.sub(FORBIDDEN, "-", name).encode("utf-8", "ignore")[:LONGEST]
+    return name.decode("utf-8", "ignore").strip(" .") or "-"
+
+
+def distinct(names: list[str]) -> list[str]:
+    """The names in their order; one that was there before, also in other letters, gets a number."""
+    taken, last, found = {name.casefold() for name in names}, {}, []
+    for name in names:
+        if (key := name.casefold()) in last:
+            while f"{key}-{last[key]}" in taken:
+                last[key] += 1
+            name = f"{name}-{last[key]}"
+            taken.add(name.casefold())
+        else:
+            last[key] = 2
+        found.append(name)
+    return found
+
+
+def of_set(path: str | Path, name: str) -> str:
+    """Where the file goes that is of one of several sets: scores-NAME.csv for scores.csv."""
+    path = Path(path)
+    return str(path.with_stem(f"{path.stem}-{fit_for_files(name)}"))
+
+
+def folder_of_set(path: str | Path, name: str) -> str:
+    """The same for a folder: NAME in it."""
+    return str(Path(path, fit_for_files(name)))

@@ -1,6 +1,6 @@
 """What a run is going to do, settled before it spends minutes on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import NamedTuple
 
@@ -54,30 +54,38 @@ class Plan(NamedTuple):
         return self.options | settled | {"out": self.out}
 
 
+def _several(paths):
+    """A path, several, or none, as a list."""
+    return [paths] if paths is None or isinstance(paths, str) else paths
+
+
 def settle(
     options: dict,
     data: datasets.Dataset,
     out: str | None,
     say: Callable[[str], None] = print,
+    names: Sequence[str] = (),
 ) -> Plan:
     """Says what was read, and returns the Plan.  options: {flag: value}; a flag that a door does
-    not have is missing.
+    not have is missing.  names: of several sets, each of which has files of its own.
 
     Raises UserError now rather than after minutes: where an output cannot be written, or where
     there are too few images, or other ones than the saved models learned from.
     """
     datasets.check_enough(data, LEAST_IMAGES)
     datasets.check_classes(data)
-    files = [options.get(name) for name in ("report", "scores", "save")]
     kept = options.get("save_images")
     in_folder = kept and not outputs.is_npz(kept)
+    files = [options.get("report"), options.get("save")]
+    for path in (options.get("scores"), None if in_folder else kept):
+        files += [outputs.of_set(path, name) for name in names] if path and names else [path]
     if options.get("audit"):
         files += sheets.claim(out)
     load = options.get("load")
     outputs.check_outputs(
         out,
-        files if in_folder else [*files, kept],
-        inputs=[data.path, load, options.get("file")],
+        files,
+        inputs=[data.path, load, *_several(options.get("file"))],
         whole=kept if in_folder else None,
     )
     saved = saves.read_save(load) if load else None

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from statistics import NormalDist
 
 import numpy as np
 
@@ -149,6 +150,27 @@ def t_tail(t: float, freedom: int) -> float:
     else:
         inside = math.sin(angle) * terms.sum()
     return min(max((1 - inside) / 2, 0.0), 1.0)
+
+
+def z_of_t(t: float, freedom: int) -> float:
+    """The value that a standard normal variable exceeds as rarely as Student's t with so many
+    degrees of freedom exceeds t: a float, at most 7.9 in size, NaN where t is, or for less than one
+    degree of freedom."""
+    if math.isnan(t) or freedom < 1:
+        return math.nan
+    tail = max(t_tail(abs(t), freedom), 1e-15)  # of which double precision knows no less
+    return math.copysign(NormalDist().inv_cdf(tail), t) if tail < 0.5 else 0.0
+
+
+def furthest(z: list[float]) -> float:
+    """The number furthest from 0 of several that are standard normal by chance, drawn in as much as
+    it is further because it was chosen (Bonferroni): a float, NaN where all are."""
+    known = [each for each in z if not math.isnan(each)]
+    if not known:
+        return math.nan
+    found = max(known, key=abs)
+    tail = len(known) * max(NormalDist().cdf(-abs(found)), 1e-300)
+    return math.copysign(NormalDist().inv_cdf(tail), found) if tail < 0.5 else 0.0
 
 
 @functools.cache

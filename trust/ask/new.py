@@ -10,7 +10,7 @@ from trust.ask.questions import Asked
 from trust.ask.reference import Reference
 from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
 from trust.data.images import ImageSet, random_of_each_class
-from trust.statistics import Z95, least_hits, share_with_hits
+from trust.statistics import Z95, least_hits, ratio, share_with_hits, z_of_difference
 from trust.train.referee import Judged
 
 RARE = 500  # an image is flagged if it is as close as one real image in so many
@@ -89,8 +89,14 @@ def verdict(numbers: dict, real: dict | None = None) -> Verdict:
 def scale(numbers: dict, real: dict) -> Scale:
     """The share whose nearest real image was seen, between what is expected and that of a large
     lean, whichever way they lean; or the count of flagged images, where there are copies."""
-    copies, limit = _most_copies(numbers), numbers["copies_limit"]
-    if copies >= limit:
+    copied = _most_copies(numbers) >= numbers["copies_limit"]
+    return scale_by("copies" if copied else "seen_share", numbers, real)
+
+
+def scale_by(key: str, numbers: dict, real: dict) -> Scale:
+    """The Scale of the lean, "seen_share", or of the flagged images, "copies"."""
+    if key == "copies":
+        copies, limit = _most_copies(numbers), numbers["copies_limit"]
         expected = numbers["copies_expected"]
         return Scale("copies", number=copies, real=expected, real_high=limit, fails_at=limit)
     seen, expected, z = (numbers[key] for key in ("seen_share", "expected_share", "lean_z"))
@@ -113,6 +119,23 @@ def scale(numbers: dict, real: dict) -> Scale:
 def evidence(numbers: dict, real: dict | None = None) -> dict:
     """By how many standard deviations the images lean."""
     return {key: -numbers[key] for key in LEANS}
+
+
+def differs(numbers: dict, others: dict, n: int, m: int) -> float:
+    """By how many standard deviations a set of n images is newer than another of m: by their counts
+    of flagged images where one of them has copies, else by the lean beyond what is expected, to
+    seen images or to unseen ones."""
+    if not n * m:
+        return math.nan
+    found, other = (_most_copies(each) for each in (numbers, others))
+    if found >= numbers["copies_limit"] or other >= others["copies_limit"]:
+        return -z_of_difference(found / n, n, other / m, m)
+    leans, errors = [], []
+    for each in (numbers, others):
+        lean = each["seen_share"] - each["expected_share"]
+        leans.append(abs(lean))
+        errors.append(abs(ratio(lean, each["lean_z"])))
+    return ratio(leans[1] - leans[0], math.hypot(*errors))
 
 
 def _most_copies(numbers):

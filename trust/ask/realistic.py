@@ -126,6 +126,47 @@ def scale(numbers: dict, real: dict) -> Scale:
     )
 
 
+def differs(logits: np.ndarray, others: np.ndarray) -> float:
+    """By how many standard deviations a set looks more real than another, by a t-test of what one
+    network says of their images, (n,) and (m,) float; see rank_together()."""
+    if min(len(logits), len(others)) < LEAST:
+        return math.nan
+    errors = (float(np.var(each, ddof=1)) / len(each) for each in (logits, others))
+    return ratio(float(others.mean() - logits.mean()), math.sqrt(sum(errors)))
+
+
+def rank_together(
+    sets: dict[str, ImageSet], real: ImageSet, counts: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
+    """{set: (m,) float, how unreal images of it look to one network}, of the same classes in all.
+
+    The network learns to tell a part of all sets together, as large of each, from as many real
+    images, and is asked about other images of the sets.  If two sets are drawn from one
+    distribution, nothing tells them apart for it, so the difference of their logits is chance.
+    counts: (classes,) integer, as many images every set has at least.  No logits where there are
+    too few images.
+    """
+    names = sorted(sets)
+    counts = np.minimum(counts, real.counts(len(counts)))
+    counts = np.floor(counts * min(MOST / max(counts.sum(), 1), 1)).astype(int) // 2
+    share = int(counts.sum()) // max(len(names), 1)
+    if share < LEAST:
+        return {name: np.empty(0) for name in sets}
+    lessons, exams = [], {}
+    for name in names:
+        rng = np.random.default_rng([seed, *name.encode()])
+        learned, exams[name] = disjoint_sets(sets[name].labels, counts, 2, rng)
+        chosen = rng.permutation(learned)[:share]
+        lessons.append(as_bytes(sets[name].take(chosen)).images)
+    rows = disjoint_sets(real.labels, counts, 1, np.random.default_rng(seed))[0]
+    lesson = np.concatenate(lessons), as_bytes(real.take(rows)).images
+    (network,) = networks_of([lesson], seed)
+    return {
+        name: inference.predict(network, as_bytes(sets[name].take(rows)).images)[:, 0].astype(float)
+        for name, rows in exams.items()
+    }
+
+
 def as_bytes(images: ImageSet) -> ImageSet:
     """Images and labels, the images (n, h, w[, c]) uint8."""
     return ImageSet(to_bytes(images.images), images.labels)

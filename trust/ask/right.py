@@ -112,6 +112,21 @@ def scale(numbers: dict, real: dict) -> Scale:
     )
 
 
+def differs(numbers: dict, others: dict, real: dict) -> float:
+    """By how many standard deviations the estimated error is below that of another set, by the
+    intervals of both (Zou & Donner 2008): rather too few, as both hang on the same known images.
+    NaN where the referee cannot judge one of them, because it is unlike real images."""
+    sides = numbers, others
+    lost = real["referee_confidence"] - min(each["referee_confidence"] for each in sides)
+    if lost > LOST_BELOW or max(each.get("unlike", 0.0) for each in sides) > MOST_ERRORS:
+        return math.nan
+    (own, *ends), (other, *other_ends) = ([each[key] for key in ERROR] for each in sides)
+    better = other > own
+    down = other - other_ends[0] if better else other_ends[1] - other
+    up = ends[1] - own if better else own - ends[0]
+    return Z95 * ratio(other - own, math.hypot(down, up))
+
+
 def examine_labels(images: ImageSet, judged: Judged, weights: np.ndarray | None) -> dict:
     """What the referee says of labels, whether their truth is known or not.  weights: (n,) float of
     sum 1, None if all are the same."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from trust.ask.questions import Asked, disjoint_sets
 from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
-from trust.statistics import least_hits, t_quantile
+from trust.statistics import furthest, least_hits, ratio, t_quantile, z_of_difference, z_of_t
 
 IMAGES, NEIGHBOURS = 5000, 5
 PART = 500  # images that are looked at together
@@ -81,7 +81,11 @@ def verdict(numbers: dict, real: dict) -> Verdict:
 def scale(numbers: dict, real: dict) -> Scale:
     """Recall or coverage, whichever is further on its way from that of real images to the bound."""
     lost = {key: 1 - numbers[key] / real[key] if real[key] else math.nan for key in SHARES}
-    key = "coverage" if lost["coverage"] > lost["recall"] else "recall"
+    return scale_by("coverage" if lost["coverage"] > lost["recall"] else "recall", numbers, real)
+
+
+def scale_by(key: str, numbers: dict, real: dict) -> Scale:
+    """The Scale of recall or of coverage."""
     reach = t_quantile(0.975, real["parts"] - 1) * _error(key, numbers, real)
     return Scale(
         key,
@@ -101,6 +105,44 @@ def evidence(numbers: dict, real: dict) -> dict:
     higher = math.log(max(numbers["frechet"], 1e-9) / max(real["frechet"], 1e-9))
     spread = max(real["frechet_sd"], 1e-9) * math.sqrt(1 + numbers["parts"] / real["parts"])
     return found | {"frechet": real["frechet"] * higher / spread}
+
+
+def differs(numbers: dict, others: dict, *, parts: dict, other_parts: dict, real: dict) -> float:
+    """By how many standard deviations of a normal distribution a set is more varied than another:
+    by their counts of twins where one of them has too many, else by recall or coverage, whichever
+    differs more, by a t-test of the parts.
+
+    parts, other_parts: by shares_of_parts().  A part varies by chance as much as real ones do, or
+    as the parts of both sets, whichever is more.
+    """
+    n, m = numbers["images"], others["images"]
+    if not n * m:
+        return math.nan
+    if any(each["twins"] >= each["twins_limit"] for each in (numbers, others)):  # come in pairs
+        return -z_of_difference(numbers["twins"] / n, n // 2, others["twins"] / m, m // 2)
+    found = []
+    for key in SHARES:
+        own, other = parts[key], other_parts[key]
+        k, count = len(own), len(other)
+        if not k * count:
+            return math.nan
+        squares = sum(float(np.sum((each - each.mean()) ** 2)) for each in (own, other))
+        spread = max(real[f"{key}_sd"], math.sqrt(squares / max(k + count - 2, 1)))
+        t = ratio(float(own.mean() - other.mean()), spread * math.sqrt(1 / k + 1 / count))
+        found.append(z_of_t(t, real["parts"] - 1))
+    return furthest(found)
+
+
+def shares_of_parts(asked: Asked, name: str, parts: int) -> dict[str, np.ndarray]:
+    """{"recall", "coverage"} of each of so many random parts of a subject: (parts,) float each."""
+    rows, others = asked.rows[name], asked.reference.judged.features
+    judged = asked.judged[name].take(rows)
+    labels = asked.subjects[name].passing.labels[rows]
+    counts = np.bincount(labels, minlength=asked.reference.classes) // max(parts, 1)
+    cut = disjoint_sets(labels, counts, parts, np.random.default_rng(0))
+    radius, others = ball_radius(spread_rows(others)), spread_rows(others)
+    found = [variety(judged.features[part], others, radius=radius) for part in cut]
+    return {key: np.array([each[key] for each in found], float) for key in SHARES}
 
 
 def _error(key, numbers, real):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trust import outputs
 from trust.data import checks, pictures
 from trust.data.datasets import Dataset
 from trust.data.images import DataError, ImageSet, Raw, printable
@@ -14,6 +15,9 @@ from trust.data.images import DataError, ImageSet, Raw, printable
 NAMES = ("images", "labels"), ("arr_0", "arr_1")  # of the arrays in an .npz
 TABLES = (".csv", ".tsv", ".json", ".jsonl")  # files in which people keep labels
 TINT = 0.02  # of the full scale: a greater difference of the channels is colour
+# What no set may be called, as others are in the report.
+TAKEN = ("real", "generated", "yours", "reconstructed", "other_prior", "halfway", "unfiltered")
+TAKEN += ("planted", "promise", "measure", "noisy_copies", "moved_copies", "reconstructed_copies")
 SIZES, ASPECT = (0.5, 4), 1.1  # times the data's size and aspect: from there on it is another thing
 
 
@@ -32,6 +36,40 @@ def read_given(path, data: Dataset, notes: list) -> ImageSet:
         return given
     names = [printable(file.relative_to(Path(path))) for file in files]
     return replace(given, names=np.array(names))
+
+
+def names_of(paths: list[str]) -> list[str]:
+    """What the sets in files or folders are called: "yours" where there is one, else as the files
+    are, without their endings, each once."""
+    if len(paths) == 1:
+        return ["yours"]
+    places = [Path(os.path.abspath(path)) for path in paths]
+    names = [printable(each.name if each.is_dir() else each.stem) for each in places]
+    if len({*names}) < len(names):  # run-1/images.npz and run-2/images.npz
+        above = (printable(each.parent.name) for each in places)
+        names = [f"{folder}-{name}" for folder, name in zip(above, names, strict=True)]
+    names = outputs.distinct([*TAKEN, *map(outputs.fit_for_files, names)])
+    return names[len(TAKEN) :]
+
+
+def read_all(paths: list[str], data: Dataset, notes: list) -> dict[str, ImageSet]:
+    """{name: read_given()} of several files or folders, by names_of().  Raises DataError also where
+    some have labels and others have none, as they would not be examined alike."""
+    found = {}
+    for name, path in zip(names_of(paths), paths, strict=True):
+        said: list[str] = []
+        found[name] = read_given(path, data, said)
+        notes += [f"{name}: {each}" for each in said] if len(paths) > 1 else said
+    without = [
+        path for path, each in zip(paths, found.values(), strict=True) if each.labels is None
+    ]
+    if 0 < len(without) < len(paths):
+        others = pictures.shortened([path for path in paths if path not in without])
+        raise DataError(
+            f"{pictures.shortened(without)} has no labels, but {others} has: give sets that have "
+            "labels and sets that have none apart"
+        )
+    return found
 
 
 def check_given(images, labels, data: Dataset, notes: list) -> ImageSet:
@@ -177,8 +215,10 @@ def match_labels(labels, class_names) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-def describe(given: ImageSet, notes: list[str]) -> str:
+def describe(given: dict[str, ImageSet], notes: list[str]) -> str:
     """A line for the user that says what was read."""
     named = "no labels: the classifier names them"
-    first = f"{len(given):,} images of yours, {named if given.labels is None else 'with labels'}"
+    of_each = [f"{len(each):,} images of {name}" for name, each in given.items()]
+    without = any(each.labels is None for each in given.values())
+    first = f"{', '.join(of_each)}, {named if without else 'with labels'}"
     return "; ".join([first, *notes])

@@ -259,9 +259,10 @@ SAID = 614  # the left side of what is said, in points
 PRINT = 9.5  # size of the small print
 
 
-def draw_answers(file, answers: dict[str, list[Answer]], title: str, *, dataset: str):
+def draw_answers(file, answers: dict[str, list[Answer]], title: str, *, dataset: str, note=""):
     """The answers: a row for each question, in it a line for each set.  answers: {question: those
-    of all sets}.  Every scale goes from real images on the left to the bound on the right."""
+    of all sets}.  Every scale goes from real images on the left to the bound on the right.  note: a
+    sentence above all."""
     dot = {"marker": "o", "markersize": 8, "color": INK, "linewidth": 2.5}
     keys = [
         Line2D([], [], label="these images, 95 % interval", **dot),
@@ -270,8 +271,12 @@ def draw_answers(file, answers: dict[str, list[Answer]], title: str, *, dataset:
         Patch(facecolor=BEYOND, edgecolor=BOUND, label="where they fail"),
     ]
     with open_page(file, title, dataset) as page:
-        _draw_legend(page, 44, keys, 4)
-        y = 74
+        y = 44
+        for line in _lines([note] if note else [], WIDTH - 2 * MARGIN, 12):
+            page.text(MARGIN, y + 12, line, size=12)
+            y += 20
+        _draw_legend(page, y, keys, 4)
+        y += 30
         for question, of_sets in answers.items():
             page.plot((MARGIN, WIDTH - MARGIN), (y, y), color=FAINT, linewidth=1)
             several = len(of_sets) > 1

@@ -1,6 +1,5 @@
 """What is kept of the examined images: those to trust, and the others by what is against each."""
 
-import re
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
@@ -12,12 +11,11 @@ from trust.ask.realistic import SURELY
 from trust.data.checks import to_bytes
 from trust.data.images import ImageSet, join
 from trust.examination import ANOTHER_CLASS, COPY, DOUBTFUL, GROUPS, SURELY_UNREAL, TRUSTED, Run
+from trust.outputs import distinct, fit_for_files
 from trust.show.scores import by_classifier, scores
 
 TABLE = "images.csv"
 KNOWN = ("images", "labels", "confidence", "probabilities", "rows", "names")
-LONGEST = 200  # bytes of a name; file systems take 255
-FORBIDDEN = r'[/\\:*?"<>|\x00-\x1f\x7f]'  # in names, on one system or another
 
 
 def arrays(run: Run) -> dict:
@@ -71,27 +69,6 @@ def picture_paths(images: ImageSet, groups: list[str], class_names) -> list[str]
         called = distinct([fit_for_files(names[row]) for row in rows])
         for row, name in zip(rows, called, strict=True):
             found[row] = f"{groups[row]}/{own}/{name}.png"
-    return found
-
-
-def fit_for_files(name: str) -> str:
-    """The name as one of a file or folder: "T-shirt/top" becomes "T-shirt-top"."""
-    name = re.sub(FORBIDDEN, "-", name).encode("utf-8", "ignore")[:LONGEST]
-    return name.decode("utf-8", "ignore").strip(" .") or "-"
-
-
-def distinct(names: list[str]) -> list[str]:
-    """The names in their order; one that was there before, also in other letters, gets a number."""
-    taken, last, found = {name.casefold() for name in names}, {}, []
-    for name in names:
-        if (key := name.casefold()) in last:
-            while f"{key}-{last[key]}" in taken:
-                last[key] += 1
-            name = f"{name}-{last[key]}"
-            taken.add(name.casefold())
-        else:
-            last[key] = 2
-        found.append(name)
     return found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from trust import statistics
 from trust.ask import new, right
 from trust.ask.new import MEASURE
+from trust.ask.verdicts import Scale
 from trust.data.datasets import Dataset
 from trust.data.images import ImageSet
 from trust.examination import ROOMS, Run
@@ -27,20 +28,43 @@ def answers(file, run: Run, data: Dataset) -> None:
     subjects, kinds = [*run.verdicts], {"generated": "generated images", "yours": "images of yours"}
     n = len(run.asked.subjects[run.subject].passing)
     which = f"{n:,} {kinds.get(run.subject, 'images')}"
+    note = ""
     if len(subjects) > 1:
-        which = f"{len(subjects)} sets of images"
+        which, note = f"{len(subjects)} sets of images", f"Best: {run.best().why}"
     found = {
-        question: [answer(run, name, question) for name in subjects]
+        question: [
+            answer(run, name, question, scale) for name, scale in scales_of(run, question).items()
+        ]
         for question in run.verdicts[run.subject]
     }
     title = f"how far can you trust these {which}?"
-    figures.draw_answers(file, found, title=title, dataset=data.name)
+    figures.draw_answers(file, found, title=title, dataset=data.name, note=note)
 
 
-def answer(run: Run, name: str, question: str) -> figures.Answer:
+def scales_of(run: Run, question: str) -> dict[str, Scale]:
+    """{set: its Scale}.  Where a question has several numbers, sets side by side have one kind of
+    them, that of the set which is furthest on its way to the bound."""
+    numbers = {
+        name: [run.of(name).sets[each][question] for each in (name, "real")]
+        for name in run.verdicts
+    }
+    room = ROOMS[question]
+    found = {name: room.scale(*each) for name, each in numbers.items()}
+    if len({scale.key for scale in found.values()}) == 1:
+        return found
+
+    def way(scale):
+        part = statistics.ratio(scale.number - scale.real, scale.fails_at - scale.real)
+        return np.nan_to_num(part)
+
+    key = max(found.values(), key=way).key
+    return {name: room.scale_by(key, *each) for name, each in numbers.items()}
+
+
+def answer(run: Run, name: str, question: str, scale: Scale) -> figures.Answer:
     """The answer to a question about one set."""
-    numbers, real = (run.sets[each][question] for each in (name, "real"))
-    verdict, scale = run.verdicts[name][question], ROOMS[question].scale(numbers, real)
+    numbers, real = (run.of(name).sets[each][question] for each in (name, "real"))
+    verdict = run.verdicts[name][question]
     form = rows.form_of(question, scale.key)
     number, low, high, of_real = (
         rows.show(each, form) for each in (scale.number, scale.low, scale.high, scale.real)

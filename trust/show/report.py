@@ -5,6 +5,12 @@ verdict}, "reasons": {question: why it cannot tell},
 "evidence": {question: {number: standard deviations}}, "notes", "sets": {set: {question: {key:
 number}}}, "classes": {class: {key: number}}, "run": {key: number}}; a number that was not measured
 is left out.
+
+Of several sets "verdicts", "reasons", "evidence" and "classes" are {set: the same}; "sets" are
+those that were examined and the real images beside the first; "beside": {set: what stands beside
+it, as in "sets"}; "differences": [{"sets": [first, second], "z": {question: by how many standard
+deviations the first is better}, "limit": from where on that is more than chance}]; "best": {"set":
+the best one or null, "why": a sentence}.
 """
 
 import hashlib
@@ -29,23 +35,60 @@ def build_report(run: Run, data: Dataset, settings: dict, networks: dict, notes:
     """The report of a run.  settings: {flag: value}, as they were settled.  networks: numbers about
     the networks themselves."""
     packages = ("tensorflow", "keras", "numpy", "matplotlib")
-    accept, found = run.asked.beside.accept, run.verdicts[run.subject]
+    accept = run.asked.beside.accept
     threshold = accept.threshold if accept and accept.threshold > 0 else None
-    return {
+    values = {
         "dataset": data.name,
         "fingerprint": data.fingerprint,
         "code": code_version(),
         "settings": settings | {"threshold": threshold},
         "devices": loops.devices(),
         "versions": {name: importlib.metadata.version(name) for name in packages},
+        "verdicts": {},
+        "reasons": {},
+        "evidence": {},
+        "notes": notes,
+        "sets": run.sets,
+        "classes": {},
+        "run": networks | numbers_of_filter(run),
+    }
+    if not run.alone:
+        return values | _answers(run, data)
+    answers = {name: _answers(own, data) for name, own in run.alone.items()}
+    keys = next(iter(answers.values()))
+    values |= {key: {name: own[key] for name, own in answers.items()} for key in keys}
+    values["sets"] = {name: run.sets[name] for name in (*run.alone, "real")}
+    values["beside"] = {
+        name: {other: numbers for other, numbers in own.sets.items() if other != name}
+        for name, own in run.alone.items()
+    }
+    values["differences"] = [
+        {"sets": [first, second], "z": z, "limit": limit}
+        for first, second, z, limit in run.differences
+    ]
+    name, why = run.best()
+    values["best"] = {"set": name, "why": why}
+    return values
+
+
+def _answers(run: Run, data: Dataset) -> dict:
+    """The parts of the report that are of one set."""
+    found = run.verdicts[run.subject]
+    return {
         "verdicts": {question: each.word for question, each in found.items()},
         "reasons": {question: each.why for question, each in found.items() if each.why},
         "evidence": run.evidence[run.subject],
-        "notes": notes,
-        "sets": run.sets,
         "classes": by_class(data.class_names, numbers_by_class(run, data.classes)),
-        "run": networks | numbers_of_filter(run),
     }
+
+
+def compared(run: Run) -> str:
+    """A sentence on how many images of several sets were compared."""
+    beside = run.asked.beside
+    return (
+        f"for realistic, varied and useful at most {beside.fewest.sum():,} images of each set are "
+        "taken, as many of each class as the set with the fewest has; the others take all"
+    )
 
 
 def vanished(run: Run, class_names) -> list[str]:

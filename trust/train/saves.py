@@ -35,11 +35,12 @@ DEFAULTS = {field.name: field.default for field in fields(Settings)[4:]}
 
 
 class Saved(NamedTuple):
-    """What one file holds.  weights: {network: its arrays, in Keras's order}."""
+    """What one file holds.  weights: {network: its arrays, in Keras's order}.  mixture: None where
+    there is no VAE, which `python -m trust` needs none of."""
 
     settings: Settings
     weights: dict
-    mixture: GaussianMixture
+    mixture: GaussianMixture | None
 
 
 def settle(options: dict, data, saved: Settings | None = None, path: str = "") -> Settings:
@@ -74,9 +75,13 @@ def check_save(path: str | Path, settings: Settings) -> str | None:
     return replaced if old != settings else None
 
 
-def save_models(path: str | Path, settings: Settings, networks: dict, mixture) -> None:
-    """Keeps the networks {name: keras.Model}, the GaussianMixture and the settings in one file."""
-    arrays = {f"mixture/{name}": getattr(mixture, name) for name in PARAMETERS}
+def save_models(
+    path: str | Path, settings: Settings, networks: dict, mixture: GaussianMixture | None = None
+) -> None:
+    """Keeps the networks {name: keras.Model}, the mixture and the settings in one file."""
+    arrays = {}
+    if mixture is not None:
+        arrays = {f"mixture/{name}": getattr(mixture, name) for name in PARAMETERS}
     for name, network in networks.items():
         arrays |= {f"{name}/{i}": weights for i, weights in enumerate(network.get_weights())}
     write_arrays(path, settings=json.dumps(asdict(settings)), **arrays)
@@ -92,8 +97,10 @@ def read_save(path: str | Path) -> Saved:
         settings = Settings(**values | {"pixels": Pixels(*map(tuple, values["pixels"]))})
         for name, array in arrays.items():
             weights.setdefault(name.split("/")[0], []).append(array)
-        mixture = GaussianMixture(*weights.pop("mixture"))
-        mixture.sample(1, np.random.default_rng(0)).reshape(settings.latent_dim)  # else it is none
+        mixture = None
+        if "mixture" in weights or "vae" in weights or not weights:
+            mixture = GaussianMixture(*weights.pop("mixture"))
+            mixture.sample(1, np.random.default_rng(0)).reshape(settings.latent_dim)  # or is none
         return Saved(settings, weights, mixture)
     except Exception as error:  # a damaged file can make the reader raise almost anything
         raise UserError(f"{path} holds no models, or none that --save wrote completely") from error

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from trust.cli import Clock
+from trust.cli import Clock, UserError
 from trust.data.datasets import Dataset
 from trust.data.images import ImageSet
 from trust.data.splits import Split
@@ -25,6 +25,8 @@ class Trained(NamedTuple):
 def load(saved: saves.Saved, data: Dataset, split: Split, clock: Clock) -> Trained:
     """The models of a save.  A referee that is neither in it nor bundled is trained.  Raises
     UserError where the weights are of other networks."""
+    if saved.mixture is None:
+        raise UserError("--load: this file has no VAE: it is one that python -m trust wrote")
     settings = saved.settings
     vae, classifier = new_networks(data, split, settings)
     judge = new_referee(data)
@@ -94,6 +96,28 @@ def train_referee(network: keras.Model, data: Dataset, seed: int, clock: Clock) 
         epochs = referee.epochs_for(len(data.train.images))
         quiet = {} if clock.bars else {"verbose": 0}
         referee.train_referee(network, data.train, epochs=epochs, seed=seed, **quiet)
+
+
+def referee_of(data: Dataset, saved: saves.Saved | None, seed: int, clock: Clock) -> keras.Model:
+    """The referee alone: that of a save, else the bundled one, else one that is trained."""
+    judge = new_referee(data)
+    if saved and "referee" in saved.weights:
+        saves.fill(judge, saved.weights["referee"])
+    elif not data.bundled:
+        train_referee(judge, data, seed, clock)
+    return judge
+
+
+def classifier_of(
+    data: Dataset, split: Split, saved: saves.Saved | None, seed: int, clock: Clock
+) -> keras.Model:
+    """The classifier alone: that of a save, else one that is trained."""
+    if saved and "classifier" in saved.weights:
+        classifier = loops.new_classifier(data.classes, data.pixels)
+        saves.fill(classifier, saved.weights["classifier"])
+        return classifier
+    with clock("training the classifier"):
+        return new_classifier(data, split, seed)
 
 
 def new_classifier(data: Dataset, split: Split, seed: int) -> keras.Model:
