@@ -12,7 +12,17 @@ import numpy as np
 from benchmarks import forgeries, strangers
 from trust.ask.verdicts import CAUGHT, QUESTIONS, pooled
 from trust.cli import Parser, UserError, run
-from trust.show.rows import ANSWERS, CONTROL_ROWS, PERCENT, PLAIN, ROWS, RUN_ROWS, show
+from trust.show.rows import (
+    ANSWERS,
+    CONTROL_ROWS,
+    COUNT,
+    PERCENT,
+    PLAIN,
+    ROWS,
+    RUN_ROWS,
+    TWO_DIGITS,
+    show,
+)
 from trust.statistics import upper_bound
 
 WORST_CLASS = next(row for row in ROWS if row.key == "worst_class_agreement")
@@ -346,6 +356,45 @@ def epochs_table(datasets):
     return table(["seconds of training", *(title for _, title, _ in EPOCHS)], rows)
 
 
+HELPS = (
+    ("real_images", "real images", COUNT),
+    ("added_images", "generated ones", COUNT),
+    ("accuracy_real_alone", "accuracy: these real ones alone", PERCENT),
+    ("accuracy_with_real", "with the generated ones ↑", PERCENT),
+    ("helps_z", "... z of the difference", TWO_DIGITS),
+    ("others_accuracy_with_real", "with as many other real ones instead ↑", PERCENT),
+    ("others_helps_z", "... z of the difference", TWO_DIGITS),
+)
+
+
+def helps_table(datasets):
+    """Whether generated images help a classifier that learns from few real ones, a row for each
+    number of training images, and a sentence that counts: a Markdown table of {data set: runs},
+    lists that benchmarks.helps wrote, one for each seed."""
+    rows = [
+        (
+            f"{name}, cut to {same[0]['n']:,}",
+            [cell([each.get(key, "") for each in same], form) for key, _, form in HELPS],
+        )
+        for name, runs in datasets.items()
+        for same in zip(*runs, strict=True)
+    ]
+    there = [
+        each for runs in datasets.values() for run in runs for each in run if "helps_limit" in each
+    ]
+
+    def beyond(key, sign):
+        # Without a z, which is null, nothing is said.
+        return sum(sign * (each.get(key) or 0) > each["helps_limit"] for each in there)
+
+    said = (
+        f"Beyond chance, generated images help in {beyond('helps_z', 1)} of {len(there)} cases and "
+        f"harm in {beyond('helps_z', -1)}; as many other real images help in "
+        f"{beyond('others_helps_z', 1)}."
+    )
+    return f"{table([title for _, title, _ in HELPS], rows)}\n\n{said}"
+
+
 def tally_of_sets(words):
     """The words about several sets as text: "worse", or "worse 2, as real 1" where they differ."""
     counts = Counter(words).most_common()
@@ -465,6 +514,8 @@ def readme_tables(folder):
         tables["promises"] = promises_table(promised)
     if trained := read_lists(folder, "epochs"):
         tables["what more epochs buy"] = epochs_table(trained)
+    if helped := read_lists(folder, "helps"):
+        tables["do they help a classifier?"] = helps_table(helped)
     counted = {
         name: [each for run in runs for each in run]
         for name, runs in read_lists(folder, "alarms").items()
@@ -491,8 +542,8 @@ def readme_tables(folder):
 
 INTRODUCTION = """# Results
 
-What `make table`, `make naive`, `make epochs`, `make forgeries` and `make strangers` print: means
-and standard deviations over the seeds whose reports are in this folder.
+What `make table`, `make naive`, `make epochs`, `make helps`, `make forgeries` and `make strangers`
+print: means and standard deviations over the seeds whose reports are in this folder.
 
 - *Generated*: what is accepted. In *right* and *varied*, it and the sets beside it are cut to the
   smallest number of each class; in *new* and *useful* the whole accepted set is asked about.
@@ -521,6 +572,11 @@ and standard deviations over the seeds whose reports are in this folder.
 - *What more epochs buy*: `--epochs`, as `python -m benchmarks.epochs` prints it. Of 10,000 images
   drawn, those that pass the filter, and as many real held-out ones of each class, are held against
   the test images. The seconds are the fewest of all seeds.
+- *Do they help a classifier?* The training images are cut to so many random ones, and our generator
+  learns from these alone, but for the sixth that is held out. A classifier learns from the real
+  images that the generator knows, with as many accepted ones, and alone, in as many steps; three
+  trainings each. Other real images instead show what more data could have brought. z is the
+  difference in standard deviations. `python -m benchmarks.helps` prints it.
 - *False alarms and power*: honest sets of n real images that no network has learned from, drawn at
   random, and how often they are called *worse* or *fails*; and how often a fault is caught that is
   as large as the verdict says would have shown in four of five cases. For *varied* faults of fixed

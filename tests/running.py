@@ -90,8 +90,10 @@ def read(folder):
     return flat | values["run"] | counts
 
 
-# Rows for images of somebody else's generator, and for data with near copies.
+# Rows for images of somebody else's generator, for data with near copies, and for enough images.
 ELSEWHERE = {("right", "hidden"), ("right", "near_copies"), ("new", "copies_test")}
+HELPS = "accuracy_with_real", "accuracy_real_alone", "helps_z", "helps_limit"
+ELSEWHERE |= {("useful", key) for key in (*HELPS, "real_images", "added_images")}
 
 
 def assert_numbers_have_rows(values):

@@ -175,6 +175,31 @@ def test_more_epochs_explain_more(tmp_path, bundled, small_batches):
     assert few["frechet_real"] < few["frechet"] and few["recall_real"] > few["recall"]
 
 
+def test_whether_generated_images_help_is_asked_of_each_size(
+    tmp_path, bundled, small_batches, unlearned
+):
+    """No classifier learns here: only from what it would have, and what is written of it."""
+    from trust.data import datasets
+
+    file = tmp_path / "helps.json"
+    printed = run("helps", "--sizes", 600, 1000, "--epochs=2", "--report", file)
+    train = datasets.load_dataset("mnist").train
+    rows_of = {image.tobytes(): row for row, image in enumerate(train.images)}
+    for k, (n, found) in enumerate(zip((600, 1000), json.loads(file.read_text()), strict=True)):
+        assert found["n"] == n and f"n {n}  accuracy_with_real 0.5" in printed
+        assert abs(found["real_images"] - n * 5 / 6) < 10
+        assert found["added_images"] == found["others_added_images"] > 100
+        alone, generated, others = (unlearned[9 * k + place] for place in (0, 3, 6))
+        seen = {rows_of[image.tobytes()] for image in alone[0]}
+        assert len(seen) == found["real_images"] == found["others_real_images"]
+        assert (
+            sum(image.tobytes() not in rows_of for image in generated[0]) >= found["added_images"]
+        )
+        more = {rows_of[image.tobytes()] for image in others[0]}
+        assert len(more) == found["real_images"] + found["others_added_images"] and seen < more
+    assert "fewer than 4,000 are needed" in call(ROOT, "benchmarks.helps", "--sizes 4000").stderr
+
+
 def test_promises_are_made_and_what_became_of_them_is_told(
     tmp_path, bundled, small_batches, monkeypatch
 ):

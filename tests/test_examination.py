@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn.decomposition import PCA
 
 from trust import controls
-from trust.ask import estimates, new, reference, useful, varied
+from trust.ask import estimates, helps, new, reference, useful, varied
 from trust.ask.neighbours import centred
 from trust.ask.questions import Beside
 from trust.ask.reference import build_reference
@@ -163,7 +163,7 @@ def lessons(monkeypatch):
 @pytest.fixture(autouse=True)
 def told(monkeypatch):
     """The referee, and a learner that recognises nine of ten test images, others with every seed;
-    returns what the learner was told."""
+    returns what the learner was told.  Whether images help beside real ones is not asked."""
     told = []
 
     def learn(images, targets, reference, seed=0):
@@ -173,6 +173,7 @@ def told(monkeypatch):
 
     monkeypatch.setattr(reference, "judge", judge)
     monkeypatch.setattr(useful, "right_after_training", learn)
+    monkeypatch.setattr(helps, "LEAST", 1000)
     monkeypatch.setattr(controls, "CHUNK", 60)
     return told
 
@@ -887,7 +888,8 @@ def promised(threshold=0.95):
     return accept_at(threshold, Promise(0.2, threshold, wrong, truth))
 
 
-def test_at_the_second_door_every_number_is_a_row_and_every_row_a_number():
+def test_at_the_second_door_every_number_is_a_row_and_every_row_a_number(monkeypatch):
+    monkeypatch.setattr(helps, "LEAST", 10)
     split = world()._replace(near_copies=0.1)
     run = second_door(drawn(32, 90), split, promised())
     found = {name: keys_of(answers) for name, answers in run.sets.items()}
@@ -904,7 +906,8 @@ def test_at_the_second_door_every_number_is_a_row_and_every_row_a_number():
     assert run.sets["generated"]["right"]["near_copies"] == 0.1
 
 
-def test_at_the_third_door_every_number_is_a_row():
+def test_at_the_third_door_every_number_is_a_row(monkeypatch):
+    monkeypatch.setattr(helps, "LEAST", 10)
     split = world()
     run = third_door(honest(60, 90), split, promised())
     assert set(run.sets) == {*rows.YOURS, "planted", "promise"}
@@ -1392,6 +1395,29 @@ def test_the_third_door_by_brute_force(labelled, threshold, told, lessons, monke
     for _, own in told:
         np.testing.assert_array_equal(np.bincount(own), least)
     assert mine["useful"]["accuracy"] == 0.9 and "unfiltered" not in run.sets
+
+
+def test_whether_they_help_is_a_number_of_useful_and_changes_no_other(told, monkeypatch):
+    """At the third door, beside the images that a generator may know."""
+    split, images = world(), honest(60, 90)
+    before = third_door(images, split)
+    monkeypatch.setattr(helps, "LEAST", 10)
+    run = third_door(images, split)
+    own = {"accuracy_with_real", "accuracy_real_alone", "helps_z", "helps_limit"}
+    own |= {"real_images", "added_images"}
+    useful_ = run.sets["yours"]["useful"]
+    assert useful_.keys() - before.sets["yours"]["useful"].keys() == own
+    assert (useful_["real_images"], useful_["added_images"]) == (120, 90)
+    for key in own:
+        del useful_[key]
+    for name, answers in before.sets.items():
+        assert_same(run.sets[name], answers, rel=0)
+    assert words(run) == words(before)
+    among = np.concatenate([split.vae.images, images.images])
+    alone, together = (places(told[-k][0], among) for k in (4, 1))
+    assert set(alone) == set(range(120)) and sorted(together) == [*range(210)]
+    labels = np.concatenate([in_turn(120), in_turn(90)])
+    assert np.array_equal(told[-1][1], labels[together])
 
 
 def test_what_to_expect_at_the_third_door_is_what_other_real_images_do():

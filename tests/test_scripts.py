@@ -292,11 +292,13 @@ def test_soft_labels_change_what_is_learned_from_accepted_images_and_nothing_els
     for name in ("epochs", "latent_dim", "seed"):  # the models'
         assert read(tmp_path)["settings"][name] == read(trained[0])["settings"][name]
     changed = {name for name in hard["report"] if hard["report"][name] != soft["report"][name]}
-    changed = {name for name in changed if not name.split("real_")[-1].startswith("useful_")}
+    changed = {name for name in changed if not name.removeprefix("real_").startswith("useful_")}
     changed -= {name for name in changed if name.startswith("unfiltered_useful_")}
     assert changed <= {"verdicts", "reasons", "evidence"}  # no accuracy was measured here
     assert {name for name in hard if hard[name] != soft[name]} <= {"report", "answers.png"}
-    *of_real, (images, targets), (_, unfiltered) = unlearned
+    alone, (_, together) = unlearned[-6:-3], unlearned[-1]  # real images without and with them
+    assert all(labels.ndim == 1 for _, labels in alone) and together.shape[1:] == (10,)
+    *of_real, (images, targets), (_, unfiltered) = unlearned[:-6]
     with np.load(tmp_path / "strong.npz") as saved:
         given = {image.tobytes(): row for row, image in enumerate(saved["images"])}
         rows_of_them = [given[image.tobytes()] for image in images]

@@ -201,6 +201,28 @@ def test_what_more_epochs_buy_is_told_a_row_each(tmp_path):
     assert rows["mnist: 16 epochs"][4:6] == ["17.0000 ± 1.0000"] * 2
 
 
+def test_whether_generated_images_help_is_told_a_row_each_and_counted(tmp_path):
+    (tmp_path / "helps").mkdir()
+    nothing = {"n": 10_000}  # too few images pass
+    for seed, (z, others) in enumerate(((3.4, 2), (-3.4, 9), (None, 3.31))):
+        numbers = {"real_images": 833, "added_images": 830, "accuracy_real_alone": 0.9}
+        numbers |= {"accuracy_with_real": 0.91 + seed / 100, "helps_z": z, "helps_limit": 3.3}
+        few = {"n": 1000, **numbers, "others_accuracy_with_real": 0.95, "others_helps_z": others}
+        outputs.write_json(tmp_path / "helps" / f"mnist-{seed}.json", [few, nothing])
+    write_reports(tmp_path, "mnist", "this", (0,), 0.5)
+    markdown, said = tables.readme_tables(tmp_path)["do they help a classifier?"].split("\n\n")
+    rows = rows_of(markdown)
+    assert list(rows)[1:] == ["mnist, cut to 1,000"]
+    assert rows["mnist, cut to 1,000"] == [
+        *("833 ± 0", "830 ± 0", "90.00 % ± 0.00", "92.00 % ± 1.00", "none"),
+        *("95.00 % ± 0.00", "4.77 ± 3.72"),
+    ]
+    assert said == (
+        "Beyond chance, generated images help in 1 of 3 cases and harm in 1; as many other real "
+        "images help in 2."
+    )
+
+
 def entry(forgery, dose, draw=0, n=200, **caught):
     """An entry of a report of forgeries: *as real*, but for what is given."""
     verdicts = dict.fromkeys(QUESTIONS, "as real") | caught

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from trust.ask import balanced, between, new, promised, realistic, right, useful, varied
+from trust.ask import balanced, between, helps, new, promised, realistic, right, useful, varied
 from trust.ask.neighbours import Neighbours
 from trust.ask.questions import Asked, Beside, look
 from trust.ask.reference import Reference
@@ -204,6 +204,9 @@ def _examine(
             sets[name]["realistic"] = sets[name].get("realistic", {}) | found
     if "right" in rooms and (kept := promised.ask(asked)):
         sets["promise"] = {"right": kept}
+    if "useful" in rooms:
+        for name, numbers in helps.ask(asked, rng).items():
+            sets[name]["useful"] |= numbers
     found = {
         name: {
             question: room.verdict(sets[name][question], sets["real"][question])

@@ -111,6 +111,12 @@ ROWS = [
     Row("... a loss of this would have shown", "useful", "detectable", PERCENT),
     Row("... images it learned from", "useful", "images", COUNT),
     Row("... random sets of as many", "useful", "sets", COUNT),
+    Row("one trained on real images and them ↑", "useful", "accuracy_with_real", PERCENT),
+    Row("... on these real images alone ↑", "useful", "accuracy_real_alone", PERCENT),
+    Row("... z of the difference", "useful", "helps_z", TWO_DIGITS),
+    Row("... beyond this it is more than chance", "useful", "helps_limit", TWO_DIGITS),
+    Row("... real images that both learned from", "useful", "real_images", COUNT),
+    Row("... images that the first had besides", "useful", "added_images", COUNT),
 ]
 # Of sets without a column: {set: rows}.
 CONTROL_ROWS = {
@@ -218,6 +224,13 @@ def remarks(question: str, word: str, why: str, numbers: dict, real: dict) -> li
     if question == "varied" and numbers["twins"] >= numbers["twins_limit"]:
         twins, expected = numbers["twins"], numbers["twins_expected"]
         said.append(f"{twins:,} images have a twin in the set, {expected:.0f} of real ones would")
+    if question == "useful" and not math.isnan(z := numbers.get("helps_z", math.nan)):
+        keys = "accuracy_with_real", "accuracy_real_alone"
+        both, alone = (show(numbers[key], PERCENT) for key in keys)
+        limit, helps = numbers["helps_limit"], "they help" if z > 0 else "they harm"
+        helps = helps if abs(z) > limit else "no more than chance"
+        real = f"{numbers['real_images']:,} real ones"
+        said.append(f"together with {real} {both}, these alone {alone}: {helps}")
     if word in CAUGHT:
         if question == "balanced":
             said.append(f"by chance such counts have a probability of {numbers['chance']:.4f}")
