@@ -33,7 +33,6 @@ EPOCHS = {"mnist": 3, "fashion_mnist": 5}  # of the referee
 CLASSIFIERS = 4  # each does not learn from a fourth of the learned images
 COPIES = 4000  # noisy copies of learned images
 THRESHOLD, DRAWS = 0.95, 50  # of the main script
-MOST_USEFUL = 4  # honest sets that *useful* compares with the same real ones
 SET = "set"
 
 
@@ -541,41 +540,6 @@ class Alarms:
         )
         return drawn.through_the_door(self.rng.permutation(rows[own]))
 
-    def useful(self, door: int, n: int, draws: int) -> list[Counts]:
-        """*Useful*, with trainings.  MOST_USEFUL honest sets have the same real ones beside."""
-        from trust.ask import useful
-        from trust.ask.questions import look
-
-        def with_pixels(some):
-            return replace(some, images=self.pixels[numbers_of(some.images)])
-
-        count = Counts(door=door, n=n, question="useful")
-        while len(count.words) < draws:
-            drawn, _ = self.draw(door, n)
-            orders = [self.rng.permutation(self.facts.kinds()[2]) for _ in range(MOST_USEFUL)]
-            sets = {
-                f"{SET} {k}": replace(drawn.through_the_door(rows), every=None, quota=None)
-                for k, rows in enumerate(orders)
-            }
-            beside = drawn.beside([*sets.values()], self.rng)
-            asked = look(sets, beside, drawn.reference, self.rng)
-            held_out = {"real": replace(beside.held_out["real"], every=None)}
-            beside = replace(beside, pool=with_pixels(beside.pool), held_out=held_out)
-            asked = replace(
-                asked,
-                subjects={
-                    name: replace(each, passing=with_pixels(each.passing))
-                    for name, each in sets.items()
-                },
-                beside=beside,
-                reference=replace(asked.reference, test=with_pixels(asked.reference.test)),
-            )
-            found = useful.ask(asked, self.rng)
-            for name in sets:
-                verdict = useful.verdict(found[name], found["real"])
-                count.honest(found[name]["images"], verdict)
-        return [count]
-
 
 def line(found: dict) -> str:
     """A row of the table.  At most: the upper bound of the share of false alarms, with 95 %
@@ -593,6 +557,10 @@ def line(found: dict) -> str:
     return " ".join([*cells, f"{found['detectable']:11.4f}", "  ", ", ".join(caught)])
 
 
+def print_line(found: dict) -> None:
+    print(line(found), flush=True)
+
+
 HEAD = "door       n    images question   draws alarms  at most  cannot tell  detectable    caught"
 
 
@@ -601,8 +569,6 @@ def parse_arguments():
     add = parser.add_argument
     add("--dataset", metavar="NAME", choices=list(datasets.BUNDLED), default="mnist")
     add("--draws", metavar="N", type=cli.positive_int, default=150, help="honest sets of each size")
-    real = "honest sets of 200, 1,000 and 5,000 images for the question useful, which trains"
-    add("--useful-draws", metavar="N", type=int, default=0, help=real)
     add("--seed", metavar="N", type=cli.seed, default=0)
     kept = "what the networks say, written there and read if it is there: no training then"
     add("--keep", metavar="FILE.npz", type=cli.path, help=kept)
@@ -611,7 +577,7 @@ def parse_arguments():
 
 
 def run(alarms: Alarms, draws: int, sizes=SIZES, say: Callable[[dict], None] = print) -> list[dict]:
-    """All counts but those of *useful*, {key: number} of each question, size and door."""
+    """All counts, {key: number} of each question, size and door."""
     found = []
     for door in alarms.doors:
         for n in sizes:
@@ -636,18 +602,9 @@ def main():
         print(f"{name}: {len(rows):,} images, the referee is wrong on {wrong:.2%}")
     alarms = Alarms(facts, in_order(data, np.random.default_rng(given.seed)).images, given.seed)
 
-    def say(each):
-        print(line(each), flush=True)
-
     print(f"{data.name}\n{HEAD}")
     with clock("examining"):
-        found = run(alarms, given.draws, say=say)
-        if given.useful_draws:
-            for door in alarms.doors:
-                for n in (200, 1000, 5000):
-                    [each] = alarms.useful(door, n, given.useful_draws)
-                    found.append(each.summary())
-                    say(found[-1])
+        found = run(alarms, given.draws, say=print_line)
     if given.report:
         outputs.write_json(given.report, found)
 

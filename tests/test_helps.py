@@ -14,6 +14,7 @@ from trust.ask.verdicts import FALSE_ALARM
 from trust.data.images import ImageSet
 from trust.filter.filters import Filtered
 from trust.show import rows
+from trust.train.fast import Workbench
 
 RNG = np.random.default_rng
 CLASSES = 10
@@ -82,6 +83,12 @@ def test_what_is_said_of_it():
 
 
 # Who learns from what
+
+
+@pytest.fixture(autouse=True)
+def small_sets(monkeypatch):
+    """Ten images for each class are enough to be asked about."""
+    monkeypatch.setattr(helps, "LEAST", 10)
 
 
 @pytest.fixture
@@ -192,7 +199,7 @@ def test_other_real_images_help_and_swapped_labels_harm_those_who_have_few(monke
     arrays = first_images("mnist", 600, 1000)
     small, labels = halved(arrays["x_train"]), arrays["y_train"].astype(int)
     test = ImageSet(halved(arrays["x_test"]), arrays["y_test"].astype(int))
-    reference = SimpleNamespace(test=test, classes=CLASSES, seed=0)
+    reference = SimpleNamespace(test=test, classes=CLASSES, seed=0, bench=Workbench())
     few, others = ImageSet(small[:100], labels[:100]), small[100:]
     sets = {
         "others": (others, labels[100:]),

@@ -30,7 +30,7 @@ class Reference:
     referee: keras.Model
     classes: int
     seed: int
-    bench: Workbench = field(default_factory=Workbench)
+    bench: Workbench = field(default_factory=Workbench, kw_only=True)
 
     def judge(self, images: np.ndarray) -> Judged:
         """What the referee says of images (n, h, w[, c]), uint8 or float32 in [0, 1]."""
