@@ -19,7 +19,7 @@ from trust.train.inference import as_pixels
 
 VAE_BATCH, CLASSIFIER_BATCH = 512, 256  # on each device
 LEAST_STEPS = 100  # per epoch on one device: a VAE sees each of fewer than 51,200 images repeatedly
-STILL_PASSES, LEAST_STILL_STEPS = 5, 20  # the same for images that are not moved
+STILL_PASSES, LEAST_STILL_STEPS = 5, 10  # the same for images that are not moved
 WHOLE_STEPS = 10  # an epoch on one device has a multiple of them, for fast.STEPS_TOGETHER
 IMAGES_PER_SHARPNESS = 5000  # images of 28 x 28 values that allow one more unit of sharpness
 COLLAPSED_NATS = 0.5  # least KL per image; a VAE of MNIST with a single latent has about 4
