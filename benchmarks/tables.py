@@ -574,7 +574,7 @@ print: means and standard deviations over the seeds whose reports are in this fo
   the test images. The seconds are the fewest of all seeds.
 - *Do they help a classifier?* The training images are cut to so many random ones, and our generator
   learns from these alone, but for the sixth that is held out. A classifier learns from the real
-  images that the generator knows, with as many accepted ones, and alone, in as many steps; three
+  images that the generator knows, with as many accepted ones, and alone, in as many steps; two
   trainings each. Other real images instead show what more data could have brought. z is the
   difference in standard deviations. `python -m benchmarks.helps` prints it.
 - *False alarms and power*: honest sets of n real images that no network has learned from, drawn at

@@ -87,8 +87,9 @@ def test_what_is_said_of_it():
 
 @pytest.fixture(autouse=True)
 def small_sets(monkeypatch):
-    """Ten images for each class are enough to be asked about."""
+    """Ten images for each class are enough to be asked about; three trainings of each kind."""
     monkeypatch.setattr(helps, "LEAST", 10)
+    monkeypatch.setattr(helps, "TRAININGS", 3)
 
 
 @pytest.fixture

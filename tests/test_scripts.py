@@ -298,9 +298,9 @@ def test_soft_labels_change_what_is_learned_from_accepted_images_and_nothing_els
     changed -= {name for name in changed if name.startswith("unfiltered_useful_")}
     assert changed <= {"verdicts", "reasons", "evidence"}  # no accuracy was measured here
     assert {name for name in hard if hard[name] != soft[name]} <= {"report", "answers.png"}
-    alone, (_, together) = unlearned[-6:-3], unlearned[-1]  # real images without and with them
+    alone, (_, together) = unlearned[-4:-2], unlearned[-1]  # real images without and with them
     assert all(labels.ndim == 1 for _, labels in alone) and together.shape[1:] == (10,)
-    *of_real, (images, targets), (_, unfiltered) = unlearned[:-6]
+    *of_real, (images, targets), (_, unfiltered) = unlearned[:-4]
     with np.load(tmp_path / "strong.npz") as saved:
         given = {image.tobytes(): row for row, image in enumerate(saved["images"])}
         rows_of_them = [given[image.tobytes()] for image in images]

@@ -12,7 +12,7 @@ from trust.data.checks import to_bytes
 from trust.data.images import ImageSet
 from trust.statistics import ratio, t_quantile
 
-TRAININGS = 3  # of each kind, each with a seed of its own
+TRAININGS = 2  # of each kind, each with a seed of its own
 LEAST = 50  # images for each class, of a set and of real ones, or nothing could be seen
 TIMES = 5  # real images at most for each one of the set: among too many it could not be seen
 MOST_REAL, MOST_ADDED = 15_000, 10_000  # which bounds the time; of more images, random ones

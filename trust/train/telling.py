@@ -7,7 +7,8 @@ from keras import initializers, layers, losses
 
 from trust.train import fast, loops
 
-FILTERS, BATCH, EPOCHS, PEAK_RATE = (16, 32), 128, 6, 3e-3
+FILTERS, BATCH, PEAK_RATE = (16, 32), 128, 3e-3
+STEPS, EPOCHS = 560, (6, 12)  # steps in all, but so many epochs at least and at most
 LEAST_STEPS = 10  # an epoch has at least so many, or few images would teach nothing
 
 
@@ -38,11 +39,12 @@ def learn_to_tell(lessons: list[tuple], seed: int, bench: fast.Workbench) -> lis
     shape = images.shape[1:] if images.ndim == 4 else (*images.shape[1:], 1)
     networks = [build_network(shape, seed + 10 * place) for place in range(len(lessons))]
     steps = max(max(len(a) + len(b) for a, b in lessons) // BATCH, LEAST_STEPS)
+    epochs = int(np.clip(STEPS // steps, *EPOCHS))
     inputs, outputs = [each.input for each in networks], [each.output for each in networks]
 
     def compile_for(model):
         model.compile(
-            fast.adam(loops.OneCycle(PEAK_RATE, EPOCHS * steps)),
+            fast.adam(loops.OneCycle(PEAK_RATE, epochs * steps)),
             [losses.BinaryCrossentropy(from_logits=True) for _ in networks],
             steps_per_execution=fast.STEPS_TOGETHER,
         )
@@ -64,7 +66,7 @@ def learn_to_tell(lessons: list[tuple], seed: int, bench: fast.Workbench) -> lis
         fast.without_autotune(batches),
         compile_for=compile_for,
         terms=(len(networks), steps),
-        epochs=EPOCHS,
+        epochs=epochs,
         steps_per_epoch=steps,
         shuffle=False,
         verbose=0,
