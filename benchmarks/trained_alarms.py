@@ -16,7 +16,7 @@ from trust import cli, outputs
 from trust.data import datasets
 from trust.data.images import ImageSet
 
-DRAWS = {200: 60, 1000: 60, 5000: 20}  # honest sets of each size
+DRAWS = {200: 40, 1000: 40, 5000: 8}  # honest sets of each size
 TOGETHER = 4  # sets that are compared with the same real images, to save time
 
 
