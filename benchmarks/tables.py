@@ -516,10 +516,10 @@ def readme_tables(folder):
         tables["what more epochs buy"] = epochs_table(trained)
     if helped := read_lists(folder, "helps"):
         tables["do they help a classifier?"] = helps_table(helped)
-    counted = {
-        name: [each for run in runs for each in run]
-        for name, runs in read_lists(folder, "alarms").items()
-    }
+    counted: dict[str, list] = {}
+    for kind in ("alarms", "trained_alarms"):
+        for name, runs in read_lists(folder, kind).items():
+            counted.setdefault(name, []).extend(each for run in runs for each in run)
     if counted:
         tables["false alarms, the short form"] = short_alarms_table(counted)
     for dataset, counts in counted.items():
@@ -542,8 +542,9 @@ def readme_tables(folder):
 
 INTRODUCTION = """# Results
 
-What `make table`, `make naive`, `make epochs`, `make helps`, `make forgeries` and `make strangers`
-print: means and standard deviations over the seeds whose reports are in this folder.
+What `make table`, `make naive`, `make epochs`, `make helps`, `make alarms`, `make trained_alarms`,
+`make forgeries` and `make strangers` print: means and standard deviations over the seeds whose
+reports are in this folder.
 
 - *Generated*: what is accepted. In *right* and *varied*, it and the sets beside it are cut to the
   smallest number of each class; in *new* and *useful* the whole accepted set is asked about.
@@ -580,7 +581,8 @@ print: means and standard deviations over the seeds whose reports are in this fo
 - *False alarms and power*: honest sets of n real images that no network has learned from, drawn at
   random, and how often they are called *worse* or *fails*; and how often a fault is caught that is
   as large as the verdict says would have shown in four of five cases. For *varied* faults of fixed
-  sizes are planted. `python -m benchmarks.alarms` prints it.
+  sizes are planted. `python -m benchmarks.alarms` prints it, and of *realistic* and *useful*, for
+  which networks learn from each set, `python -m benchmarks.trained_alarms`.
 - *Forgeries*: sets of n images made from real ones that nobody has learned from, and from which
   share of forged images on a question calls them *worse* or *fails* in at least four of five random
   sets; "caught" where all images are forged. Smaller shares are not asked about by a question that

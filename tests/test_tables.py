@@ -312,6 +312,9 @@ def test_false_alarms_are_told_by_size_and_in_all(tmp_path):
         )
     ]
     outputs.write_json(tmp_path / "alarms" / "mnist-0.json", counts)
+    (tmp_path / "trained_alarms").mkdir()
+    trained = [counts[0] | {"question": "useful", "draws": 40, "alarms": 0, "planted": {}}]
+    outputs.write_json(tmp_path / "trained_alarms" / "mnist-0.json", trained)
     found = tables.readme_tables(tmp_path)
     full = found["mnist, false alarms and power"].splitlines()
     assert full[0] == "| | n = 100 | n = 500 |"
@@ -328,6 +331,9 @@ def test_false_alarms_are_told_by_size_and_in_all(tmp_path):
         f"1 of 400 (at most {most:.2f} %)",
         f"0 of 200 (at most {100 * beta.ppf(0.95, 1, 200):.2f} %)",
     ]
+    few = f"0 of 40 (at most {100 * beta.ppf(0.95, 1, 40):.2f} %)"
+    assert short["useful: honest sets called worse"] == [few, ""]
+    assert "| useful, behind the filter: called worse | 0 of 40 |  |" in full
     assert short["new: honest sets called worse"][0] == ""
     assert short["... faults that should have shown: caught"][0] in ("53% of 30", "")
 
