@@ -1,5 +1,6 @@
 """A person's eye: the sheet, the table that people fill in, and what it shows."""
 
+import csv
 import io
 import json
 import math
@@ -12,12 +13,13 @@ import pytest
 from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from running import call
 from scipy import stats
 
 from trust import audit
 from trust.data.images import ImageSet
-from trust.show import pages, sheets
+from trust.show import kept, pages, sheets
 from trust.show.sheets import UNCLEAR, AuditError
 
 RNG = np.random.default_rng
@@ -47,6 +49,14 @@ def draw(file):
     file.write(b"a picture")
 
 
+def draw_each(folder, names):
+    for name in names:
+        (folder / name).write_bytes(b"a small one")
+
+
+DRAW = {"draw": draw, "draw_each": draw_each}
+
+
 def fail(file):
     file.write(b"half")
     raise ZeroDivisionError
@@ -55,7 +65,7 @@ def fail(file):
 def handed_out(folder, **settings):
     """A sheet that was written into a folder."""
     sheet, _ = made(**settings)
-    sheets.hand_out(folder, sheet, wanted=len(sheet.shown), draw=draw)
+    sheets.hand_out(folder, sheet, wanted=len(sheet.shown), **DRAW)
     return sheet
 
 
@@ -141,21 +151,23 @@ def test_the_key_holds_all_that_is_needed(tmp_path):
     sheet = handed_out(tmp_path)
     read = audit.read_sheet(tmp_path / sheets.KEY)
     assert read._fields == sheet._fields
-    for value, kept in zip(sheet, read, strict=True):
-        np.testing.assert_array_equal(kept, value)
+    for value, again in zip(sheet, read, strict=True):
+        np.testing.assert_array_equal(again, value)
 
 
 def test_fewer_images_than_wanted_and_none(tmp_path):
     for n, accepted, said in ((9, 9, "all 9 accepted images"), (9, 50, "9 of 50 accepted")):
         sheet, _ = made(n=n, accepted=accepted)
-        line = sheets.hand_out(tmp_path, sheet, wanted=9, draw=draw)
+        line = sheets.hand_out(tmp_path, sheet, wanted=9, **DRAW)
         assert said in line and ", fewer than" not in line and "python -m trust.audit" in line
     sheet, _ = made(n=60, accepted=50)
-    assert "all 50 accepted" in (line := sheets.hand_out(tmp_path, sheet, wanted=60, draw=draw))
+    assert "all 50 accepted" in (line := sheets.hand_out(tmp_path, sheet, wanted=60, **DRAW))
     assert "fewer than 60" in line
     before = contents(tmp_path)
     nothing = made(n=60, accepted=0)[0]
-    assert "no image was accepted" in sheets.hand_out(tmp_path, nothing, wanted=60, draw=fail)
+    assert "no image was accepted" in sheets.hand_out(
+        tmp_path, nothing, wanted=60, draw=fail, draw_each=fail
+    )
     assert contents(tmp_path) == before
 
 
@@ -175,11 +187,44 @@ def test_a_table_that_somebody_has_touched_is_not_overwritten(tmp_path):
 def test_when_drawing_fails_an_older_table_is_not_read_with_the_new_key(tmp_path):
     old = handed_out(tmp_path, n=10)
     with pytest.raises(ZeroDivisionError):
-        sheets.hand_out(tmp_path, made(n=20)[0], wanted=20, draw=fail)
+        sheets.hand_out(tmp_path, made(n=20)[0], wanted=20, **DRAW | {"draw": fail})
     assert (tmp_path / sheets.PICTURE).read_bytes() == b"a picture"  # the older one
     table = save(tmp_path / sheets.TABLE, truth(old))
     with pytest.raises(AuditError, match="is of sheet"):
         audit.read_answers(table, audit.read_sheet(tmp_path / sheets.KEY))
+
+
+def test_the_single_pictures_are_the_images_in_the_order_of_the_sheet(tmp_path):
+    """Grey and coloured ones, bytes and fractions; with nothing in them but their pixels."""
+    sheet, images = made(n=12)
+    for kind, every in enumerate((images, images / 255, images[..., None].repeat(3, axis=-1))):
+
+        def write(folder, names, every=every):
+            kept.write_each(folder, every[sheet.shown], names)
+
+        line = sheets.hand_out(tmp_path / str(kind), sheet, wanted=12, draw=draw, draw_each=write)
+        folder = tmp_path / str(kind) / f"audit-{sheet.identity}"
+        assert f"singly in {folder};" in line
+        names = [f"{sheet.identity}-{i:03}.png" for i in range(1, 13)]
+        assert sorted(path.name for path in folder.iterdir()) == names
+        for name, image in zip(names, images[sheet.shown], strict=True):
+            with Image.open(folder / name) as picture:
+                assert picture.mode == ("RGB" if kind == 2 else "L") and not picture.info
+                np.testing.assert_array_equal(np.asarray(picture.convert("L")), image)
+
+
+def test_single_pictures_are_all_there_or_none(tmp_path):
+    def half(folder, names):
+        draw_each(folder, names[:3])
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        sheets.hand_out(tmp_path, made()[0], wanted=20, draw=draw, draw_each=half)
+    assert {path.name for path in tmp_path.iterdir()} == {sheets.KEY, sheets.PICTURE}
+    handed_out(tmp_path)
+    before = contents(tmp_path)
+    sheets.hand_out(tmp_path, made()[0], wanted=20, draw=draw, draw_each=half)  # there already
+    assert contents(tmp_path) == before
 
 
 def test_a_table_that_was_taken_elsewhere_keeps_its_key(tmp_path):
@@ -187,7 +232,8 @@ def test_a_table_that_was_taken_elsewhere_keeps_its_key(tmp_path):
     first, second = handed_out(tmp_path), handed_out(tmp_path, seed=1)
     assert first.identity != second.identity
     handed_out(tmp_path, seed=1)  # once more the same
-    own = {f"audit-{first.identity}.json", f"audit-{first.identity}.png"}
+    own = {f"audit-{first.identity}{end}" for end in (".json", ".png", "")}
+    own.add(f"audit-{second.identity}")
     assert {path.name for path in tmp_path.iterdir()} == {
         "audit.csv",
         "audit.json",
@@ -343,6 +389,22 @@ def test_a_file_that_is_no_table(tmp_path, name):
     assert_refused(tmp_path / "mine.csv", said)
 
 
+VALUES = st.sampled_from([None, 7, "", "Bag", "s-01234567-001.png", "s-01234567-004.png", ["Bag"]])
+TASKS = VALUES | st.dictionaries(st.sampled_from(["image", "choice", "label", "id"]), VALUES)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(TASKS, max_size=3))
+def test_whatever_an_export_holds_there_are_answers_or_a_sentence(tmp_path_factory, tasks):
+    sheet, _ = made(n=3)
+    path = tmp_path_factory.getbasetemp() / "fuzzed.json"
+    path.write_text(json.dumps(tasks).replace("s-01234567", sheet.identity))
+    try:
+        assert audit.read_answers(path, sheet).tolist() == [NAMES.index("Bag")]
+    except AuditError as error:
+        assert "fuzzed.json" in str(error)
+
+
 PIECES = ["1", "2", "3", "0", ",", ";", "\t", "\n", "\r", '"', "?", "Bag", "é", "\0", "\ufeff", " "]
 
 
@@ -358,6 +420,185 @@ def test_whatever_a_table_holds_there_are_answers_or_a_sentence(tmp_path_factory
         assert 1 <= len(answers) <= 3 and set(answers) <= {UNCLEAR, 0, 1, 2}
     except AuditError as error:
         assert "fuzzed.csv" in str(error)
+
+
+# What Label Studio exports
+
+
+STORED = {  # an upload, a local folder, a bucket
+    "upload": "/data/upload/3/1a2b3c4d-{}",
+    "local": "/data/local-files/?d=imgs/audit-s-00000000/{}",
+    "bucket": "s3://bucket/audit%2F{}",
+}
+
+
+def annotated(lines, stored="upload"):
+    """[picture, answer] of lines of a table: (number, class, identity)."""
+    return [
+        [STORED[stored].format(f"{sheet}-{int(number):03}.png"), answer]
+        for number, answer, sheet in lines
+    ]
+
+
+def as_csv(pairs, name="choice"):
+    """As its converter writes it."""
+    head = "image", "id", name, *LAST
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(head)
+    for i, (picture, answer) in enumerate(pairs):
+        writer.writerow([picture, 70 + i, answer, 1, 90 + i, WHEN, WHEN, 4.288])
+    return text.getvalue()
+
+
+LAST = "annotator", "annotation_id", "created_at", "updated_at", "lead_time"
+WHEN = "2021-03-09T22:16:08.728353Z"
+
+
+def as_json_min(pairs, name="choice"):
+    """Without an answer there is no key."""
+    tasks = []
+    for i, (picture, answer) in enumerate(pairs):
+        task = {"image": picture, "id": 70 + i} | ({name: answer} if answer else {})
+        tasks.append(task | dict(zip(LAST, (1, 90 + i, WHEN, WHEN, 4.288), strict=True)))
+    return json.dumps(tasks)
+
+
+EXPORTS = {"csv": as_csv, "json": as_json_min}
+
+
+@pytest.mark.parametrize("stored", STORED)
+@pytest.mark.parametrize("kind", EXPORTS)
+def test_an_export_of_label_studio_says_what_the_table_says(tmp_path, kind, stored):
+    """Of 20 images the last five skipped, in any order, and of one the person cannot say."""
+    sheet = handed_out(tmp_path)
+    lines = truth(sheet, 15)
+    lines[4][1], lines[6][1] = "?", "bag"
+    table = save(tmp_path / "table.csv", lines)
+    pairs = annotated(lines[::-1], stored)
+    for name in ("choice", "What is it"):
+        export = tmp_path / f"project-3-at-2021-03-09.{kind}"
+        export.write_text(EXPORTS[kind](pairs, name=name))
+        done = call(ROOT, "trust.audit", export)
+        assert done.returncode == 0 and not done.stderr, done.stderr
+        assert done.stdout == call(ROOT, "trust.audit", table).stdout
+    export.write_text(EXPORTS[kind](pairs[5:]))  # as where skipped ones are left out
+    np.testing.assert_array_equal(
+        audit.read_answers(export, sheet), audit.read_answers(table, sheet)
+    )
+
+
+def test_an_export_finds_the_key_of_an_earlier_run(tmp_path):
+    """Whose table nobody has touched, as the images were labelled elsewhere."""
+    first, _ = handed_out(tmp_path), handed_out(tmp_path, seed=1)
+    (tmp_path / "mine.json").write_text(as_json_min(annotated(truth(first))))
+    done = call(ROOT, "trust.audit", tmp_path / "mine.json")
+    assert done.returncode == 0 and f"sheet {first.identity}: 20 of 20" in done.stdout
+
+
+def test_a_table_of_file_names_and_other_columns(tmp_path):
+    """As of other tools, and of a project whose tasks have more data than the picture."""
+    sheet = handed_out(tmp_path)
+    rows = annotated(truth(sheet))
+    (tmp_path / "a.csv").write_text("".join(f"{row[0]};{row[1]}\n" for row in [["f", "c"], *rows]))
+    rows = [[i, row[0], f"note {i}", row[0], row[1]] for i, row in enumerate(rows)]
+    save(
+        tmp_path / "b.csv",
+        [[str(cell) for cell in row] for row in rows],
+        head=",a,b,c,Label".split(","),
+    )
+    for name in ("a.csv", "b.csv"):
+        np.testing.assert_array_equal(
+            audit.read_answers(tmp_path / name, sheet), sheet.labels[sheet.shown]
+        )
+
+
+def change_pair(i, picture=None, answer=None):
+    def change(pairs):
+        pairs[i] = [picture or pairs[i][0], pairs[i][1] if answer is None else answer]
+        return pairs
+
+    return change
+
+
+WRONG_EXPORTS = {
+    "two annotations": (
+        lambda pairs: [*pairs, [pairs[3][0], "Bag"]],
+        {"csv": "line 22: image 4 is in line 5 already", "": "21: image 4 is in annotation 4 alr"},
+    ),
+    "unknown class": (
+        change_pair(5, answer="boot"),
+        {"csv": "line 7: 'boot' is no class: write one", "": "annotation 6: 'boot' is no class"},
+    ),
+    "another picture": (
+        change_pair(5, picture="/data/upload/3/1a2b3c4d-cat.png"),
+        {"csv": "line 7: names no picture that", "": "annotation 6: names no picture that --audit"},
+    ),
+    "another sheet": (
+        change_pair(5, picture="s-00000000-006.png"),
+        {"csv": "line 7: is of sheet 's-00000000'", "": "annotation 6: is of sheet 's-00000000'"},
+    ),
+    "no such image": (
+        lambda pairs: [*pairs, [pairs[0][0].replace("001", "021"), "Bag"]],
+        {"": ": '21' is not on the sheet, which has images 1 to 20"},
+    ),
+    "skipped between": (
+        change_pair(5, answer=""),
+        {"": "image 6 has no class, but image 20 has: answer ? if you cannot say"},
+    ),
+    "gone between": (
+        lambda pairs: pairs[:5] + pairs[6:],
+        {"": "has no line for image 6, but one for image 20: answer ?"},
+    ),
+    "nothing chosen": (
+        lambda pairs: [[picture, ""] for picture, _ in pairs],
+        {"": "is not filled in"},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", EXPORTS)
+@pytest.mark.parametrize("wrong", WRONG_EXPORTS)
+def test_wrong_export(tmp_path, wrong, kind):
+    change, said = WRONG_EXPORTS[wrong]
+    pairs = change(annotated(truth(handed_out(tmp_path))))
+    (tmp_path / "mine").write_text(EXPORTS[kind](pairs))
+    assert_refused(tmp_path / "mine", said.get(kind, said[""]))
+
+
+ONE = "s-01234567-001.png"
+VALUE = '{"value": {"choices": ["Bag"]}, "from_name": "choice", "type": "choices"}'
+WHOLE = f'[{{"id": 1, "data": {{"image": "{ONE}"}}, "annotations": [{{"result": [{VALUE}]}}]}}]'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000, "is no JSON-MIN of Label Studio"),
+        ("{}", "choose CSV or JSON-MIN when you export"),
+        ("[7]", "is no JSON-MIN"),
+        ('["annotations"]', "is no JSON-MIN"),
+        (WHOLE, "is no JSON-MIN of Label Studio: choose CSV or JSON-MIN when you export"),
+        ("[]", "is not filled in"),
+        (
+            f'[{{"image": "{ONE}", "a": "Bag", "b": "Bag"}}]',
+            "has the columns 'a', 'b': call the one",
+        ),
+        (
+            f'[{{"image": "{ONE}", "choice": "Bag", "label": "Bag"}}]',
+            "the columns 'choice', 'label': call",
+        ),
+        (f'[{{"image": "{ONE}", "choice": {{"choices": ["a", "b"]}}}}]', '["a", "b"]'),
+        (
+            f"image,seen,kind\n{ONE},Bag,Bag\n",
+            "has the columns 'seen', 'kind': call the one",
+        ),
+    ],
+)
+def test_a_file_that_is_no_export(tmp_path, text, said):
+    sheet = handed_out(tmp_path)
+    (tmp_path / "mine").write_text(text.replace("s-01234567", sheet.identity))
+    assert_refused(tmp_path / "mine", said)
 
 
 @pytest.mark.parametrize(
@@ -387,6 +628,8 @@ def test_what_is_not_there(tmp_path):
     assert_refused(tmp_path, "is no file")
     sheet, _ = made()
     assert_refused(save(tmp_path / "mine.csv", truth(sheet)), "audit.json' cannot be read: No such")
+    (tmp_path / "mine.json").write_text(as_json_min(annotated(truth(sheet))))
+    assert_refused(tmp_path / "mine.json", "put the file that you give beside the audit.json of")
 
 
 def assert_refused(path, said):

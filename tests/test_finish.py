@@ -5,6 +5,7 @@ import csv
 import errno
 import json
 import math
+import re
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ STEPS = {
     "figures": {"o/one.png", "o/two.png", "o/three.png"},
     "images": {"strong.npz"},
     "scores": {"scores.csv"},
-    "sheet": {f"o/{name}" for name in SHEET},
+    "sheet": {f"o/{name}" for name in SHEET} | {f"o/audit-S/S-00{i}.png" for i in range(1, 10)},
 }
 EVERYTHING = {"report.json"}.union(*STEPS.values())
 
@@ -77,8 +78,9 @@ def end(handed_over, tmp_path, monkeypatch):
 
 
 def there(folder):
-    """The files below a folder, hidden ones too."""
-    return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+    """The files below a folder, hidden ones too; S for the identity of a sheet."""
+    files = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+    return {re.sub(sheets.IDENTITY, "S", name) for name in files}
 
 
 def assert_numbers_are_there(printed):

@@ -53,8 +53,9 @@ def outcome(folder):
     values = read(folder)
     del values["code"]
     del values["seconds"], values["peak_memory_gb"], values["settings"]
-    files = [*sorted((folder / "imgs").iterdir()), folder / "strong.npz"]
-    return {file.name: file.read_bytes() for file in files} | {"report": values}
+    files = [*(folder / "imgs").rglob("*"), folder / "strong.npz"]
+    drawn = {file.name: file.read_bytes() for file in files if file.is_file()}
+    return drawn | {"report": values}
 
 
 def counts_of(values):

@@ -2,6 +2,8 @@
 classes that the person writes down agree with the labels.
 
 python -m trust.audit imgs/audit.csv
+
+Instead of the table it takes an export of Label Studio, where the images were labelled singly.
 """
 
 import csv
@@ -15,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trust import cli, statistics
+from trust import cli, labelstudio, statistics
 from trust.ask import estimates
 from trust.show import rows
 from trust.show.sheets import (
@@ -23,6 +25,7 @@ from trust.show.sheets import (
     IDENTITY,
     KEY,
     MARK,
+    SINGLE,
     TABLE,
     UNCLEAR,
     AuditError,
@@ -37,15 +40,16 @@ FARTHEST = 10**6  # images; images_needed() searches no further
 
 
 class Line(NamedTuple):
-    """A line of a table: its number in the file, and {column: text}."""
+    """A line of a table: its place in the file, as "line 7", and {column: text}."""
 
-    number: int
+    place: str
     cells: dict
 
 
 def read_lines(path: str | Path) -> list[Line]:
-    """The lines of a CSV table below its header.  Spreadsheets separate the columns by commas,
-    semicolons or tabs; all three are read.  Raises AuditError where it is no such table."""
+    """The lines of a CSV table below its header, or of an export of Label Studio, with COLUMNS.
+    Spreadsheets separate the columns by commas, semicolons or tabs; all three are read.  Raises
+    AuditError where it is no such file."""
     try:
         content = Path(path).read_bytes()
         text = content.decode("utf-8-sig")
@@ -56,29 +60,38 @@ def read_lines(path: str | Path) -> list[Line]:
         raise AuditError(
             f"{str(path)!r}, line {number}: is not UTF-8: save it as CSV in UTF-8"
         ) from error
+    if text.lstrip()[:1] in ("[", "{"):
+        return _understood(path, labelstudio.read_json(path, text))
     head = text.partition("\n")[0]
     mark = max(",;\t", key=head.count)
     reader, lines = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True), []
-    names = None
+    names, exported = None, False
     try:
         for row in reader:
             cells = [each.strip() for each in row]
             if names is None:
                 names = [each.lower() for each in cells]
-                for name in COLUMNS:
+                exported = COLUMNS[2] not in names and re.search(SINGLE, text)
+                for name in () if exported else COLUMNS:
                     if (count := names.count(name)) != 1:
                         message = f"line 1: has {count or 'no'} column{'s' * (count > 1)} {name}"
                         wanted = f"{', '.join(COLUMNS)}, each once"
                         raise AuditError(f"{str(path)!r}, {message}, but must have {wanted}")
             elif any(cells):
                 cells += [""] * (len(names) - len(cells))
-                lines.append(Line(reader.line_num, dict(zip(names, cells, strict=False))))
+                cells = dict(zip(names, cells, strict=False))
+                lines.append(Line(f"line {reader.line_num}", cells))
     except csv.Error as error:
         message = f"line {reader.line_num}: is not CSV ({error})"
         raise AuditError(f"{str(path)!r}, {message}") from error
     if names is None:
         raise AuditError(f"{str(path)!r} is empty")
-    return lines
+    return _understood(path, lines) if exported else lines
+
+
+def _understood(path, lines) -> list[Line]:
+    """The lines of an export of Label Studio as those of a table."""
+    return [Line(*each) for each in labelstudio.understand(path, lines)]
 
 
 def find_key(table: Path) -> Path:
@@ -105,7 +118,8 @@ def read_sheet(path: str | Path) -> Sheet:
             raise ValueError
     except OSError as error:
         message = f"{str(path)!r} cannot be read: {error.strerror or error}"
-        raise AuditError(f"{message}; --audit writes it beside the csv") from error
+        cure = f"put the file that you give beside the {KEY} of its run"
+        raise AuditError(f"{message}; {cure}") from error
     except (ValueError, TypeError, OverflowError) as error:
         raise AuditError(f"{str(path)!r} is damaged, or none that --audit wrote") from error
     return sheet._replace(shown=shown, labels=labels, referee_labels=referee_labels)
@@ -132,36 +146,36 @@ def read_answers(path: str | Path, sheet: Sheet) -> np.ndarray:
     n, found = len(sheet.shown), {}
     numbers = {str(i + 1): i for i in range(n)}
 
-    def refuse(line, message):
-        raise AuditError(f"{str(path)!r}, line {line}: {message}")
+    def refuse(place, message):
+        raise AuditError(f"{str(path)!r}, {place}: {message}")
 
-    for line, cells in read_lines(path):
+    for place, cells in read_lines(path):
         image, answer, identity = (cells[name] for name in COLUMNS)
         image = image.removesuffix(".0")
         if identity != sheet.identity:
             other = f"is of sheet {identity!r}" if identity else "has no sheet"
-            refuse(line, f"{other}, but {KEY} is of {sheet.identity!r}")
+            refuse(place, f"{other}, but {KEY} is of {sheet.identity!r}")
         if image not in numbers:
-            refuse(line, f"{image!r} is not on the sheet, which has images 1 to {n}")
+            refuse(place, f"{image!r} is not on the sheet, which has images 1 to {n}")
         if numbers[image] in found:
-            refuse(line, f"image {image} is in line {found[numbers[image]][0]} already")
+            refuse(place, f"image {image} is in {found[numbers[image]][0]} already")
         seen = class_of(answer, sheet.class_names) if answer else None
         if answer and seen is None:
             names = ", ".join(sheet.class_names[:12]) + ", ..." * (len(sheet.class_names) > 12)
-            refuse(line, f"{answer!r} is no class: write one of {names}, or {MARK}")
-        found[numbers[image]] = line, seen
+            refuse(place, f"{answer!r} is no class: write one of {names}, or {MARK}")
+        found[numbers[image]] = place, seen
     answered = [i for i, (_, seen) in found.items() if seen is not None]
     if not answered:
         raise AuditError(f"{str(path)!r} is not filled in: no image has a class")
     last = max(answered)
     for i in range(last):
-        line, seen = found.get(i, (None, None))
+        place, seen = found.get(i, (None, None))
         if seen is None:
-            message = f"has no class, but image {last + 1} has: write {MARK} if you cannot say"
-            if line is None:
-                message = f"has no line for image {i + 1}, but one for image {last + 1}"
+            cure = f"answer {MARK} if you cannot say"
+            if place is None:
+                message = f"has no line for image {i + 1}, but one for image {last + 1}: {cure}"
                 raise AuditError(f"{str(path)!r} {message}")
-            refuse(line, f"image {i + 1} {message}")
+            refuse(place, f"image {i + 1} has no class, but image {last + 1} has: {cure}")
     return np.array([found[i][1] for i in range(last + 1)])
 
 
@@ -289,10 +303,11 @@ def main(flags=None):
     """Runs the script.  flags: a list of them, or None for those of the command line."""
     parser = cli.Parser(
         prog="python -m trust.audit",
-        description="Read what a person wrote into the audit.csv of a run with --audit, and say "
-        "how many of the accepted images' labels they dispute.",
+        description="Read what a person wrote into the audit.csv of a run with --audit, or chose "
+        "in Label Studio, and say how many of the accepted images' labels they dispute.",
     )
-    what = f"{TABLE}, or a copy beside the {KEY} of the same run"
+    what = f"{TABLE}, or a copy, or an export of Label Studio (CSV or JSON-MIN) of the single "
+    what += f"pictures; beside the {KEY} of the same run"
     parser.add_argument("file", metavar="FILE", type=cli.path, help=what)
     path = Path(parser.parse_args(flags).file)
     if not os.path.isfile(path):

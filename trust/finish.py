@@ -145,5 +145,10 @@ def hand_out_sheet(run: Run, plan: Plan, n: int) -> None:
         max_error=plan.options["max_error"],
         rng=plan.streams.audit,
     )
-    page = partial(pages.audit_sheet, sheet=sheet, images=run.accepted.images)
-    print(f"\n{sheets.hand_out(plan.out, sheet, wanted=n, draw=page)}")
+    images = run.accepted.images
+    page = partial(pages.audit_sheet, sheet=sheet, images=images)
+
+    def draw_each(folder: Path, names: list[str]) -> None:
+        kept.write_each(folder, images[sheet.shown], names)
+
+    print(f"\n{sheets.hand_out(plan.out, sheet, wanted=n, draw=page, draw_each=draw_each)}")

@@ -31,11 +31,7 @@ def write_pictures(folder: Path, run: Run, class_names) -> None:
     groups = [*run.of_each_image()["group"].tolist(), *[DOUBTFUL] * len(stopped)]
     every = join([accepted, stopped])
     paths = picture_paths(every, groups, class_names)
-    for path, image in zip(paths, to_bytes(every.images), strict=True):
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        channels = image if image.ndim == 3 else image[..., None]
-        file.write_bytes(tf.io.encode_png(channels).numpy())
+    write_each(folder, every.images, paths)
     pictures = np.array(paths, str)
     head, *lines = scores(run, class_names, picture=pictures[: len(accepted)])
     columns = by_classifier(stopped, class_names)
@@ -43,6 +39,16 @@ def write_pictures(folder: Path, run: Run, class_names) -> None:
     blank = np.full(len(stopped), "")
     lines += zip(*(columns.get(name, blank).tolist() for name in head), strict=True)
     outputs.write_table(folder / TABLE, [head, *lines])
+
+
+def write_each(folder: Path, images: np.ndarray, paths: list[str]) -> None:
+    """Writes each of images (n, h, w[, c]) as a PNG of 8 bits and of its own size, to its path in
+    the folder."""
+    for path, image in zip(paths, to_bytes(images), strict=True):
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        channels = image if image.ndim == 3 else image[..., None]
+        file.write_bytes(tf.io.encode_png(channels).numpy())
 
 
 def stopped_by_filter(run: Run) -> ImageSet:

@@ -18,10 +18,14 @@ UNCLEAR, MARK = -1, "?"  # the class, and the answer, of an image that the perso
 
 COLUMNS = ("image", "class", "sheet")
 
-TABLE, KEY, PICTURE = "audit.csv", "audit.json", "audit.png"
+TABLE, KEY, PICTURE, FOLDER = "audit.csv", "audit.json", "audit.png", "audit"
 
 IDENTITY = "s-[0-9a-f]{8}"  # of a sheet
 UNTOUCHED = rf"image,class,sheet\r\n(\d+,,{IDENTITY}\r\n)+"  # a table as --audit writes it
+
+# A single picture, somewhere in what a tool made of its name.  The sheet is in the name, because
+# tools store a picture without its folder.
+SINGLE = rf"({IDENTITY})-([0-9]{{3,4}})\.png"
 
 
 class AuditError(cli.UserError):
@@ -87,7 +91,8 @@ def claim(folder: str | Path) -> tuple[Path, ...]:
 
 
 def kept(file: str | Path, identity: str) -> Path:
-    """Where an older key or picture is kept: audit-s-0123abcd.json beside audit.json."""
+    """Where an older key or picture is kept: audit-s-0123abcd.json beside audit.json.  Of every
+    sheet the folder of single pictures: audit-s-0123abcd."""
     return Path(file).with_stem(f"{Path(file).stem}-{identity}")
 
 
@@ -106,10 +111,13 @@ def keep_older(folder: str | Path, identity: str) -> None:
                 file.write(path.read_bytes())
 
 
-def hand_out(folder: str | Path, sheet: Sheet, wanted: int, draw: Callable) -> str:
+def hand_out(
+    folder: str | Path, sheet: Sheet, wanted: int, draw: Callable, draw_each: Callable
+) -> str:
     """Writes a sheet's files, unless no image was accepted, and returns a line that says so.
 
     wanted: how many images it should have.  draw: takes a file and draws the sheet into it.
+    draw_each: takes an empty folder and n names, and writes the images of the sheet there.
     Raises AuditError where a person has meanwhile filled in the table that is there.
     """
     n, accepted = len(sheet.shown), len(sheet.labels)
@@ -122,8 +130,12 @@ def hand_out(folder: str | Path, sheet: Sheet, wanted: int, draw: Callable) -> s
     outputs.write_json(key, sheet._asdict())
     with outputs.replacing(Path(folder) / PICTURE) as file:
         draw(file)
+    singly = kept(Path(folder) / FOLDER, sheet.identity)
+    if not singly.exists():  # else it has the same pictures
+        with outputs.new_folder(singly) as new:
+            draw_each(new, [f"{sheet.identity}-{i + 1:03}.png" for i in range(n)])
     outputs.write_table(table, [COLUMNS, *((i + 1, "", sheet.identity) for i in range(n))])
     which = f"{n:,} of {accepted:,}" if n < accepted else f"all {n:,}"
     few = f", fewer than {wanted:,}" if n < wanted else ""
     then = f"write what you see into {table}, then: python -m trust.audit {shlex.quote(str(table))}"
-    return f"audit: {which} accepted images are on the sheet{few}; {then}"
+    return f"audit: {which} accepted images are on the sheet{few}, and singly in {singly}; {then}"
