@@ -1571,20 +1571,28 @@ def test_copies_are_planted_among_as_many_real_images_as_each_set_has():
     assert [*map(len, planted)] == [30, 50]
 
 
-def test_all_learn_from_as_many_images_of_each_class_as_the_set_with_the_fewest_has(told):
+def test_each_set_is_asked_about_as_many_images_as_it_has(told):
+    """Whatever classes another one lacks: else a fault could hide in them."""
     split = world()
     sizes = {"some": [10, 30, 5, 24, 0], "others": [20, 1, 5, 24, 3]}
     subjects = {}
     for seed, (name, counts) in enumerate(sizes.items(), start=60):
         labels = np.repeat(np.arange(CLASSES), counts)
         subjects[name] = Filtered(made(pictures(seed, labels), labels))
-    beside = beside_real(split, np.array(sizes["some"]))
-    run = examine(subjects, beside, reference_of(split), RNG(0), say=quiet)
-    assert len(told) == 5
-    for _, targets in told:  # a third of 48 real ones at most
-        assert np.bincount(targets).tolist() == [10, 1, 5, 16]
-    for (learned, targets), subject in zip(told[3:], subjects.values(), strict=True):
-        which = places(learned, subject.passing.images)
-        np.testing.assert_array_equal(targets, subject.passing.labels[which])
+    both = controls.beside_several(subjects, None, split, labelled=True, rng=RNG(2))
+    stick = reference_of(split, both, split.test)
+    run = examine(subjects, both, stick, RNG(0), say=quiet)
+    assert len(told) == 8
+    for (name, filtered), four in zip(subjects.items(), (told[:4], told[4:]), strict=True):
+        for _, targets in four:  # a third of 48 real ones at most
+            expected = np.minimum(sizes[name], 16)
+            assert np.bincount(targets, minlength=CLASSES).tolist() == expected.tolist()
+        learned, targets = four[3]
+        which = places(learned, filtered.passing.images)
+        np.testing.assert_array_equal(targets, filtered.passing.labels[which])
+        one = controls.beside_several({name: filtered}, None, split, labelled=True, rng=RNG(2))
+        alone = examine({name: filtered}, one, stick, RNG(0), say=quiet)
+        assert_same(run.sets[name], alone.sets[name])
+        assert words(run, name) == words(alone)
     assert run.sets["some"]["balanced"]["class_balance"] == 0
     assert run.sets["others"]["balanced"]["class_balance"] == 1 / 24

@@ -8,8 +8,10 @@ from scipy import stats
 
 from trust import statistics
 from trust.ask import estimates, right
+from trust.ask.verdicts import AS_REAL
 from trust.data.images import ImageSet
 from trust.filter.filters import Filter
+from trust.show import rows
 from trust.train.referee import Judged
 
 RNG = np.random.default_rng
@@ -286,3 +288,16 @@ def test_agreement_of_each_class():
     for key in ("low", "high"):
         expected = [getattr(each, key) for each in intervals]
         np.testing.assert_allclose(found[f"agreement_{key}"], [*expected, np.nan], atol=1e-7)
+
+
+def test_what_could_hide_is_said_where_it_is_more_than_would_have_shown():
+    numbers = {"detectable": 0.014}
+    [shown] = rows.remarks("right", AS_REAL, "", numbers, {})
+    assert shown == "an error higher by 1.40 % would have shown"
+    assert rows.remarks("right", AS_REAL, "", numbers | {"unlike": 0.013}, {}) == [shown]
+    told = rows.remarks("right", AS_REAL, "", numbers | {"unlike": 0.027, "hidden": 0.02}, {})
+    assert told == [
+        shown,
+        "labels like the referee's could hide 2.00 % more",
+        "images unlike known ones could hide 2.70 % more",
+    ]

@@ -80,11 +80,17 @@ def test_varied_differs_by_a_t_test_of_the_parts():
 
 
 def test_useful_differs_by_how_much_trainings_do():
-    real = {"accuracy_sd": 0.01, "freedom": 10}
-    t = 0.05 / (0.01 * math.sqrt(2))
-    found = useful.differs({"accuracy": 0.9}, {"accuracy": 0.85}, real)
+    """Each beside as many real images: the second set is smaller, and its real ones teach less."""
+    real = {"accuracy": 0.95, "accuracy_sd": 0.01, "sets": 3, "freedom": 10}
+    other = {"accuracy": 0.9, "accuracy_sd": 0.03, "sets": 2, "freedom": 5}
+    t = 0.05 / (0.01 * math.sqrt(8 / 3))
+    found = useful.differs({"accuracy": 0.9}, {"accuracy": 0.85}, real, real)
     assert found == pytest.approx(-stats.norm.ppf(stats.t.sf(t, 10)), rel=1e-6)
-    assert math.isnan(useful.differs({"accuracy": 0.9}, {"accuracy": 0.8}, real | {"freedom": 0}))
+    t = 0.02 / math.sqrt(0.01**2 * 4 / 3 + 0.03**2 * 3 / 2)
+    found = useful.differs({"accuracy": 0.87}, {"accuracy": 0.84}, real, other)
+    assert found == pytest.approx(stats.norm.ppf(stats.t.sf(t, 5)), rel=1e-6)
+    unsure = real | {"freedom": 0}
+    assert math.isnan(useful.differs({"accuracy": 0.9}, {"accuracy": 0.8}, real, unsure))
 
 
 def test_new_differs_by_the_lean_or_by_copies():

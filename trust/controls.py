@@ -111,16 +111,18 @@ def _some(images: ImageSet, count: int, rng) -> ImageSet:
 def beside_several(
     submitted: dict[str, Filtered], accept: Filter | None, split: Split, labelled: bool, rng
 ) -> Beside:
-    """beside_submitted() of several sets, {name: set}: as many images of each class are compared as
-    the one with the fewest has.  Each has the copies that would stand beside it alone."""
+    """beside_submitted() of several sets, {name: set}.  Each has the copies that would stand beside
+    it alone."""
     first = next(iter(submitted.values()))
     beside = beside_submitted(first, accept, split, labelled=labelled, rng=deepcopy(rng))
-    counts, own_copies = [beside.counts], {}
+    if len(submitted) == 1:
+        return beside
+    own_copies = {}
     for name, each in submitted.items():
-        counts.append(each.passing.counts(len(beside.counts)))
         own = deepcopy(rng)
         own_copies[name] = copies_of(to_copy(each.passing.labels, split.vae, own), own)
-    return replace(beside, counts=np.min(counts, axis=0), own_copies=own_copies)
+    real = beside.held_out["real"].passing.counts(len(beside.counts))
+    return replace(beside, counts=real, own_copies=own_copies)
 
 
 def beside_submitted(

@@ -114,28 +114,28 @@ def examine(
     """The questions about sets of images, {name: Filtered}, and about what stands beside them.
 
     Each of several is examined as it would be alone, with the same random numbers, so that nothing
-    of it hangs on what the others are; only where sets must be equally large, all have as many
-    images of each class as the one with the fewest.
+    of it hangs on what the others are; only what differs between them is of as many images of each
+    class as the one with the fewest has.
     questions: the names of those that are asked; there are verdicts on no others.  say: called with
     a line for each question.
     """
     if len(subjects) == 1:
         return _examine(subjects, beside, reference, rng, questions=questions, say=say)
-    classes = len(beside.counts)
-    fewest = np.min([each.passing.counts(classes) for each in subjects.values()], axis=0)
-    beside = replace(beside, counts=np.minimum(beside.counts, fewest), fewest=fewest)
     alone: dict[str, Run] = {}
     for name, filtered in subjects.items():
         say(f"  {name}:")
-        first = next(iter(alone.values()), None)
+        counts = filtered.passing.counts(len(beside.counts))
         alone[name] = _examine(
             {name: filtered},
-            replace(beside, copies=beside.own_copies.get(name, beside.copies)),
+            replace(
+                beside,
+                counts=np.minimum(beside.counts, counts),
+                copies=beside.own_copies.get(name, beside.copies),
+            ),
             reference,
             deepcopy(rng),
             questions=questions,
             say=lambda line: say(f"  {line}"),
-            known=first.sets["real"].get("useful") if first else None,
         )
     return _together(alone, reference, say)
 
@@ -174,16 +174,15 @@ def _examine(
     *,
     questions: Collection[str],
     say: Callable[[str], None],
-    known: dict | None = None,
 ) -> Run:
-    """examine() of one subject.  known: see useful.ask()."""
+    """examine() of one subject."""
     say("  the referee looks at all images")
     asked = look(subjects, beside, reference, rng.spawn(1)[0])
     answers, neighbours, told, fidelity = {}, {}, {}, {}
     rooms = {question: room for question, room in ROOMS.items() if question in questions}
     for question, room in rooms.items():
         say(f"  {question}?")
-        if room is right:
+        if room in (right, useful):
             answers[question] = room.ask(asked, rng)
         elif room is realistic:
             answers[question], told = realistic.ask(asked, rng)
@@ -191,8 +190,6 @@ def _examine(
             answers[question], fidelity = varied.ask(asked)
         elif room is new:
             answers[question], neighbours = new.ask(asked)
-        elif room is useful:
-            answers[question] = useful.ask(asked, rng, known)
         else:
             answers[question] = room.ask(asked)
     sets: dict = {}

@@ -5,6 +5,8 @@ import math
 from statistics import NormalDist
 from typing import NamedTuple
 
+import numpy as np
+
 from trust.ask import new, realistic, right, useful, varied
 from trust.ask.questions import Asked
 from trust.ask.verdicts import AS_REAL, CAUGHT, FALSE_ALARM
@@ -57,35 +59,38 @@ def differences(asked: dict[str, Asked], sets: dict[str, dict], seed: int) -> li
     pairs = [*itertools.combinations(asked, 2)]
     own = {name: each[name] for name, each in sets.items()}
     some = next(iter(asked.values()))
+    counts = np.min([each.beside.counts for each in asked.values()], axis=0)
     passing = {name: each.subjects[name].passing for name, each in asked.items()}
-    logits, parts = {}, {}
-    real = next(iter(sets.values()))["real"]
-    if "realistic" in real:
-        logits = realistic.rank_together(
-            passing, some.beside.like_fresh(), some.beside.counts, seed
-        )
-    if "varied" in real:
-        parts = {
-            name: varied.shares_of_parts(each, name, own[name]["varied"]["parts"])
-            for name, each in asked.items()
-        }
+    real = {name: each["real"] for name, each in sets.items()}
+    rooms = next(iter(real.values()))
+    logits, parts, smallest = {}, {}, ""
+    if "realistic" in rooms:
+        logits = realistic.rank_together(passing, some.beside.like_fresh(), counts, seed)
+    if "varied" in rooms:
+        parts = {name: varied.shares_of_parts(each, name, counts) for name, each in asked.items()}
+        # Its real parts are the most like those that are compared.
+        smallest = min(own, key=lambda name: own[name]["varied"]["images"])
 
     def differ(question, a, b):
         numbers, others = own[a][question], own[b][question]
         if question == "right":
-            return right.differs(numbers, others, real["right"])
+            return right.differs(numbers, others, real[a]["right"])
         if question == "realistic":
             return realistic.differs(logits[a], logits[b])
         if question == "varied":
             return varied.differs(
-                numbers, others, parts=parts[a], other_parts=parts[b], real=real["varied"]
+                numbers,
+                others,
+                parts=parts[a],
+                other_parts=parts[b],
+                real=real[smallest]["varied"],
             )
         if question == "new":
             return new.differs(numbers, others, n=len(passing[a]), m=len(passing[b]))
-        return useful.differs(numbers, others, real["useful"])
+        return useful.differs(numbers, others, real[a]["useful"], real[b]["useful"])
 
     compared = "right", "realistic", "varied", "new", "useful"
-    there = [question for question in compared if question in real]
+    there = [question for question in compared if question in rooms]
     return [
         Difference(a, b, {each: differ(each, a, b) for each in there}, limit_of(len(pairs)))
         for a, b in pairs

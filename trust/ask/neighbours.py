@@ -66,7 +66,7 @@ def gaps_within(images: ImageSet) -> np.ndarray:
 
     The farthest quarter of the other images is left out: beside one that is unlike all others,
     these would look like a group.  So a group of more than three quarters of its class is not seen;
-    it shows in recall and in the Frechet distance.
+    a whole class of them shows in recall and in the Frechet distance, four fifths not always.
     """
     found = np.full(len(images), np.inf)
     for label in np.unique(images.labels):

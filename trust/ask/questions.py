@@ -39,9 +39,8 @@ class Beside:
     learned from such.
     soft_labels: for *useful*, train on probabilities instead of labels where images passed the
     filter.
-    fewest: where several subjects are examined, (classes,) integer, how many images of each class
-    every subject has.  own_copies: {subject: what stands for `copies` beside it}, where these hang
-    on the subject.
+    own_copies: of several subjects, {subject: what stands for `copies` beside it}; `counts` is then
+    of the real images alone.
     clouds: {kind of latents: (n, 2) float}, for a figure.
     """
 
@@ -62,7 +61,6 @@ class Beside:
     pool: ImageSet | None = None
     near_copies: float = 0.0
     soft_labels: bool = False
-    fewest: np.ndarray | None = None
     own_copies: dict[str, dict[str, ImageSet]] = field(default_factory=dict)
     clouds: dict[str, np.ndarray] = field(default_factory=dict)
 

@@ -17,20 +17,14 @@ EPOCHS = 4  # six of them raise the accuracy, of any 10,000 real images alike, b
 REAL_SETS = 3  # random real sets that classifiers learn from
 
 
-def ask(asked: Asked, rng: np.random.Generator, known: dict | None = None) -> dict:
+def ask(asked: Asked, rng: np.random.Generator) -> dict:
     """{set: {key: number}}: of the subjects, of random real sets, and of real images that went
     through no filter.  All have equally many images of each class, none of them twice: as many as
-    each subject has, and at most one in REAL_SETS of the real ones.
-
-    known: the numbers of the random real sets, where they have been measured beside another
-    subject, with the same rng and as many images.
-    """
+    each subject has, and at most one in REAL_SETS of the real ones."""
     reference, rng = asked.reference, rng.spawn(1)[0]
     classes, pool, every = reference.classes, asked.beside.pool, asked.beside.held_out["real"].every
     passing = {name: filtered.passing for name, filtered in asked.subjects.items()}
     have = [*(each.counts(classes) for each in passing.values())]
-    if asked.beside.fewest is not None:
-        have.append(asked.beside.fewest)
     counts = np.min([*have, pool.counts(classes) // REAL_SETS], axis=0)
 
     def right(images, rows, seed=0):
@@ -39,15 +33,15 @@ def ask(asked: Asked, rng: np.random.Generator, known: dict | None = None) -> di
         return right_after_training(chosen.images, targets, reference, seed)
 
     own = disjoint_sets(pool.labels, counts, REAL_SETS, rng)
-    if known is None:
-        real = np.array([right(pool, rows, seed) for seed, rows in enumerate(own, start=1)])
-        known = {
+    real = np.array([right(pool, rows, seed) for seed, rows in enumerate(own, start=1)])
+    sets = {
+        "real": {
             "accuracy": float(real.mean()),
             "accuracy_sd": spread_of_trainings(real, reference.test.labels, classes),
             "sets": len(own),
             "freedom": (len(own) - 1) * classes // 2,
         }
-    sets = {"real": dict(known)}
+    }
     for name, images in passing.items():
         found = right(images, random_of_each_class(images.labels, counts, rng))
         sets[name] = {"accuracy": float(found.mean())}
@@ -98,12 +92,17 @@ def _error(real):
     return real["accuracy_sd"] * math.sqrt(1 + 1 / real["sets"]) if real["sets"] else math.nan
 
 
-def differs(numbers: dict, others: dict, real: dict) -> float:
-    """By how many standard deviations of a normal distribution the accuracy is above that of
-    another set.  The test images are the same, so what varies by chance is the training: as much as
-    that of random real sets."""
-    gap = numbers["accuracy"] - others["accuracy"]
-    return z_of_t(ratio(gap, real["accuracy_sd"] * math.sqrt(2)), real["freedom"])
+def differs(numbers: dict, others: dict, real: dict, other_real: dict) -> float:
+    """By how many standard deviations of a normal distribution a set's accuracy is further above
+    that of as many real images, real, than another set's is, other_real.  The test images are the
+    same, so what varies by chance is the training: as much as that of random real sets."""
+    gaps = (
+        each["accuracy"] - own["accuracy"] for each, own in ((numbers, real), (others, other_real))
+    )
+    error = math.hypot(_error(real), _error(other_real))
+    return z_of_t(
+        ratio(next(gaps) - next(gaps), error), min(real["freedom"], other_real["freedom"])
+    )
 
 
 def spread_of_trainings(right: np.ndarray, labels: np.ndarray, classes: int) -> float:

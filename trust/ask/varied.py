@@ -133,14 +133,14 @@ def differs(numbers: dict, others: dict, *, parts: dict, other_parts: dict, real
     return furthest(found)
 
 
-def shares_of_parts(asked: Asked, name: str, parts: int) -> dict[str, np.ndarray]:
-    """{"recall", "coverage"} of each of so many random parts of a subject: (parts,) float each."""
-    rows, others = asked.rows[name], asked.reference.judged.features
-    judged = asked.judged[name].take(rows)
-    labels = asked.subjects[name].passing.labels[rows]
-    counts = np.bincount(labels, minlength=asked.reference.classes) // max(parts, 1)
-    cut = disjoint_sets(labels, counts, parts, np.random.default_rng(0))
-    radius, others = ball_radius(spread_rows(others)), spread_rows(others)
+def shares_of_parts(asked: Asked, name: str, counts: np.ndarray) -> dict[str, np.ndarray]:
+    """{"recall", "coverage"} of each of the random parts into which as many images of a subject as
+    counts, (classes,) integer, are cut: (parts,) float each."""
+    parts = max(math.ceil(counts.sum() / PART), 1)
+    labels, judged = asked.subjects[name].passing.labels, asked.judged[name]
+    cut = disjoint_sets(labels, counts // parts, parts, np.random.default_rng(0))
+    others = spread_rows(asked.reference.judged.features)
+    radius = ball_radius(others)
     found = [variety(judged.features[part], others, radius=radius) for part in cut]
     return {key: np.array([each[key] for each in found], float) for key in SHARES}
 

@@ -83,11 +83,11 @@ def _answers(run: Run, data: Dataset) -> dict:
 
 
 def compared(run: Run) -> str:
-    """A sentence on how many images of several sets were compared."""
-    beside = run.asked.beside
+    """A sentence on how many images the differences between several sets are of."""
+    counts = np.min([each.asked.beside.counts for each in run.alone.values()], axis=0)
     return (
-        f"for realistic, varied and useful at most {beside.fewest.sum():,} images of each set are "
-        "taken, as many of each class as the set with the fewest has; the others take all"
+        f"what differs in realistic and varied is of {counts.sum():,} images of each set, as many "
+        "of each class as the set with the fewest has"
     )
 
 

@@ -221,6 +221,10 @@ def remarks(question: str, word: str, why: str, numbers: dict, real: dict) -> li
     if not math.isnan(detectable := numbers["detectable"]):
         form = PLAIN if question == "varied" else PERCENT
         said.append(DETECTABLE[question].format(show(detectable, form)))
+        hiding = {"hidden": "labels like the referee's", "unlike": "images unlike known ones"}
+        for key, what in hiding.items() if question == "right" else ():
+            if numbers.get(key, 0.0) > detectable:
+                said.append(f"{what} could hide {show(numbers[key], PERCENT)} more")
     if question == "varied" and numbers["twins"] >= numbers["twins_limit"]:
         twins, expected = numbers["twins"], numbers["twins_expected"]
         said.append(f"{twins:,} images have a twin in the set, {expected:.0f} of real ones would")
