@@ -102,7 +102,7 @@ def test_the_shares_in_the_prose_are_those_of_the_set_and_row_it_speaks_of():
         told += found
     # 95 is the threshold and the confidence; 2 is a dose.
     others = {"95", "2"}
-    assert sorted(set(re.findall(r"(\d+(?:\.\d+)?) %", text)) - others) == sorted(set(told))
+    assert sorted({*re.findall(r"(\d+(?:\.\d+)?) %", text)} - others) == sorted({*told} - others)
 
 
 def test_the_nats_are_those_of_the_reports():
