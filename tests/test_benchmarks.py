@@ -179,6 +179,7 @@ def test_whether_generated_images_help_is_asked_of_each_size(
     tmp_path, bundled, small_batches, unlearned
 ):
     """No classifier learns here: only from what it would have, and what is written of it."""
+    from trust.ask.helps import TRAININGS
     from trust.data import datasets
 
     file = tmp_path / "helps.json"
@@ -189,7 +190,7 @@ def test_whether_generated_images_help_is_asked_of_each_size(
         assert found["n"] == n and f"n {n}  accuracy_with_real 0.5" in printed
         assert abs(found["real_images"] - n * 5 / 6) < 10
         assert found["added_images"] == found["others_added_images"] > 100
-        alone, generated, others = (unlearned[9 * k + place] for place in (0, 3, 6))
+        alone, generated, others = unlearned[3 * k * TRAININGS :: TRAININGS][:3]
         seen = {rows_of[image.tobytes()] for image in alone[0]}
         assert len(seen) == found["real_images"] == found["others_real_images"]
         assert (
