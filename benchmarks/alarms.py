@@ -589,19 +589,24 @@ def run(alarms: Alarms, draws: int, sizes=SIZES, say: Callable[[dict], None] = p
     return found
 
 
+def prepare_alarms(data: datasets.Dataset, seed: int, keep: str | None, clock: cli.Clock) -> Alarms:
+    """The Alarms of a data set.  keep: as for prepare()."""
+    with clock("importing TensorFlow"), cli.quiet_tensorflow():
+        import tensorflow  # noqa: F401
+    facts = prepare(data, seed, keep, clock)
+    return Alarms(facts, in_order(data, np.random.default_rng(seed)).images, seed)
+
+
 def main():
     given = parse_arguments()
     data = datasets.load_dataset(given.dataset)
     clock = cli.Clock()
-    with clock("importing TensorFlow"), cli.quiet_tensorflow():
-        import tensorflow  # noqa: F401
-    facts = prepare(data, given.seed, given.keep, clock)
+    alarms = prepare_alarms(data, given.seed, given.keep, clock)
+    facts = alarms.facts
     learned, test, fresh, _ = facts.kinds()
     for name, rows in (("learned", learned), ("test", test), ("fresh", fresh)):
         wrong = np.mean(facts.judged_labels[rows] != facts.labels[rows])
         print(f"{name}: {len(rows):,} images, the referee is wrong on {wrong:.2%}")
-    alarms = Alarms(facts, in_order(data, np.random.default_rng(given.seed)).images, given.seed)
-
     print(f"{data.name}\n{HEAD}")
     with clock("examining"):
         found = run(alarms, given.draws, say=print_line)

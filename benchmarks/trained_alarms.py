@@ -9,13 +9,12 @@ The sets are those of alarms.py, but here an image has its pixels.
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
-from benchmarks.alarms import HEAD, SET, Alarms, Counts, in_order, numbers_of, prepare, print_line
+from benchmarks.alarms import HEAD, SET, Alarms, Counts, numbers_of, prepare_alarms, print_line
 from trust import cli, outputs
 from trust.data import datasets
 from trust.data.images import ImageSet
 
+QUESTIONS = "realistic", "useful"
 DRAWS = {200: 40, 1000: 40, 5000: 8}  # honest sets of each size
 TOGETHER = 4  # sets that are compared with the same real images, to save time
 
@@ -33,11 +32,8 @@ def ask_about(alarms: Alarms, door: int, n: int):
 
     drawn, _ = alarms.draw(door, n)
     fresh = alarms.facts.kinds()[2]
-    sets = {
-        f"{SET} {k}": replace(drawn.through_the_door(alarms.rng.permutation(fresh)), quota=None)
-        for k in range(TOGETHER)
-    }
-    sets = {name: replace(each, every=None) for name, each in sets.items()}
+    passed = (drawn.through_the_door(alarms.rng.permutation(fresh)) for _ in range(TOGETHER))
+    sets = {f"{SET} {k}": replace(each, every=None, quota=None) for k, each in enumerate(passed)}
     beside = drawn.beside([*sets.values()], alarms.rng)
     asked = look(sets, beside, drawn.reference, alarms.rng)
     return replace(
@@ -67,9 +63,6 @@ def count(alarms: Alarms, door: int, n: int, draws: int) -> list[Counts]:
     return [*counts.values()]
 
 
-QUESTIONS = "realistic", "useful"
-
-
 def run(alarms: Alarms, draws: dict[int, int], say: Callable[[dict], None]) -> list[dict]:
     """All counts, {key: number} of each question, size and door.  draws: {size: sets}."""
     found = []
@@ -97,10 +90,7 @@ def main():
     given = parse_arguments()
     data = datasets.load_dataset(given.dataset)
     clock = cli.Clock()
-    with clock("importing TensorFlow"), cli.quiet_tensorflow():
-        import tensorflow  # noqa: F401
-    facts = prepare(data, given.seed, given.keep, clock)
-    alarms = Alarms(facts, in_order(data, np.random.default_rng(given.seed)).images, given.seed)
+    alarms = prepare_alarms(data, given.seed, given.keep, clock)
     print(f"{data.name}\n{HEAD}")
     with clock("examining"):
         found = run(alarms, {n: DRAWS[n] for n in given.sizes}, say=print_line)

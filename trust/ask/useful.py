@@ -96,13 +96,11 @@ def differs(numbers: dict, others: dict, real: dict, other_real: dict) -> float:
     """By how many standard deviations of a normal distribution a set's accuracy is further above
     that of as many real images, real, than another set's is, other_real.  The test images are the
     same, so what varies by chance is the training: as much as that of random real sets."""
-    gaps = (
+    gap, other = (
         each["accuracy"] - own["accuracy"] for each, own in ((numbers, real), (others, other_real))
     )
     error = math.hypot(_error(real), _error(other_real))
-    return z_of_t(
-        ratio(next(gaps) - next(gaps), error), min(real["freedom"], other_real["freedom"])
-    )
+    return z_of_t(ratio(gap - other, error), min(real["freedom"], other_real["freedom"]))
 
 
 def spread_of_trainings(right: np.ndarray, labels: np.ndarray, classes: int) -> float:
