@@ -152,7 +152,7 @@ SHORT = {
         ("told_apart", "told_apart_from_reconstructed", "precision", "density"),
     ),
     "balanced": ("drawn from N(0, I)", "other_prior", ("class_balance",)),
-    "varied": ("", "", ("frechet", "recall", "coverage", "twins")),
+    "varied": ("", "", ("frechet", "recall", "coverage", "twins", "class_spread")),
     "new": (
         *("drawn from N(0, I)", "other_prior"),
         ("seen_share", "expected_share", "lean", "lean_z", "copies", "copies_limit"),

@@ -477,7 +477,8 @@ def test_the_answers_are_those_of_the_questions_one_by_one(told, lessons):
     expected |= {"images": kept, "parts": 1, "twins_expected": 95 / 48, "detectable": math.nan}
     found = numbers["varied"] | {key: numbers["realistic"][key] for key in varied.FIDELITY}
     assert {key: found[key] for key in expected} == pytest.approx(expected, nan_ok=True)
-    assert found.keys() - expected == {"twins", "twins_limit"}
+    spread = {"class_spread", "class_spread_limit"}
+    assert found.keys() - expected == {"twins", "twins_limit"} | spread
 
     # Nineteen of each class are cut into halves; held-out images are the real ones.
     mine, held = np.rint(images[:kept] * 255).astype(np.uint8), split.held_out.images
@@ -535,6 +536,7 @@ def test_the_same_images_get_the_same_numbers_whether_or_not_their_truth_is_know
     mine, real = run.sets["generated"], run.sets["real"]
     # What is drawn or drawn from, and the interval, which is wider where the truth is not known.
     but = {"ece_floor", "ece_floor_95", "error_low", "error_high"}
+    but |= {"class_spread_limit"}  # of the equal classes any may be meant
     for question in QUESTIONS:
         # of real images one half is told from the other
         shared = mine[question].keys() & real[question].keys() - but
@@ -789,6 +791,8 @@ def test_of_small_sets_what_cannot_be_answered_is_nan(n):
     else:
         expected = {"precision", "recall", "density", "coverage"} if n < 6 else set()
         expected |= {"frechet"} if n < 2 else set()
+        # no class has two images
+        expected |= {"class_spread", "class_spread_limit"} if n < 6 else set()
         # no network learns from so few
         expected |= {"told_apart", "told_apart_low", "told_apart_high", "told_apart_z"}
         expected |= {"nonsense_z"}

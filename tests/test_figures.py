@@ -796,7 +796,7 @@ def run_of_numbers(*names, word=AS_REAL, **changed):
     """What the page of answers takes of a Run.  changed: numbers of all sets."""
     some = {"told_apart_high": 0.8, "scarcest_real_low": 0.9, "copies_moved": 0, "freedom": 9}
     some |= {"error_low": 0.02, "error_high": 0.04, "copies_expected": 1.0, "detectable": math.nan}
-    some |= {"frechet": 2.0, "frechet_sd": 0.1}
+    some |= {"frechet": 2.0, "frechet_sd": 0.1, "class_spread": 1.0, "class_spread_limit": 0.8}
     sets = {
         name: {question: some | own[name == "real"] | changed for question, own in FAR.items()}
         for name in (*names, "real")

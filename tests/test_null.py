@@ -1,6 +1,7 @@
 """Varied, balanced and useful beside what chance does: honest sets pass, planted faults do not."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from trust.ask.verdicts import AS_REAL, CANNOT_TELL, CAUGHT, FAILS, FALSE_ALARM,
 from trust.data.images import ImageSet
 from trust.filter.filters import Filtered
 from trust.filter.quotas import ClassQuota
+from trust.show.rows import remarks
 from trust.statistics import t_quantile, t_tail
 from trust.train.referee import Judged
 
@@ -274,7 +276,7 @@ def test_a_recall_lower_by_what_is_detectable_is_found_in_four_of_five_cases():
         real = rng.normal(0.9, sd, others)
         numbers = {"parts": others, "frechet": 0.1, "coverage": 0.9, "recall": real.mean()}
         numbers |= {"frechet_sd": 0.01, "coverage_sd": 0.01, "recall_sd": real.std(ddof=1)}
-        numbers |= {"twins": 0, "twins_limit": 5}
+        numbers |= {"twins": 0, "twins_limit": 5, "class_spread": 1.0, "class_spread_limit": 0.8}
         yours = numbers | {"parts": parts, "images": 2000, "recall": 0.9}
         lack = varied.verdict(yours, numbers).detectable
         yours["recall"] = rng.normal(0.9 - lack, sd, parts).mean()
@@ -359,3 +361,53 @@ def test_all_learn_from_equally_many_different_images(monkeypatch):
     assert {name: each["images"] for name, each in sets.items()} == dict.fromkeys(
         ["real", "yours", "unfiltered"], 130
     )
+
+
+def test_the_spread_of_a_class_is_the_trace_of_its_covariance(real_sets):
+    features, labels = RNG(60).normal(size=(300, 4)) * [1, 2, 3, 4], np.arange(300) % 3
+    known = varied.class_spreads(features, labels)
+    for label in range(3):
+        own = features[labels == label]
+        assert known[label].mean == pytest.approx(np.trace(np.cov(own.T)))
+    few, few_labels = features[:31] * np.where(labels[:31] == 2, 0.5, 1)[:, None], labels[:31]
+    found = varied.narrowest_class(few, few_labels, known)
+    trace = np.trace(np.cov(few[few_labels == 2].T))
+    assert found["class_spread"] == pytest.approx(trace / known[2].mean)
+    # nothing is said of a class with one image, or of one that is not known
+    nothing = varied.narrowest_class(features[:3], labels[:3], known)
+    assert math.isnan(nothing["class_spread"]) and math.isnan(nothing["class_spread_limit"])
+    unknown = varied.narrowest_class(few, few_labels + 5, known)
+    assert math.isnan(unknown["class_spread"])
+
+
+@pytest.mark.parametrize("n", [2, 5, 40])
+@pytest.mark.parametrize("tail", [False, True])
+def test_honest_classes_are_seldom_too_narrow(n, tail, monkeypatch):
+    """With a larger level, so that few draws show whether it is kept; also where squared distances
+    have a long tail."""
+    monkeypatch.setattr(varied, "COUNTED_ALARM", 0.05)
+    rng, labels, alarms, draws = RNG(61), np.arange(4 * n) % 4, 0, 1000
+    for _ in range(draws):
+        points = rng.normal(size=(1200, 6)) * (rng.gamma(1, size=(1200, 1)) if tail else 1)
+        known = varied.class_spreads(points[4 * n :], np.arange(1200 - 4 * n) % 4)
+        found = varied.narrowest_class(points[: 4 * n], labels, known)
+        alarms += found["class_spread"] < found["class_spread_limit"]
+    assert alarms / draws <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / draws)
+
+
+def test_a_class_that_is_mostly_one_picture_is_not_varied(real_sets):
+    held_out, test = real_sets
+    honest = drawn(RNG(62), 400)
+    own = np.flatnonzero(honest.labels == 1)
+    repeated = np.arange(400)
+    repeated[own[: int(0.9 * len(own))]] = own[0]
+    images = honest.take(repeated)
+    noise = RNG(63).normal(scale=0.02, size=images.images.shape)
+    sets, verdict = asked_varied(replace(images, images=images.images + noise), held_out, test)
+    assert verdict.word == WORSE
+    assert sets["yours"]["class_spread"] < 0.35 < sets["yours"]["class_spread_limit"]
+    told = remarks("varied", WORSE, "", sets["yours"] | {"detectable": math.nan}, sets["real"])
+    assert told[0].startswith("the squared spread of one class is ")
+    sets, verdict = asked_varied(honest, held_out, test)
+    assert verdict.word == AS_REAL
+    assert sets["yours"]["class_spread"] > sets["yours"]["class_spread_limit"]

@@ -291,7 +291,7 @@ def test_honest_sets_have_no_twins_but_by_chance(n):
         known = np.repeat(rng.random(2000), 2)
         numbers = varied.count_twins(np.repeat(rng.random(n // 2), 2), known)
         found.append(numbers["twins"] >= numbers["twins_limit"])
-    assert np.mean(found) <= varied.TWINS_ALARM + 3 * math.sqrt(varied.TWINS_ALARM / 2000)
+    assert np.mean(found) <= varied.COUNTED_ALARM + 3 * math.sqrt(varied.COUNTED_ALARM / 2000)
 
 
 def test_repeats_are_counted():

@@ -1,13 +1,15 @@
-"""Question 4, are the images varied? Frechet distance, recall, coverage, twins in the set itself.
+"""Question 4, are the images varied? Frechet distance, recall, coverage, twins in the set itself,
+and how far the images of each class spread.
 
 These numbers depend on how many images there are, and so does how much they vary by chance.  So a
 set is cut into parts of at most PART images, and beside them stand parts of real images, as large
 and with as many images of each class.  The number of a set is the mean of its parts; how much it
 varies by chance is seen in the real parts.  The Frechet distance is that of the whole set, because
-it needs many images to find a small difference.  So are its twins.
+it needs many images to find a small difference.  So are its twins and the spread of its classes.
 """
 
 import math
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +25,7 @@ LEAST_VARIETY = 0.5  # varied fails below this share of real images' recall or c
 BLOCK = 1000  # points at a time
 SHARES, FIDELITY = ("recall", "coverage"), ("precision", "density")
 RARE = 1000  # an image has a twin if its gap is as of one real image in so many
-TWINS_ALARM = FALSE_ALARM / 4  # the false alarms of the count of twins
+COUNTED_ALARM = FALSE_ALARM / 4  # the false alarms of the count of twins, and of the spread
 
 
 def ask(asked: Asked) -> tuple[dict, dict]:
@@ -48,6 +50,9 @@ def ask(asked: Asked) -> tuple[dict, dict]:
     ]
     known = np.concatenate([reference.within(real.take(whole)) for whole in wholes])
     sets["real"] |= count_twins(known[: len(wholes[0])], known)
+    labels, size = real.labels[np.concatenate(rows)], len(wholes[0])
+    spreads = class_spreads(features, labels)
+    sets["real"] |= narrowest_class(features[:size], labels[:size], spreads)
     judged = {name: each.take(asked.rows[name]) for name, each in asked.judged.items()}
     for name, each in (judged | asked.judged_held_out).items():
         images = (asked.subjects | beside.held_out)[name].passing.take(asked.rows[name])
@@ -55,15 +60,16 @@ def ask(asked: Asked) -> tuple[dict, dict]:
         own = np.minimum(counts, images.counts(len(counts)) // parts)
         rows = disjoint_sets(images.labels, own, parts, rng)
         sets[name] = examine_parts([each.features[part] for part in rows], others, radius)
-        whole = images.take(np.concatenate(rows)) if rows else images
-        sets[name] |= count_twins(reference.within(whole), known)
+        whole = np.concatenate(rows) if rows else np.arange(len(images))
+        sets[name] |= count_twins(reference.within(images.take(whole)), known)
+        sets[name] |= narrowest_class(each.features[whole], images.labels[whole], spreads)
     fidelity = {name: {key: numbers.pop(key) for key in FIDELITY} for name, numbers in sets.items()}
     return sets, fidelity
 
 
 def verdict(numbers: dict, real: dict) -> Verdict:
-    """The verdict from recall, coverage and Frechet distance, by a one-sided t-test of each, and
-    from the count of twins."""
+    """The verdict from recall, coverage and Frechet distance, by a one-sided t-test of each, from
+    the count of twins and from the spread of the narrowest class."""
     others = real["parts"]
     # Half of the level: recall has a longer tail than a normal distribution.
     chance = t_quantile(1 - FALSE_ALARM / 2 / 3, others - 1)
@@ -72,7 +78,9 @@ def verdict(numbers: dict, real: dict) -> Verdict:
     detectable = chance + t_quantile(POWER, others - 1)
     return decide(
         fails=any(few),
-        worse=any(beyond.values()) or numbers["twins"] >= numbers["twins_limit"],
+        worse=any(beyond.values())
+        or numbers["twins"] >= numbers["twins_limit"]
+        or numbers["class_spread"] < numbers["class_spread_limit"],
         detectable=detectable * _error("recall", numbers, real),
         bound=LEAST_VARIETY * real["recall"],
     )
@@ -232,8 +240,52 @@ def count_twins(ratios: np.ndarray, known: np.ndarray) -> dict:
     return {
         "twins": int(np.count_nonzero(ratios < bound)),
         "twins_expected": len(ratios) * rank / (others + 1),
-        "twins_limit": 2 * least_hits(pairs, rank, others - rank + 1, alarm=TWINS_ALARM),
+        "twins_limit": 2 * least_hits(pairs, rank, others - rank + 1, alarm=COUNTED_ALARM),
     }
+
+
+class Spread(NamedTuple):
+    """Of the images of a class: the mean of the squared distances of their features to the mean
+    features of the class, the standard deviation of these, and how many images there are."""
+
+    mean: float
+    deviation: float
+    count: int
+
+
+def spread_of(features: np.ndarray) -> Spread:
+    """The Spread of features (n, d).  Its mean has no bias: the sum is divided by n - 1."""
+    squares = np.sum((features - features.mean(axis=0)) ** 2, axis=1, dtype=float)
+    mean = float(squares.sum()) / max(len(squares) - 1, 1)
+    return Spread(mean, deviation=float(squares.std()), count=len(squares))
+
+
+def class_spreads(features: np.ndarray, labels: np.ndarray) -> dict[int, Spread]:
+    """{class: Spread} of features (n, d) and labels (n,), of classes with at least two images."""
+    own = {int(label): features[labels == label] for label in np.unique(labels)}
+    return {label: spread_of(each) for label, each in own.items() if len(each) > 1}
+
+
+def narrowest_class(features: np.ndarray, labels: np.ndarray, known: dict[int, Spread]) -> dict:
+    """How far the images of the narrowest class spread: {"class_spread", "class_spread_limit"}.
+
+    features (n, d), labels (n,): of a set.  known: class_spreads() of real images.  class_spread:
+    the mean squared distance of the class over that of real images, near 0 if most of the class is
+    one picture.  Below the limit it is more than chance, by a test of the mean squared distance in
+    each class, which varies as it does in real images.  NaN where no class has two images.
+    """
+    own = class_spreads(features, labels)
+    level = NormalDist().inv_cdf(1 - COUNTED_ALARM / max(len(own), 1))
+    found = []
+    for label in sorted(own.keys() & known.keys()):
+        yours, real = own[label], known[label]
+        # In a Gaussian of any dimension this is exact.
+        chance = real.deviation * math.sqrt(1 / (yours.count - 1) + 1 / (real.count - 1))
+        if real.mean > 0 and chance > 0:
+            z = (real.mean - yours.mean) / chance
+            found.append((z, yours.mean / real.mean, 1 - level * chance / real.mean))
+    _, share, limit = max(found, default=(0.0, math.nan, math.nan))
+    return {"class_spread": share, "class_spread_limit": limit}
 
 
 def examine_variety(features: np.ndarray, others: np.ndarray, radius=None) -> dict:

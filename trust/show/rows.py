@@ -89,6 +89,8 @@ ROWS = [
     Row("twins in the set itself ↓", "varied", "twins", COUNT),
     Row("... twins expected of real images", "varied", "twins_expected", TWO_DIGITS),
     Row("... from so many on there are repeats", "varied", "twins_limit", COUNT),
+    Row("narrowest class, share of real spread ↑", "varied", "class_spread", PERCENT),
+    Row("... below this it is more than chance", "varied", "class_spread_limit", PERCENT),
     Row("distance to nearest real image, median", "new", "nearest_distance_median", TWO_DIGITS),
     Row("nearest real image was seen ↓", "new", "seen_share", PERCENT),
     Row("... expected", "new", "expected_share", PERCENT),
@@ -228,6 +230,10 @@ def remarks(question: str, word: str, why: str, numbers: dict, real: dict) -> li
     if question == "varied" and numbers["twins"] >= numbers["twins_limit"]:
         twins, expected = numbers["twins"], numbers["twins_expected"]
         said.append(f"{twins:,} images have a twin in the set, {expected:.0f} of real ones would")
+    if question == "varied" and numbers["class_spread"] < numbers["class_spread_limit"]:
+        share, limit = (show(numbers[f"class_spread{key}"], PERCENT) for key in ("", "_limit"))
+        said.append(f"the squared spread of one class is {share} of that of real images")
+        said.append(f"below {limit} that is more than chance")
     if question == "useful" and not math.isnan(z := numbers.get("helps_z", math.nan)):
         keys = "accuracy_with_real", "accuracy_real_alone"
         both, alone = (show(numbers[key], PERCENT) for key in keys)
