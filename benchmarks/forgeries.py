@@ -24,7 +24,7 @@ from trust.plan import new_streams
 EPOCHS = 8  # of the VAE that draws reconstructions
 LEAST = 1000  # training images
 SIZES = (200, 1000, 10_000)  # images of a set
-DRAWS, DRAWS_OF_LARGE, LARGE = 5, 1, 10_000  # sets of each size, and of sizes from LARGE on
+DRAWS, DRAWS_OF_LARGE, LARGE = 3, 1, 10_000  # sets of each size, and of sizes from LARGE on
 DOSES = (1, 2, 5, 10, 20, 100)  # percent of forged images
 WHOLE = (100,)  # of forgeries that are made from all images of a set
 USEFUL_AT = 1000  # the size at which *useful* is asked, of one set with the largest dose

@@ -145,16 +145,16 @@ def worst_class_cells(datasets):
 SHORT = {
     "right": (
         *("half-way between two classes", "halfway"),
-        ("strong_rate", "agreement", "error_estimate", "ece", "ece_true_labels"),
+        ("strong_rate", "agreement", "error_estimate"),
     ),
     "realistic": (
         *("", ""),
         ("told_apart", "told_apart_from_reconstructed", "precision", "density"),
     ),
-    "balanced": ("drawn from N(0, I)", "other_prior", ("class_balance",)),
+    "balanced": ("", "", ("class_balance",)),
     "varied": ("", "", ("frechet", "recall", "coverage", "twins", "class_spread")),
     "new": (
-        *("drawn from N(0, I)", "other_prior"),
+        *("", ""),
         ("seen_share", "expected_share", "lean", "lean_z", "copies", "copies_limit"),
     ),
     "useful": ("real, no filter", "unfiltered", ("accuracy",)),
@@ -586,11 +586,11 @@ reports are in this folder.
   sizes are planted. `python -m benchmarks.alarms` prints it, and of *realistic* and *useful*, for
   which networks learn from each set, `python -m benchmarks.trained_alarms`.
 - *Forgeries*: sets of n images made from real ones that nobody has learned from, and from which
-  share of forged images on a question calls them *worse* or *fails* in at least four of five random
-  sets; "caught" where all images are forged. Smaller shares are not asked about by a question that
-  misses a larger one, and *useful*, which trains, is asked about one set of 1,000. Of honest sets,
-  how often each word was said. Bold: not caught by a question that has to. `python -m
-  benchmarks.forgeries` prints it.
+  share of forged images on a question calls them *worse* or *fails* in all three random sets, or
+  the one of 10,000; "caught" where all images are forged. Smaller shares are not asked about by a
+  question that misses a larger one, and *useful*, which trains, is asked about one set of 1,000.
+  Of honest sets, how often each word was said. Bold: not caught by a question that has to.
+  `python -m benchmarks.forgeries` prints it.
 - *Strangers*: panels that others wrote, as `python -m benchmarks.strangers` prints them. *Checks of
   metrics* (Räisä, van Breugel & van der Schaar 2025): sets of 1,000 points beside 1,000 real ones,
   and 10,000 more to see what is chance; a point is its own features. Where the two distributions

@@ -19,7 +19,7 @@ from test_report import DATA, PROMISE, made_run, words_of
 
 from trust.ask import new, right
 from trust.ask.between import Difference
-from trust.ask.verdicts import AS_REAL, CANNOT_TELL, FAILS, WORSE, Scale, Verdict
+from trust.ask.verdicts import AS_REAL, CANNOT_TELL, FAILS, QUESTIONS, WORSE, Scale, Verdict
 from trust.data.images import ImageSet
 from trust.examination import Run
 from trust.show import figures, pages
@@ -658,8 +658,8 @@ def test_diagram_names_every_step_in_order():
     steps = ["training images", "encoder", "latents z, Gaussian mixture", "decoder"]
     steps += ["generated images", "classifier, calibrated", "strong"]
     assert [left[step] for step in steps] == sorted(left[step] for step in steps)
-    questions = {"right?", "balanced?", "varied?", "new?", "useful?"}
-    assert {"weak", "in between"} | questions <= set(left)
+    questions = {f"{question}?" for question in QUESTIONS}
+    assert {"weak", "in between", "reconstructions of held-out images"} | questions <= set(left)
 
 
 @pytest.mark.parametrize(

@@ -407,7 +407,7 @@ def test_a_class_that_is_mostly_one_picture_is_not_varied(real_sets):
     assert verdict.word == WORSE
     assert sets["yours"]["class_spread"] < 0.35 < sets["yours"]["class_spread_limit"]
     told = remarks("varied", WORSE, "", sets["yours"] | {"detectable": math.nan}, sets["real"])
-    assert told[0].startswith("the squared spread of one class is ")
+    assert told[0].startswith("the narrowest class has ")
     sets, verdict = asked_varied(honest, held_out, test)
     assert verdict.word == AS_REAL
     assert sets["yours"]["class_spread"] > sets["yours"]["class_spread_limit"]

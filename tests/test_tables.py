@@ -149,17 +149,15 @@ def test_each_question_has_a_short_table_with_its_control(tmp_path):
     mnist = write_reports(tmp_path, "mnist", "this", (0, 1), 0.5)
     write_reports(tmp_path, "fashion_mnist", "this", (0, 1), 0.3)
     found = tables.readme_tables(tmp_path)
-    rows = {row.key: row for row in ROWS if row.question == "new"}
-    new = rows_of(found["new, in short"])
-    keys = "seen_share", "expected_share", "lean", "lean_z", "copies", "copies_limit"
-    assert new[""] == [rows[key].title for key in keys]
-    assert list(new)[1:5] == [
-        f"mnist: {kind}" for kind in ("generated", "real", "reconstructed", "drawn from N(0, I)")
-    ]
-    for place, key in ((0, "seen_share"), (2, "lean")):
-        values = [number(each, "other_prior", rows[key]) for each in mnist]
+    rows = {row.key: row for row in ROWS if row.question == "right"}
+    right = rows_of(found["right, in short"])
+    assert right[""] == [rows[key].title for key in ("strong_rate", "agreement", "error_estimate")]
+    kinds = ("generated", "real", "reconstructed", "half-way between two classes")
+    assert list(right)[1:5] == [f"mnist: {kind}" for kind in kinds]
+    for place, key in ((0, "strong_rate"), (1, "agreement")):
+        values = [number(each, "halfway", rows[key]) for each in mnist]
         expected = expected_cell(values, rows[key].form)
-        assert new["mnist: drawn from N(0, I)"][place] == expected
+        assert right["mnist: half-way between two classes"][place] == expected
     assert {f"{question}, in short" for question in QUESTIONS} <= set(found)
 
 

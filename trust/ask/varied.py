@@ -50,9 +50,10 @@ def ask(asked: Asked) -> tuple[dict, dict]:
     ]
     known = np.concatenate([reference.within(real.take(whole)) for whole in wholes])
     sets["real"] |= count_twins(known[: len(wholes[0])], known)
-    labels, size = real.labels[np.concatenate(rows)], len(wholes[0])
-    spreads = class_spreads(features, labels)
-    sets["real"] |= narrowest_class(features[:size], labels[:size], spreads)
+    labels = real.labels[np.concatenate(rows)]
+    spreads, half = class_spreads(features, labels), len(rows) // 2 * len(rows[0])
+    rest = class_spreads(features[half:], labels[half:])
+    sets["real"] |= narrowest_class(features[:half], labels[:half], rest)
     judged = {name: each.take(asked.rows[name]) for name, each in asked.judged.items()}
     for name, each in (judged | asked.judged_held_out).items():
         images = (asked.subjects | beside.held_out)[name].passing.take(asked.rows[name])

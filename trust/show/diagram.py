@@ -24,9 +24,11 @@ def draw_diagram(file):
         "in between": (858, 130, figures.BETWEEN),
         "strong": (858, 182, figures.STRONG),
         "Are they ...": (858, 256, figures.STRONG),
+        "reconstructions of\nheld-out images": (566, 216, figures.BETWEEN),
+        "compared with real images, held out or for tests only": (200, 256, figures.REAL),
     }
     questions = {
-        "right?": (28, "the referee, a network\nof another kind, agrees"),
+        "right?": (28, "the referee, a separate\nnetwork, agrees"),
         "realistic?": (190, "a network tells them\nfrom real images, or not"),
         "balanced?": (358, "as many images\nof every class"),
         "varied?": (478, "recall, coverage, twins\nbeside real images"),
@@ -45,6 +47,7 @@ def draw_diagram(file):
             box = {"boxstyle": "round,pad=0.6", "facecolor": colour, "edgecolor": "none"}
             boxes.append(page.text(x, y, text, color="white", bbox=box, ha="center", va="center"))
         steps = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (5, 7), (5, 8), (8, 9), (0, 5)]
+        steps += [(10, 5)]
         for a, b in steps:
             arrow = {"arrowstyle": "-|>", "color": figures.MUTED, "mutation_scale": 14}
             arrow |= {"connectionstyle": f"arc3,rad={-0.22 if (a, b) == (0, 5) else 0}"}

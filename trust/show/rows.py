@@ -232,8 +232,7 @@ def remarks(question: str, word: str, why: str, numbers: dict, real: dict) -> li
         said.append(f"{twins:,} images have a twin in the set, {expected:.0f} of real ones would")
     if question == "varied" and numbers["class_spread"] < numbers["class_spread_limit"]:
         share, limit = (show(numbers[f"class_spread{key}"], PERCENT) for key in ("", "_limit"))
-        said.append(f"the squared spread of one class is {share} of that of real images")
-        said.append(f"below {limit} that is more than chance")
+        said.append(f"the narrowest class has {share} of real spread (by chance {limit})")
     if question == "useful" and not math.isnan(z := numbers.get("helps_z", math.nan)):
         keys = "accuracy_with_real", "accuracy_real_alone"
         both, alone = (show(numbers[key], PERCENT) for key in keys)
