@@ -16,7 +16,7 @@ sanity: .venv/installed  ## a VAE on each data set: imgs/demo_*.png
 test: .venv/installed-tests
 	.venv/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests
 
-table: .venv/installed  ## all results tables, three seeds: ten minutes
+table: .venv/installed  ## all results tables, three seeds: half an hour
 	run=".venv/bin/python demo_dnn_vae.py --out results/imgs"; \
 	for seed in $(SEEDS); do \
 	  for data in mnist fashion_mnist; do \
@@ -33,7 +33,7 @@ table: .venv/installed  ## all results tables, three seeds: ten minutes
 	done
 	$(MAKE) page
 
-naive: .venv/installed  ## reports on the naive method for them: ten minutes
+naive: .venv/installed  ## reports on the naive method for them: half an hour
 	mkdir -p results
 	for seed in $(SEEDS); do \
 	  .venv/bin/python -m benchmarks.naive --seed $$seed --out results/naive-$$seed.npz || exit 1; \
@@ -44,7 +44,7 @@ naive: .venv/installed  ## reports on the naive method for them: ten minutes
 
 epochs: ## what more --epochs buy, three seeds of both data sets: half an hour
 forgeries: SEEDS = 0
-forgeries: ## the panel of forgeries, several draws of each: an hour a data set
+forgeries: ## the panel of forgeries, three draws of each: half an hour a data set
 helps: SEEDS = 0
 helps: ## whether generated images help a classifier with few real ones: five minutes a data set
 alarms: SEEDS = 0

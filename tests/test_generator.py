@@ -73,8 +73,9 @@ def test_a_save_without_a_vae_is_refused_in_one_sentence(generator, tmp_path):
         load_generator(tmp_path / "models.npz")
 
 
-def test_the_readmes_lines_draw_from_a_save(generator, tmp_path, monkeypatch):
-    code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_the_pages_lines_draw_from_a_save(generator, tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "your-images.md").read_text()
+    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (lines,) = [block for block in code if "load_generator" in block]
     mixture = generator.prior
     mixture.labels = np.array([3, 1, 1])
