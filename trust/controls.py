@@ -113,12 +113,12 @@ def beside_several(
 ) -> Beside:
     """beside_submitted() of several sets, {name: set}.  Each has the copies that would stand beside
     it alone."""
-    first = next(iter(submitted.values()))
-    beside = beside_submitted(first, accept, split, labelled=labelled, rng=deepcopy(rng))
-    if len(submitted) == 1:
+    (first, images), *others = submitted.items()
+    beside = beside_submitted(images, accept, split, labelled=labelled, rng=deepcopy(rng))
+    if not others:
         return beside
-    own_copies = {}
-    for name, each in submitted.items():
+    own_copies = {first: beside.copies}
+    for name, each in others:
         own = deepcopy(rng)
         own_copies[name] = copies_of(to_copy(each.passing.labels, split.vae, own), own)
     real = beside.held_out["real"].passing.counts(len(beside.counts))

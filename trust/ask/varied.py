@@ -255,9 +255,10 @@ class Spread(NamedTuple):
 
 
 def spread_of(features: np.ndarray) -> Spread:
-    """The Spread of features (n, d).  Its mean has no bias: the sum is divided by n - 1."""
+    """The Spread of at least two features (n, d).  Its mean has no bias: it is the sum over
+    n - 1."""
     squares = np.sum((features - features.mean(axis=0)) ** 2, axis=1, dtype=float)
-    mean = float(squares.sum()) / max(len(squares) - 1, 1)
+    mean = float(squares.sum()) / (len(squares) - 1)
     return Spread(mean, deviation=float(squares.std()), count=len(squares))
 
 

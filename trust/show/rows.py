@@ -224,7 +224,7 @@ def remarks(question: str, word: str, why: str, numbers: dict, real: dict) -> li
         form = PLAIN if question == "varied" else PERCENT
         said.append(DETECTABLE[question].format(show(detectable, form)))
         hiding = {"hidden": "labels like the referee's", "unlike": "images unlike known ones"}
-        for key, what in hiding.items() if question == "right" else ():
+        for key, what in hiding.items():  # keys of *right* alone
             if numbers.get(key, 0.0) > detectable:
                 said.append(f"{what} could hide {show(numbers[key], PERCENT)} more")
     if question == "varied" and numbers["twins"] >= numbers["twins_limit"]:
