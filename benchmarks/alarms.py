@@ -395,14 +395,14 @@ def swap(drawn: Drawn, honest, share: float, rng):
 
 
 def thin(drawn: Drawn, rows: np.ndarray, real: np.ndarray, share: float, rng):
-    """Fresh images, rows (k,), of whose middle class the share is missing before the door.  real:
+    """Fresh images, rows (k,), of whose rarest class the share is missing before the door.  real:
     (classes,) integer, how frequent the classes are among real images."""
     labels = drawn.facts.labels[rows]
     if drawn.accept is not None:
         labels = drawn.facts.unknowing[rows].argmax(axis=1)
     there = np.flatnonzero(real)
-    middle = there[np.argsort(real[there] / real.sum(), kind="stable")[len(there) // 2]]
-    missing = (labels == middle) & (rng.random(len(rows)) < share)
+    rarest = there[np.argmin(real[there])]
+    missing = (labels == rarest) & (rng.random(len(rows)) < share)
     return drawn.through_the_door(rows[~missing])
 
 
@@ -507,7 +507,7 @@ class Alarms:
             }
         real = beside.like_fresh().counts(self.facts.classes)
         rows = rng.permutation(self.facts.kinds()[2])
-        return {"a thinned class": lambda _, share: thin(drawn, rows, real, share, rng)}
+        return {"the rarest class thinned": lambda _, share: thin(drawn, rows, real, share, rng)}
 
     def varied(self, door: int, n: int, groups: int) -> list[Counts]:
         """*Varied*.  To save time, GROUP honest sets and those with faults are compared with the

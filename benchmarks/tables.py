@@ -149,7 +149,7 @@ SHORT = {
     ),
     "realistic": (
         *("", ""),
-        ("told_apart", "told_apart_from_reconstructed", "precision", "density"),
+        ("told_apart", "told_apart_from_reconstructed", "blurred", "precision", "density"),
     ),
     "balanced": ("", "", ("class_balance",)),
     "varied": ("", "", ("frechet", "recall", "coverage", "twins", "class_spread")),

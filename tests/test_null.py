@@ -124,6 +124,24 @@ def test_what_would_have_been_found_is_found_in_four_of_five_cases():
     assert math.isnan(balanced.smallest_lack(20, np.full(10, 1000)))
 
 
+def test_what_would_have_been_found_is_of_the_rarest_class():
+    """So that any other class that lacks as much is found as well."""
+    rng, n = RNG(5), 4000
+    real = np.array([50, 900, 900, 900])
+    due, lack = real / real.sum(), balanced.smallest_lack(n, real)
+    caught = []
+    for label in range(2):
+        thinned = due.copy()
+        thinned[label] *= 1 - lack
+        counts = rng.multinomial(n, thinned / thinned.sum(), 300)
+        caught.append(np.mean([balanced.chance_of(each, real, 2000) < FALSE_ALARM for each in counts]))
+    assert caught[0] == pytest.approx(0.8, abs=0.15) and caught[1] > 0.98
+    # Where the rarest class could be missing unseen, one cannot tell, however fair the counts are.
+    few = verdict_on([2, 60, 60, 60], [14, 420, 420, 420])
+    assert few.word == CANNOT_TELL and few.why == "too few images of the rarest class"
+    assert verdict_on([60, 60, 60], [420, 420, 420]).word == AS_REAL
+
+
 @pytest.mark.filterwarnings("error")
 def test_of_fewer_images_than_classes_nothing_would_have_been_found():
     for n in (1, 2, 30):

@@ -12,6 +12,7 @@ from trust.statistics import binomial_tail
 
 LEAST_BALANCE = 0.05  # balanced fails where a class surely has less than this share of its due
 DRAWS = 10_000  # of counts by chance
+TOO_FEW_OF_RAREST = "too few images of the rarest class"
 STEPS, DRAWS_OF_STEP = 12, 2000  # of the search for what would have been found
 
 
@@ -38,11 +39,13 @@ def ask(asked: Asked) -> dict:
 
 def verdict(numbers: dict, real: dict) -> Verdict:
     """The verdict from how probable such counts are by chance; `real` is in the numbers already."""
+    detectable, bound = numbers["detectable"], 1 - LEAST_BALANCE
     return decide(
         fails=numbers["scarcest_chance"] < FALSE_ALARM,
         worse=numbers["chance"] < FALSE_ALARM,
-        detectable=numbers["detectable"],
-        bound=1 - LEAST_BALANCE,
+        detectable=detectable,
+        bound=bound,
+        doubt="" if detectable <= bound else TOO_FEW_OF_RAREST,
     )
 
 
@@ -127,7 +130,7 @@ def smallest_lack(n: int, real: np.ndarray) -> float:
     if not n or len(classes) < 2:
         return math.nan
     due = real[classes] / m
-    middle = np.argsort(due, kind="stable")[len(due) // 2]
+    rarest = np.argmin(due)
     expected = np.rint(due * n).astype(int)
     if not expected.any():  # so few images of so many classes
         return math.nan
@@ -137,7 +140,7 @@ def smallest_lack(n: int, real: np.ndarray) -> float:
 
     def found(lack):
         rng, shares = np.random.default_rng(0), due.copy()
-        shares[middle] *= 1 - lack
+        shares[rarest] *= 1 - lack
         counts = rng.multinomial(n, shares / shares.sum(), DRAWS_OF_STEP)
         others = rng.multinomial(m, due, DRAWS_OF_STEP)
         return np.mean(chi_square(counts, others) > limit) >= POWER

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from trust.ask.blur import compare_blur
 from trust.ask.questions import Asked, disjoint_sets
 from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
 from trust.data.checks import to_bytes
@@ -29,6 +30,7 @@ LEAST = 20  # images of either side that a network is asked about, or nothing is
 PLANTED = 2000  # images with planted nonsense: what is found among them is found among more
 NONSENSE = 0.5  # the share of these that are halves of two images
 SURELY = 1000  # surely unreal looks what is more unreal than all but one real image in so many
+ALARM = FALSE_ALARM / 2  # of the network, and of blur
 TOO_FEW_TO_LEARN = "too few images to learn from"
 
 
@@ -69,7 +71,7 @@ def ask(asked: Asked, rng: np.random.Generator) -> tuple[dict, dict]:
         comparisons[name, "nonsense"] = compare(
             plant_nonsense(first, rng), second, wanted=comparisons[name, ""].counts, most=PLANTED
         )
-    found = tell_apart([*comparisons.values()], seed=seed, rng=rng)
+    found, blur = tell_apart([*comparisons.values()], seed=seed, rng=rng), rng.spawn(1)[0]
 
     sets: dict[str, dict] = {}
     words = {}
@@ -83,21 +85,23 @@ def ask(asked: Asked, rng: np.random.Generator) -> tuple[dict, dict]:
             asked_about = told.images * (1 + comparisons[name, what].crossed)
             low, high = wilson_interval(told.share * asked_about, asked_about)
             numbers |= {"told_apart_low": low, "told_apart_high": high, "images": told.images}
+            own, others = equally_many(comparisons[name, ""], blur)
+            numbers |= compare_blur(own, others, alarm=ALARM, rng=blur)
             words[name] = told
     return sets, {name: words[name] for name in asked.subjects}
 
 
 def verdict(numbers: dict, real: dict) -> Verdict:
-    """The verdict from how many images are told from real ones, by a one-sided t-test, and whether
-    a network finds nonsense among as many."""
+    """The verdict from how many images are told from real ones, by a one-sided t-test, from how
+    many of the most blurred are not real, and whether a network finds nonsense among as many."""
     freedom = max(numbers["images"] - 2, 1)  # of each half
-    chance, more = t_quantile(1 - FALSE_ALARM, freedom), t_quantile(POWER, freedom)
+    chance, more = t_quantile(1 - ALARM, freedom), t_quantile(POWER, freedom)
     worse = numbers["told_apart_z"] > chance
     # The share alone, on which a t-test improves: of one half, as chance in both may be the same.
     error = 0.5 / math.sqrt(numbers["images"]) if numbers["images"] else math.nan
     return decide(
         fails=worse and numbers["told_apart_low"] >= MOST_TOLD,
-        worse=worse,
+        worse=worse or numbers["blurred"] > numbers["blurred_limit"],
         detectable=(chance + more) * error,
         bound=MOST_TOLD - 0.5,
         doubt="" if numbers["nonsense_z"] > chance else TOO_FEW_TO_LEARN,
@@ -105,8 +109,8 @@ def verdict(numbers: dict, real: dict) -> Verdict:
 
 
 def evidence(numbers: dict, real: dict) -> dict:
-    """By how many standard deviations the images are told from real ones."""
-    return {"told_apart": numbers["told_apart_z"]}
+    """By how many standard deviations the images are told from real ones, and more blurred."""
+    return {"told_apart": numbers["told_apart_z"], "blurred": numbers["blurred_z"]}
 
 
 def scale(numbers: dict, real: dict) -> Scale:
@@ -177,6 +181,13 @@ def in_two(images: ImageSet, counts: np.ndarray, rng) -> list[ImageSet]:
     what there is."""
     counts = np.minimum(counts, images.counts(len(counts)) // 2)
     return [images.take(rows) for rows in disjoint_sets(images.labels, counts, 2, rng)]
+
+
+def equally_many(compared: Comparison, rng: np.random.Generator) -> list[ImageSet]:
+    """Random images and real ones of a Comparison, as many of each class as it says."""
+    sides = compared.images, compared.real
+    rows = [disjoint_sets(each.labels, compared.counts, 1, rng)[0] for each in sides]
+    return [each.take(own) for each, own in zip(sides, rows, strict=True)]
 
 
 def plant_nonsense(images: ImageSet, rng: np.random.Generator) -> ImageSet:

@@ -67,6 +67,9 @@ ROWS = [
     Row(
         "... z (alike: 50 % by chance)", "realistic", "told_apart_from_reconstructed_z", TWO_DIGITS
     ),
+    Row("not real among the most blurred of both ↓", "realistic", "blurred", PERCENT),
+    Row("... z (50 % by chance)", "realistic", "blurred_z", TWO_DIGITS),
+    Row("... above this it is more than chance", "realistic", "blurred_limit", PERCENT),
     Row("precision ↑", "realistic", "precision", PLAIN),
     Row("density ↑", "realistic", "density", PLAIN),
     Row("smallest class / largest class, strong ↑", "balanced", "class_balance", TWO_DIGITS),
@@ -227,6 +230,9 @@ def remarks(question: str, word: str, why: str, numbers: dict, real: dict) -> li
         for key, what in hiding.items():  # keys of *right* alone
             if numbers.get(key, 0.0) > detectable:
                 said.append(f"{what} could hide {show(numbers[key], PERCENT)} more")
+    if question == "realistic" and numbers["blurred"] > numbers["blurred_limit"]:
+        share, limit = (show(numbers[f"blurred{key}"], PERCENT) for key in ("", "_limit"))
+        said.append(f"{share} of the most blurred are not real (by chance up to {limit})")
     if question == "varied" and numbers["twins"] >= numbers["twins_limit"]:
         twins, expected = numbers["twins"], numbers["twins_expected"]
         said.append(f"{twins:,} images have a twin in the set, {expected:.0f} of real ones would")
