@@ -134,7 +134,9 @@ def test_what_would_have_been_found_is_of_the_rarest_class():
         thinned = due.copy()
         thinned[label] *= 1 - lack
         counts = rng.multinomial(n, thinned / thinned.sum(), 300)
-        caught.append(np.mean([balanced.chance_of(each, real, 2000) < FALSE_ALARM for each in counts]))
+        caught.append(
+            np.mean([balanced.chance_of(each, real, 2000) < FALSE_ALARM for each in counts])
+        )
     assert caught[0] == pytest.approx(0.8, abs=0.15) and caught[1] > 0.98
     # Where the rarest class could be missing unseen, one cannot tell, however fair the counts are.
     few = verdict_on([2, 60, 60, 60], [14, 420, 420, 420])
