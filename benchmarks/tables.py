@@ -277,6 +277,27 @@ def alarms_table(counts):
     return table([f"n = {n:,}" for n in sizes], rows)
 
 
+def sizes_table(datasets):
+    """How many honest sets of each size were called worse or failing, at both doors and in all data
+    sets together, and how many at most with 95 % confidence: a Markdown table of {name: counts}."""
+    counts = [each for own in datasets.values() for each in own]
+    sizes, rows = sorted({each["n"] for each in counts}), []
+    for question in QUESTIONS:
+        cells = []
+        for n in sizes:
+            own = [each for each in counts if (each["question"], each["n"]) == (question, n)]
+            cells.append(alarms_of(own))
+        rows.append((question, cells))
+    return table([f"n = {n:,}" for n in sizes], rows)
+
+
+def alarms_of(counts):
+    """How many of the sets of these counts were called worse or failing, as text."""
+    hits, draws = (sum(each[key] for each in counts) for key in ("alarms", "draws"))
+    most = show(upper_bound(hits, draws), PERCENT)
+    return f"{hits} of {draws:,} (at most {most})" if counts else ""
+
+
 def caught_of(count, fault):
     """How many of the sets with a planted fault were caught, as text."""
     found = count["planted"].get(fault)
@@ -297,9 +318,7 @@ def short_alarms_table(datasets):
         alarms, planted = [], []
         for counts in columns.values():
             own = [each for each in counts if each["question"] == question]
-            hits, draws = (sum(each[key] for each in own) for key in ("alarms", "draws"))
-            most = show(upper_bound(hits, draws), PERCENT)
-            alarms.append(f"{hits} of {draws:,} (at most {most})" if own else "")
+            alarms.append(alarms_of(own))
             faults = [each for count in own for each in count["planted"].values()]
             caught, sets = (sum(each[key] for each in faults) for key in ("caught", "draws"))
             known = sets and question != "varied"  # where faults have a size of their own
@@ -524,6 +543,7 @@ def readme_tables(folder):
             counted.setdefault(name, []).extend(each for run in runs for each in run)
     if counted:
         tables["false alarms, the short form"] = short_alarms_table(counted)
+        tables["false alarms, by size"] = sizes_table(counted)
     for dataset, counts in counted.items():
         tables[f"{dataset}, false alarms and power"] = alarms_table(counts)
     if forged := read_lists(folder, "forgeries"):

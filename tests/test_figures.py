@@ -797,7 +797,7 @@ def run_of_numbers(*names, word=AS_REAL, **changed):
     some = {"told_apart_high": 0.8, "scarcest_real_low": 0.9, "copies_moved": 0, "freedom": 9}
     some |= {"error_low": 0.02, "error_high": 0.04, "copies_expected": 1.0, "detectable": math.nan}
     some |= {"frechet": 2.0, "frechet_sd": 0.1, "class_spread": 1.0, "class_spread_limit": 0.8}
-    some |= {"blurred": 0.5, "blurred_limit": 0.6, "blurred_z": 0.0}
+    some |= {"worse_from": 0.02, "blurred": 0.5, "blurred_limit": 0.6, "blurred_z": 0.0}
     sets = {
         name: {question: some | own[name == "real"] | changed for question, own in FAR.items()}
         for name in (*names, "real")

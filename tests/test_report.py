@@ -139,6 +139,7 @@ def made_run(name="generated", prior="mixture", promise=None, per_class=2):
         rng=np.random.default_rng(8),
     )
     error = {"error_estimate": 0.04, "error_low": 0.02, "error_high": 0.07, "detectable": 0.01}
+    error |= {"worse_from": 0.035}
     newness = {"seen_share": 0.7, "expected_share": 0.6, "lean_z": -2.0, "detectable": math.nan}
     newness |= {"copies": 0, "copies_moved": 1, "copies_limit": 4}
     sets = {

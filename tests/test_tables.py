@@ -334,6 +334,13 @@ def test_false_alarms_are_told_by_size_and_in_all(tmp_path):
     assert "| useful, behind the filter: called worse | 0 of 40 |  |" in full
     assert short["new: honest sets called worse"][0] == ""
     assert short["... faults that should have shown: caught"][0] in ("53% of 30", "")
+    sizes = rows_of(found["false alarms, by size"])
+    assert sizes[""] == ["n = 100", "n = 500"]
+    assert sizes["right"] == [
+        f"1 of 400 (at most {most:.2f} %)",
+        short["right: honest sets called worse"][1],
+    ]
+    assert sizes["useful"] == [few, ""] and "realistic" not in sizes
 
 
 def test_seconds_and_memory_stand_beside_each_other(tmp_path):

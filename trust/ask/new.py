@@ -110,8 +110,8 @@ def scale_by(key: str, numbers: dict, real: dict) -> Scale:
         low=seen - Z95 * deviation,
         high=min(seen + Z95 * deviation, 1.0),
         real=expected,
-        real_low=expected - Z95 * deviation,
-        real_high=expected + Z95 * deviation,
+        real_low=expected + LEAN_Z * deviation,
+        real_high=expected - LEAN_Z * deviation,
         fails_at=bound,
     )
 

@@ -20,7 +20,7 @@ from trust.ask.questions import Asked, disjoint_sets
 from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
 from trust.data.checks import to_bytes
 from trust.data.images import ImageSet
-from trust.statistics import Z95, mean, ratio, t_quantile, wilson_interval
+from trust.statistics import mean, ratio, t_quantile, wilson_interval
 from trust.train import inference, telling
 from trust.train.fast import Workbench
 
@@ -116,7 +116,7 @@ def evidence(numbers: dict, real: dict) -> dict:
 def scale(numbers: dict, real: dict) -> Scale:
     """The share that is told apart, between chance and MOST_TOLD."""
     n = numbers["images"]
-    reach = Z95 * 0.5 / math.sqrt(n) if n else math.nan
+    reach = t_quantile(1 - ALARM, max(n - 2, 1)) * 0.5 / math.sqrt(n) if n else math.nan
     return Scale(
         "told_apart",
         number=numbers["told_apart"],

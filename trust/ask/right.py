@@ -106,7 +106,7 @@ def scale(numbers: dict, real: dict) -> Scale:
         high=found[2],
         real=of_real[0],
         real_low=of_real[1],
-        real_high=of_real[2],
+        real_high=numbers["worse_from"],
         fails_at=MOST_ERRORS,
         shows_from=of_real[0] + numbers["detectable"],
     )

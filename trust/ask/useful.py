@@ -69,7 +69,7 @@ def verdict(numbers: dict, real: dict) -> Verdict:
 
 def scale(numbers: dict, real: dict) -> Scale:
     """The accuracy, between that of real images and MOST_LOSS below it."""
-    reach = t_quantile(0.975, real["freedom"]) * _error(real)
+    reach = t_quantile(1 - FALSE_ALARM, real["freedom"]) * _error(real)
     return Scale(
         "accuracy",
         number=numbers["accuracy"],

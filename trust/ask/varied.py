@@ -25,6 +25,9 @@ LEAST_VARIETY = 0.5  # varied fails below this share of real images' recall or c
 BLOCK = 1000  # points at a time
 SHARES, FIDELITY = ("recall", "coverage"), ("precision", "density")
 RARE = 1000  # an image has a twin if its gap is as of one real image in so many
+# Of recall, coverage and Frechet distance half of the level: recall has a longer tail than a normal
+# distribution.
+ALARM = FALSE_ALARM / 2 / 3
 COUNTED_ALARM = FALSE_ALARM / 4  # the false alarms of the count of twins, and of the spread
 
 
@@ -72,8 +75,7 @@ def verdict(numbers: dict, real: dict) -> Verdict:
     """The verdict from recall, coverage and Frechet distance, by a one-sided t-test of each, from
     the count of twins and from the spread of the narrowest class."""
     others = real["parts"]
-    # Half of the level: recall has a longer tail than a normal distribution.
-    chance = t_quantile(1 - FALSE_ALARM / 2 / 3, others - 1)
+    chance = t_quantile(1 - ALARM, others - 1)
     beyond = {key: z > chance for key, z in evidence(numbers, real).items()}
     few = [beyond[key] and numbers[key] < LEAST_VARIETY * real[key] for key in SHARES]
     detectable = chance + t_quantile(POWER, others - 1)
@@ -95,7 +97,7 @@ def scale(numbers: dict, real: dict) -> Scale:
 
 def scale_by(key: str, numbers: dict, real: dict) -> Scale:
     """The Scale of recall or of coverage."""
-    reach = t_quantile(0.975, real["parts"] - 1) * _error(key, numbers, real)
+    reach = t_quantile(1 - ALARM, real["parts"] - 1) * _error(key, numbers, real)
     return Scale(
         key,
         number=numbers[key],

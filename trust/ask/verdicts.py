@@ -34,7 +34,7 @@ class Scale(NamedTuple):
     of the question that the verdict hangs on: what a picture of the answer shows.
 
     key: of this number.  number, low, high: of the set, with a 95 % interval if one is known.
-    real, real_low, real_high: of real images, and where 95 % of real sets as large lie.
+    real: of real images.  Between real_low and real_high a set is not called worse by this number.
     fails_at: the bound, above or below `real`.  shows_from: the smallest difference that would have
     been called worse in four of five cases lies here.  All in one unit, NaN where not known.
     """

@@ -76,7 +76,7 @@ ROWS = [
     Row("... probability of such counts by chance", "balanced", "chance", PLAIN),
     Row("... scarcest class, share of its due ↑", "balanced", "scarcest", PERCENT),
     Row("... of random real sets as large, mean", "balanced", "scarcest_real", PERCENT),
-    Row("... 95 % of these have more than", "balanced", "scarcest_real_low", PERCENT),
+    Row("... 99.8 % of these have more than", "balanced", "scarcest_real_low", PERCENT),
     Row("... chance of so few, had it 5 % of its due", "balanced", "scarcest_chance", PLAIN),
     Row("... such a lack in a class would have shown", "balanced", "detectable", PERCENT),
     Row("images compared, as many of each class", "balanced", "images", COUNT),
