@@ -275,6 +275,7 @@ def draw_answers(file, answers: dict[str, list[Answer]], title: str, *, dataset:
         for line in _lines([note] if note else [], WIDTH - 2 * MARGIN, 12):
             page.text(MARGIN, y + 12, line, size=12)
             y += 20
+        y += 6 if note else 0
         _draw_legend(page, y, keys, 4)
         y += 30
         for question, of_sets in answers.items():
@@ -618,27 +619,20 @@ def draw_risk_coverage(file, curves, classes, max_error=None, *, dataset: str):
     note = "From a strict threshold (left) to none (right); a point marks the one in use"
     with open_page(file, title, dataset, note, height=490) as page:
         ((axes,),) = _charts(page, 134, 480)
-        for kept, wrong in classes.values():
-            axes.plot(kept, wrong, color=GENERATED, linewidth=0.8, alpha=0.35)
         for (name, curve), colour in zip(curves.items(), (GENERATED, STRONG, REAL), strict=False):
             kept, wrong, at = curve
             label = f"{name}: {_percent(at[0])} pass, {_percent(at[1], 2)} of these wrong"
             keys += axes.plot(kept, wrong, color=colour, label=label, **style)
             axes.plot(*at, "o", color=colour, markersize=8)
-        thin = "... each of its classes; the worst is named"
-        keys[1:1] = axes.plot([], [], color=GENERATED, linewidth=0.8, label=thin)
+        drawn = {name: curve for name, curve in classes.items() if len(curve[1])}
+        if drawn:
+            worst = max(drawn, key=lambda name: drawn[name][1][-1])
+            label = f"... its worst class, {_fitting_names([worst], 300)[0]}"
+            keys[1:1] = axes.plot(*drawn[worst], color=GENERATED, linewidth=1, label=label)
         # The scale follows the shares without a threshold, since at a strict threshold the only
         # image that is kept may be wrong.
         most = max([wrong[-1] for _, wrong, _ in curves.values() if len(wrong)], default=0.0)
         top = 1.5 * max(most, max_error or 0.0, 0.001)
-        drawn = {name: curve for name, curve in classes.items() if len(curve[1])}
-        name = max(drawn, key=lambda name: drawn[name][1][-1], default="")
-        kept, wrong = drawn.get(name, ([], []))
-        if len(inside := np.flatnonzero(np.asarray(wrong) <= top)):
-            at = kept[inside[-1]], wrong[inside[-1]]
-            side = "right" if at[0] > 0.5 else "left"
-            place = {"ha": side, "va": "bottom", "color": GENERATED}
-            axes.annotate(_fitting_names([name], 200)[0], at, size=9, **place)
         if max_error is not None:
             axes.axhline(max_error, color=WEAK, linestyle="--", linewidth=1.5)
             promised = f"promised: at most {_percent(max_error, 2)}"
@@ -685,7 +679,7 @@ def draw_class_balance(file, kinds: dict, class_names, *, dataset: str):
 def draw_copies(file, shares, pairs, class_names, *, dataset: str):
     """How often the nearest real image is one that was seen, and the closest images with theirs.
 
-    shares: {name: [(percent, found, expected, deviation)]}, of up to seven sets: among the closest
+    shares: {name: [(percent, found, expected, deviation)]}, of up to six sets: among the closest
     `percent` percent of the images, the share whose nearest real image was seen, the expected
     share, and its standard deviation by chance.
     pairs: {class: (image, its nearest real image, whether that was seen)}.
@@ -696,20 +690,19 @@ def draw_copies(file, shares, pairs, class_names, *, dataset: str):
     images = _joined(*map(_as_bytes, both), 2) if shown else np.zeros((0, 28, 57, 3), np.uint8)
     heading = "The closest generated image of each class, its nearest real image at the right"
     heading = heading if shown else "No generated images"
-    note = "Bars: expected of images that are independent of which ones were seen, ± 3 standard "
-    note += "deviations"
+    note = "Dots above the grey: more often than chance allows (expected ± 3 standard deviations)"
     with open_page(file, "is the nearest real image one that was seen?", dataset, note) as page:
         _draw_grid(page, images, Grid(MARGIN, 446, 5, 2.5, (8, 18)), marks, heading)
         _first_classes(page, class_names)
         ((axes,),) = _charts(page, 112, 412)
-        colours = GENERATED, REAL, STRONG, BETWEEN, WEAK, CLASSES[6], CLASSES[0]
+        colours = GENERATED, REAL, STRONG, WEAK, CLASSES[6], CLASSES[0]
         lines = []
         for i, (name, depths) in enumerate(shares.items()):
             _, found, expected, deviation = np.transpose(depths)
             x, colour = np.arange(len(depths)) + (i - (len(shares) - 1) / 2) * 0.13, colours[i]
             lines += axes.plot(x, found, "o", color=colour, label=name)
             low, high = (expected + sign * 3 * deviation for sign in (-1, 1))
-            axes.vlines(x, low.clip(0), high.clip(max=1), color=colour, linewidth=6, alpha=0.25)
+            axes.vlines(x, low.clip(0), high.clip(max=1), color=BAND, linewidth=8, zorder=1)
         percents = [f"closest {depth[0]} %" if depth[0] < 100 else "all" for depth in depths]
         axes.set_xticks(range(len(depths)), percents)
         axes.set(ylabel="share whose nearest real image was seen")

@@ -219,7 +219,6 @@ def copies(file, run: Run, data: Dataset) -> None:
         run.subject: "generated",
         "real": "real",
         "reconstructed": "reconstructions of test images",
-        "other_prior": f"drawn from {PRIORS.get(run.asked.beside.other_prior)}",
         "noisy_copies": "real with 5 % noisy copies",
         "moved_copies": "real with 5 % moved copies",
         "reconstructed_copies": "real with 5 % reconstructed copies",
