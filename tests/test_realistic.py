@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import ndimage, stats
 
 from trust.ask import realistic, varied
 from trust.ask.neighbours import gaps_within
@@ -14,6 +14,7 @@ from trust.ask.verdicts import AS_REAL, CANNOT_TELL, CAUGHT, FAILS, FALSE_ALARM,
 from trust.data.images import ImageSet
 from trust.filter.filters import Filtered
 from trust.show import figures
+from trust.show import rows as rows_
 from trust.train import loops, telling
 
 RNG = np.random.default_rng
@@ -317,3 +318,18 @@ def test_repeats_are_counted():
     assert twins_of(ten, known)["twins"] == 300
     assert twins_of(ten.take(slice(0)), known)["twins"] == 0
     assert twins_of(ten, [ten.take(slice(0))])["twins_limit"] == 301
+
+
+def test_a_few_blurred_images_are_found_though_no_network_finds_them(directions):
+    """A twentieth of the images, at the third door."""
+    images, real = textures(1, 1500), textures(2, 3000)
+    rows = RNG(3).permutation(1500)[:75]
+    images.images[rows] = ndimage.uniform_filter(images.images[rows], (0, 3, 3), mode="nearest")
+    numbers, verdict, _ = examined(images, real)
+    assert numbers["told_apart_z"] < 3.09 and verdict.word == WORSE
+    assert numbers["blurred"] > numbers["blurred_limit"] > 0.5
+    told = numbers | {"detectable": verdict.detectable}
+    said = rows_.remarks("realistic", verdict.word, verdict.why, told, {})
+    assert said[-1].startswith(f"{100 * numbers['blurred']:.2f} % of the most blurred are not real")
+    numbers, verdict, _ = examined(textures(4, 1500), real)
+    assert not numbers["blurred"] > numbers["blurred_limit"]
