@@ -124,6 +124,21 @@ def test_what_would_have_been_found_is_found_in_four_of_five_cases():
     assert math.isnan(balanced.smallest_lack(20, np.full(10, 1000)))
 
 
+def test_the_scarcest_class_of_honest_sets_is_what_the_real_number_says(monkeypatch):
+    """Both counts vary, those of the real images too, which are few in a rare class."""
+    monkeypatch.setattr(balanced, "chance_of", lambda *_: math.nan)
+    rng, due = RNG(6), np.array([0.02, 0.18, 0.3, 0.5])
+    found = []
+    for _ in range(400):
+        counts, real = rng.multinomial(2000, due), rng.multinomial(5000, due)
+        numbers = balanced.examine_balance(counts, real)
+        found.append([numbers[key] for key in ("scarcest", "scarcest_real", "scarcest_real_low")])
+    scarcest, mean, low = np.transpose(found)
+    assert np.mean(scarcest) == pytest.approx(np.mean(mean), abs=0.02)
+    assert np.std(scarcest) > 0.08 and np.mean(scarcest < low) < 0.02
+    assert np.mean(mean) > np.mean(low) + 0.2
+
+
 def test_what_would_have_been_found_is_of_the_rarest_class():
     """So that any other class that lacks as much is found as well."""
     rng, n = RNG(5), 4000

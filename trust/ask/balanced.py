@@ -80,7 +80,8 @@ def examine_balance(counts: np.ndarray, real: np.ndarray) -> dict:
     largest probability of so few images in a class that has LEAST_BALANCE of its due, times the
     number of classes: below a level where an interval of Clopper & Pearson, with that level over
     all classes, is below the bound.  scarcest_real, scarcest_real_low: the same share in random
-    real sets as large, its mean, and what all but FALSE_ALARM of them have.  NaN without an image.
+    real sets as large, beside as many real images as here; its mean, and what all but FALSE_ALARM
+    of them have.  NaN without an image.
     """
     n, classes = int(counts.sum()), np.flatnonzero(real)
     if not n or not len(classes):
@@ -91,8 +92,10 @@ def examine_balance(counts: np.ndarray, real: np.ndarray) -> dict:
         binomial_tail(int(count), n, LEAST_BALANCE * share)
         for count, share in zip(counts[classes], due, strict=True)
     ]
-    drawn = np.random.default_rng(0).multinomial(n, due, DRAWS)
-    scarcest = np.min(drawn / n / due, axis=1)
+    rng, m = np.random.default_rng(0), int(real.sum())
+    drawn, others = rng.multinomial(n, due, DRAWS), rng.multinomial(m, due, DRAWS)
+    shares = np.divide(drawn / n, others / m, out=np.ones(drawn.shape), where=others > 0)
+    scarcest = np.min(shares, axis=1)
     return {
         "chance": chance_of(counts, real, DRAWS),
         "scarcest": float(np.min(counts[classes] / n / due)),
