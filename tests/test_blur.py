@@ -68,21 +68,26 @@ def test_by_hand():
     assert found["blurred"] == 1
     deviation = stats.hypergeom(40, 20, 2).std()
     assert found["blurred_z"] == pytest.approx((2 - 1 - 0.5) / deviation)
+    assert found["blurred_limit"] == 1  # two images are too few to be more than chance
+    found = compared(np.arange(1, 1001), np.arange(1001, 2001))
+    deviation = stats.hypergeom(2000, 1000, 100).std()
     level = stats.norm.isf(0.001)
-    assert found["blurred_limit"] == pytest.approx((1 + 0.5 + level * deviation) / 2)
+    assert found["blurred_limit"] == pytest.approx((50 + 0.5 + level * deviation) / 100)
     assert compared(np.arange(101, 121), np.arange(1, 21))["blurred"] == 0
 
 
 def test_each_class_is_compared_with_its_own():
     """A blurred class is not blurred beside real images that are as blurred."""
-    labels = np.repeat([0, 1], 200)
-    rng, level = RNG(3), np.repeat([1, 50], 200)
-    yours, real = (level + rng.random(400) for _ in range(2))
-    apart = compared(yours, real, labels)
-    assert abs(apart["blurred_z"]) < 3
-    # In the second class they are swapped: what one side wins here, it loses there.
-    worse = np.where(labels == 0, yours - 0.9, yours)
-    assert compared(worse, real, labels)["blurred"] > apart["blurred"]
+    labels = np.repeat([0, 1], 1000)
+    rng, level = RNG(3), np.repeat([1, 50], 1000)
+    yours, real = (level + rng.random(2000) for _ in range(2))
+    assert abs(compared(yours, real, labels)["blurred_z"]) < 3
+    # The most blurred of all are in the first class, but those of the second count as well.
+    worse = np.where(labels == 1, yours - 0.9, yours)
+    found = compared(worse, real, labels)
+    assert found["blurred"] > found["blurred_limit"]
+    none = np.zeros(2000, int)
+    assert abs(compared(worse, real, none)["blurred_z"]) < 3
 
 
 def test_equal_images_are_nobodys():
@@ -134,3 +139,12 @@ def test_a_few_blurred_images_among_many_are_found():
     sides = ImageSet(yours, labels), ImageSet(real[2000:], labels)
     found = blur.compare_blur(*sides, alarm=0.001, rng=rng)
     assert found["blurred"] > found["blurred_limit"] and found["blurred_z"] > 4
+
+
+def test_many_images_are_looked_at_a_block_at_a_time():
+    images = RNG(8).integers(0, 256, (2 * blur.BLOCK + 7, 6, 5, 3)).astype(np.uint8)
+    found = blur.fine_detail(images)
+    rows = [0, blur.BLOCK - 1, blur.BLOCK, 2 * blur.BLOCK, len(images) - 1]
+    np.testing.assert_array_equal(
+        found[rows], [blur.fine_detail(images[i : i + 1])[0] for i in rows]
+    )

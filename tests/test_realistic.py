@@ -330,6 +330,8 @@ def test_a_few_blurred_images_are_found_though_no_network_finds_them(directions)
     assert numbers["blurred"] > numbers["blurred_limit"] > 0.5
     told = numbers | {"detectable": verdict.detectable}
     said = rows_.remarks("realistic", verdict.word, verdict.why, told, {})
-    assert said[-1].startswith(f"{100 * numbers['blurred']:.2f} % of the most blurred are not real")
+    assert said[-1].startswith(
+        f"{100 * numbers['blurred']:.2f} % of the most blurred images are not"
+    )
     numbers, verdict, _ = examined(textures(4, 1500), real)
     assert not numbers["blurred"] > numbers["blurred_limit"]

@@ -37,6 +37,10 @@ def test_seeds_together_are_worse_where_their_sum_is_more_than_chance():
         return pooled([AS_REAL] * len(z), [{"a": each, "b": 0.1} for each in z])
 
     assert of(0.96, 2.4, 2.9) == WORSE  # none of them alone
+    # where one number is not known, the other counts
+    blurred = [{"told_apart": math.nan, "blurred": 9.0}] * 3
+    assert pooled([WORSE] * 3, blurred) == WORSE
+    assert pooled([AS_REAL] * 3, [{"told_apart": math.nan}] * 3) == AS_REAL
     assert of(1.7, 1.7, 1.7) == AS_REAL and of(2.9) == AS_REAL and of(-9.0, 1.0, 1.0) == AS_REAL
     rng = np.random.default_rng(0)
     for z in rng.normal(1.5, 1, (50, 3)):

@@ -45,7 +45,7 @@ def verdict(numbers: dict, real: dict) -> Verdict:
         worse=numbers["chance"] < FALSE_ALARM,
         detectable=detectable,
         bound=bound,
-        doubt="" if detectable <= bound else TOO_FEW_OF_RAREST,
+        doubt=TOO_FEW_OF_RAREST if not detectable <= bound and numbers["scarcest"] >= 0 else "",
     )
 
 
@@ -127,7 +127,8 @@ def chi_square(counts: np.ndarray, others: np.ndarray) -> np.ndarray:
 def smallest_lack(n: int, real: np.ndarray) -> float:
     """The smallest share of its images that a class must lack, so that a set of n images is called
     worse in POWER of all cases: a float, NaN where even a class without an image would not be.
-    The class is the one in the middle by size.  real: (classes,) integer, counts of real images.
+    The class is the rarest one, so that a lack in any other shows as well.  real: (classes,)
+    integer, counts of real images.
     """
     m, classes = int(real.sum()), np.flatnonzero(real)
     if not n or len(classes) < 2:

@@ -15,6 +15,7 @@ from trust.data.images import ImageSet
 from trust.statistics import ratio
 
 MOST_BLURRED = 0.05  # the share of both sets that counts as blurred
+BLOCK = 1000  # images at a time, as their differences are many times as many bytes
 
 
 def fine_detail(images: np.ndarray) -> np.ndarray:
@@ -23,6 +24,12 @@ def fine_detail(images: np.ndarray) -> np.ndarray:
     with less than three pixels a side."""
     if min(images.shape[1:3]) < 3:
         return np.zeros(len(images))
+    blocks = [images[at : at + BLOCK] for at in range(0, len(images), BLOCK)]
+    return np.concatenate([np.empty(0), *map(_fine_detail, blocks)])
+
+
+def _fine_detail(images):
+    """fine_detail() of at least one image, of at least three pixels a side."""
     pixels = (images[..., None] if images.ndim == 3 else images).astype(np.float32)
     middle = pixels[:, 1:-1, 1:-1]
     around = [pixels[:, :-2, 1:-1], pixels[:, 2:, 1:-1], pixels[:, 1:-1, :-2], pixels[:, 1:-1, 2:]]
@@ -38,8 +45,8 @@ def compare_blur(images: ImageSet, real: ImageSet, alarm: float, rng: np.random.
     taken.  blurred: the share of these that are not real, 0.5 by chance.  If both are drawn from
     one distribution, their number is hypergeometric in each class, whatever the distribution is;
     blurred_z: by how many standard deviations it is above its mean, half an image less, as counts
-    are whole.  blurred_limit: above it an honest set is with the probability `alarm`, or less.  NaN
-    where there are no images.
+    are whole.  blurred_limit: above it an honest set is with the probability `alarm`, or less; 1
+    where nothing is.  NaN where there are no images.
     """
     detail = [fine_detail(each.images) for each in (images, real)]
     found = mean = variance = taken = 0
@@ -59,5 +66,5 @@ def compare_blur(images: ImageSet, real: ImageSet, alarm: float, rng: np.random.
     return {
         "blurred": ratio(found, taken),
         "blurred_z": ratio(found - mean - 0.5, deviation),
-        "blurred_limit": ratio(mean + 0.5 + level * deviation, taken),
+        "blurred_limit": min(ratio(mean + 0.5 + level * deviation, taken), 1.0),
     }

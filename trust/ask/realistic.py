@@ -7,7 +7,8 @@ which sees more than the share that is told apart (Cheng & Cloninger 2022).  Of 
 nothing tells the two halves' sets apart, so chance is known, whatever the network is.
 
 How well images are told apart depends on the network and on how many it has learned from: numbers
-are to be compared only between equally many images.
+are to be compared only between equally many images.  Blur is looked for apart, without a network; a
+set is *worse* if either is more than chance, each at half of the level.
 """
 
 import math

@@ -73,4 +73,5 @@ def pooled(words: list[str], evidence: list[dict]) -> str:
     if most:
         return most[0]
     z = [sum(each[key] for each in evidence) / math.sqrt(len(evidence)) for key in evidence[0]]
-    return WORSE if max(z) > CHANCE else AS_REAL
+    known = [each for each in z if not math.isnan(each)]
+    return WORSE if max(known, default=0.0) > CHANCE else AS_REAL

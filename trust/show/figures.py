@@ -266,7 +266,7 @@ def draw_answers(file, answers: dict[str, list[Answer]], title: str, *, dataset:
     dot = {"marker": "o", "markersize": 8, "color": INK, "linewidth": 2.5}
     keys = [
         Line2D([], [], label="these images, 95 % interval", **dot),
-        Patch(color=BAND, label="no worse than chance"),
+        Patch(color=BAND, label="no worse than chance, by this number"),
         Line2D([], [], marker="^", color=MUTED, linewidth=0, label="would show from here on"),
         Patch(facecolor=BEYOND, edgecolor=BOUND, label="where they fail"),
     ]

@@ -67,7 +67,7 @@ ROWS = [
     Row(
         "... z (alike: 50 % by chance)", "realistic", "told_apart_from_reconstructed_z", TWO_DIGITS
     ),
-    Row("not real among the most blurred of both ↓", "realistic", "blurred", PERCENT),
+    Row("not real, of the most blurred images", "realistic", "blurred", PERCENT),
     Row("... z (50 % by chance)", "realistic", "blurred_z", TWO_DIGITS),
     Row("... above this it is more than chance", "realistic", "blurred_limit", PERCENT),
     Row("precision ↑", "realistic", "precision", PLAIN),
@@ -76,7 +76,7 @@ ROWS = [
     Row("... probability of such counts by chance", "balanced", "chance", PLAIN),
     Row("... scarcest class, share of its due ↑", "balanced", "scarcest", PERCENT),
     Row("... of random real sets as large, mean", "balanced", "scarcest_real", PERCENT),
-    Row("... 99.8 % of these have more than", "balanced", "scarcest_real_low", PERCENT),
+    Row("... 99.8 % of these have at least", "balanced", "scarcest_real_low", PERCENT),
     Row("... chance of so few, had it 5 % of its due", "balanced", "scarcest_chance", PLAIN),
     Row("... such a lack in a class would have shown", "balanced", "detectable", PERCENT),
     Row("images compared, as many of each class", "balanced", "images", COUNT),
@@ -232,7 +232,7 @@ def remarks(question: str, word: str, why: str, numbers: dict, real: dict) -> li
                 said.append(f"{what} could hide {show(numbers[key], PERCENT)} more")
     if question == "realistic" and numbers["blurred"] > numbers["blurred_limit"]:
         share, limit = (show(numbers[f"blurred{key}"], PERCENT) for key in ("", "_limit"))
-        said.append(f"{share} of the most blurred are not real (by chance up to {limit})")
+        said.append(f"{share} of the most blurred images are not real (by chance up to {limit})")
     if question == "varied" and numbers["twins"] >= numbers["twins_limit"]:
         twins, expected = numbers["twins"], numbers["twins_expected"]
         said.append(f"{twins:,} images have a twin in the set, {expected:.0f} of real ones would")
