@@ -11,6 +11,7 @@ import numpy as np
 from conftest import ROOT
 
 from benchmarks import tables as tables_
+from trust.ask import balanced, new, realistic, right, useful, varied
 from trust.ask.verdicts import QUESTIONS
 
 PAGES = {
@@ -30,6 +31,18 @@ def test_the_tables_are_those_that_the_reports_give():
         assert tables[title] in README, title
     for title in ("what more epochs buy", "promises"):
         assert tables[title] in DETAILS, title
+
+
+def test_the_bounds_are_those_of_the_rooms():
+    bounds = [
+        f"above {right.MOST_ERRORS:.0%} wrong",
+        f"above {realistic.MOST_TOLD:.0%} told apart",
+        f"a class below {balanced.LEAST_BALANCE:.0%} of its due",
+        f"recall or coverage below {varied.LEAST_VARIETY:.0%} of real",
+        f"copies, or a lean above {new.LARGE_LEAN:.0%}",
+        f"accuracy {useful.MOST_LOSS:.0%} lower than real",
+    ]
+    assert f"| *fails* | {' | '.join(bounds)} |".replace("%", " %") in README
 
 
 def test_the_answers_that_are_shown_are_those_of_a_report():

@@ -435,7 +435,8 @@ def draw_least_real(file, images: ImageSet, unreal, class_names, *, dataset: str
     """A row for each class: on the left the images that look the least real, the worst first, on
     the right those that look the most real.  unreal: (n,) float in [0, 1], NaN where not known."""
     known = np.flatnonzero(np.isfinite(unreal))
-    note = "To a network that did not learn from them. Left: the least real, the worst first"
+    note = "All are of the examined set. Left: the least real, the worst first, to a network that "
+    note += "did not learn from them"
     scale, gap, top = 1.25, (4, 2), ROWS_FROM - 6
     row = (28 + gap[0]) * scale
     with open_page(

@@ -244,8 +244,8 @@ def remarks(question: str, word: str, why: str, numbers: dict, real: dict) -> li
         both, alone = (show(numbers[key], PERCENT) for key in keys)
         limit, helps = numbers["helps_limit"], "they help" if z > 0 else "they harm"
         helps = helps if abs(z) > limit else "no more than chance"
-        real = f"{numbers['real_images']:,} real ones"
-        said.append(f"together with {real} {both}, these alone {alone}: {helps}")
+        real = f"{numbers['real_images']:,} real images"
+        said.append(f"{real} alone give {alone}, with these added {both}: {helps}")
     if word in CAUGHT:
         if question == "balanced":
             said.append(f"by chance such counts have a probability of {numbers['chance']:.4f}")
