@@ -12,7 +12,7 @@ from trust.ask.neighbours import gaps_within
 from trust.ask.questions import Asked, Beside, disjoint_sets
 from trust.ask.verdicts import AS_REAL, CANNOT_TELL, CAUGHT, FAILS, FALSE_ALARM, WORSE
 from trust.data.images import ImageSet
-from trust.filter.filters import Filtered
+from trust.filter.filters import Filter, Filtered
 from trust.filter.quotas import ClassQuota
 from trust.show.rows import remarks
 from trust.statistics import t_quantile, t_tail
@@ -446,3 +446,31 @@ def test_a_class_that_is_mostly_one_picture_is_not_varied(real_sets):
     sets, verdict = asked_varied(honest, held_out, test)
     assert verdict.word == AS_REAL
     assert sets["yours"]["class_spread"] > sets["yours"]["class_spread_limit"]
+
+
+# Which real images
+
+
+@pytest.mark.parametrize(
+    ("threshold", "labelled", "all_of_them"),
+    [(None, True, True), (0.0, True, True), (0.0, False, False), (0.8, True, False)],
+)
+def test_a_classifier_that_only_tells_what_it_thinks_changes_no_answer(
+    threshold, labelled, all_of_them
+):
+    """As with --scores: it neither chooses images nor names them.  Else it has learned from some of
+    the real ones, so that only the held-out ones pass as others do."""
+    every, held_out = (ImageSet(np.zeros((n, 2, 2), np.uint8), np.zeros(n, int)) for n in (60, 10))
+    beside = Beside(
+        counts=np.array([10]),
+        tested={},
+        held_out={"real": Filtered(held_out)},
+        like="real",
+        known=held_out,
+        fresh={},
+        copies={},
+        accept=None if threshold is None else Filter(None, 1.0, threshold, 1.0, 1.0),
+        any_label=held_out if labelled else None,
+        pool=every,
+    )
+    assert len(beside.like_fresh()) == (60 if all_of_them else 10)

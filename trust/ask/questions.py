@@ -66,9 +66,11 @@ class Beside:
 
     def like_fresh(self) -> ImageSet:
         """Real images that pass as unseen ones do.  A classifier is surer of images that it has
-        learned, so it also passes the harder ones among them: where one chooses, they are held-out
-        images, else all."""
-        return self.pool if self.accept is None else self.held_out["real"].passing
+        learned, so it also passes the harder ones among them: where one chooses images, or names
+        them, they are held-out images, else all."""
+        named = self.any_label is None  # labels come from the classifier
+        chooses = self.accept is not None and (named or self.accept.threshold > 0)
+        return self.held_out["real"].passing if chooses else self.pool
 
 
 @dataclass(frozen=True, eq=False)
