@@ -189,9 +189,9 @@ def drawn(rng, n, modes=4, shares=None):
     return ImageSet((centres[labels, mode] + rng.normal(size=(n, 6))).astype(np.float32), labels)
 
 
-def asked_about(images, held_out, test, seed=0):
-    counts = images.counts(3)
-    beside = Beside(
+def beside_real(held_out, counts, pool, **more):
+    """Nothing but real images."""
+    return Beside(
         counts=counts,
         tested={},
         held_out={"real": Filtered(held_out)},
@@ -199,8 +199,14 @@ def asked_about(images, held_out, test, seed=0):
         known=held_out,
         fresh={},
         copies={},
-        pool=held_out,
+        pool=pool,
+        **more,
     )
+
+
+def asked_about(images, held_out, test, seed=0):
+    counts = images.counts(3)
+    beside = beside_real(held_out, counts, pool=held_out)
     reference = Reference(test.images)
     return Asked(
         subjects={"yours": Filtered(images)},
@@ -461,16 +467,11 @@ def test_a_classifier_that_only_tells_what_it_thinks_changes_no_answer(
     """As with --scores: it neither chooses images nor names them.  Else it has learned from some of
     the real ones, so that only the held-out ones pass as others do."""
     every, held_out = (ImageSet(np.zeros((n, 2, 2), np.uint8), np.zeros(n, int)) for n in (60, 10))
-    beside = Beside(
+    beside = beside_real(
+        held_out,
         counts=np.array([10]),
-        tested={},
-        held_out={"real": Filtered(held_out)},
-        like="real",
-        known=held_out,
-        fresh={},
-        copies={},
+        pool=every,
         accept=None if threshold is None else Filter(None, 1.0, threshold, 1.0, 1.0),
         any_label=held_out if labelled else None,
-        pool=every,
     )
     assert len(beside.like_fresh()) == (60 if all_of_them else 10)

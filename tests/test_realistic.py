@@ -14,7 +14,7 @@ from trust.ask.verdicts import AS_REAL, CANNOT_TELL, CAUGHT, FAILS, FALSE_ALARM,
 from trust.data.images import ImageSet
 from trust.filter.filters import Filtered
 from trust.show import figures
-from trust.show import rows as rows_
+from trust.show.rows import remarks
 from trust.train import loops, telling
 
 RNG = np.random.default_rng
@@ -329,7 +329,7 @@ def test_a_few_blurred_images_are_found_though_no_network_finds_them(directions)
     assert numbers["told_apart_z"] < 3.09 and verdict.word == WORSE
     assert numbers["blurred"] > numbers["blurred_limit"] > 0.5
     told = numbers | {"detectable": verdict.detectable}
-    said = rows_.remarks("realistic", verdict.word, verdict.why, told, {})
+    said = remarks("realistic", verdict.word, verdict.why, told, {})
     assert said[-1].startswith(
         f"{100 * numbers['blurred']:.2f} % of the most blurred images are not"
     )

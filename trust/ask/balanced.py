@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 from trust.ask.questions import Asked
-from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
+from trust.ask.verdicts import FALSE_ALARM, POWER, TOO_FEW, Scale, Verdict, decide
 from trust.statistics import binomial_tail
 
 LEAST_BALANCE = 0.05  # balanced fails where a class surely has less than this share of its due
@@ -39,13 +39,12 @@ def ask(asked: Asked) -> dict:
 
 def verdict(numbers: dict, real: dict) -> Verdict:
     """The verdict from how probable such counts are by chance; `real` is in the numbers already."""
-    detectable, bound = numbers["detectable"], 1 - LEAST_BALANCE
     return decide(
         fails=numbers["scarcest_chance"] < FALSE_ALARM,
         worse=numbers["chance"] < FALSE_ALARM,
-        detectable=detectable,
-        bound=bound,
-        doubt=TOO_FEW_OF_RAREST if not detectable <= bound and numbers["scarcest"] >= 0 else "",
+        detectable=numbers["detectable"],
+        bound=1 - LEAST_BALANCE,
+        too_few=TOO_FEW if math.isnan(numbers["scarcest"]) else TOO_FEW_OF_RAREST,
     )
 
 

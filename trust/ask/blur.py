@@ -24,12 +24,12 @@ def fine_detail(images: np.ndarray) -> np.ndarray:
     with less than three pixels a side."""
     if min(images.shape[1:3]) < 3:
         return np.zeros(len(images))
-    blocks = [images[at : at + BLOCK] for at in range(0, len(images), BLOCK)]
-    return np.concatenate([np.empty(0), *map(_fine_detail, blocks)])
+    blocks = np.split(images, range(BLOCK, len(images), BLOCK))
+    return np.concatenate([_fine_detail(each) for each in blocks])
 
 
 def _fine_detail(images):
-    """fine_detail() of at least one image, of at least three pixels a side."""
+    """fine_detail() of images of at least three pixels a side, all at once."""
     pixels = (images[..., None] if images.ndim == 3 else images).astype(np.float32)
     middle = pixels[:, 1:-1, 1:-1]
     around = [pixels[:, :-2, 1:-1], pixels[:, 2:, 1:-1], pixels[:, 1:-1, :-2], pixels[:, 1:-1, 2:]]

@@ -72,7 +72,8 @@ def ask(asked: Asked, rng: np.random.Generator) -> tuple[dict, dict]:
         comparisons[name, "nonsense"] = compare(
             plant_nonsense(first, rng), second, wanted=comparisons[name, ""].counts, most=PLANTED
         )
-    found, blur = tell_apart([*comparisons.values()], seed=seed, rng=rng), rng.spawn(1)[0]
+    found = tell_apart([*comparisons.values()], seed=seed, rng=rng)
+    blur_rng = rng.spawn(1)[0]
 
     sets: dict[str, dict] = {}
     words = {}
@@ -86,8 +87,8 @@ def ask(asked: Asked, rng: np.random.Generator) -> tuple[dict, dict]:
             asked_about = told.images * (1 + comparisons[name, what].crossed)
             low, high = wilson_interval(told.share * asked_about, asked_about)
             numbers |= {"told_apart_low": low, "told_apart_high": high, "images": told.images}
-            own, others = equally_many(comparisons[name, ""], blur)
-            numbers |= compare_blur(own, others, alarm=ALARM, rng=blur)
+            own, others = equally_many(comparisons[name, ""], blur_rng)
+            numbers |= compare_blur(own, others, alarm=ALARM, rng=blur_rng)
             words[name] = told
     return sets, {name: words[name] for name in asked.subjects}
 

@@ -50,15 +50,23 @@ class Scale(NamedTuple):
     shows_from: float = math.nan
 
 
-def decide(fails: bool, worse: bool, detectable: float, bound: float, doubt: str = "") -> Verdict:
+def decide(
+    fails: bool,
+    worse: bool,
+    detectable: float,
+    bound: float,
+    doubt: str = "",
+    too_few: str = TOO_FEW,
+) -> Verdict:
     """The Verdict from whether the rules apply.  detectable, bound: differences in the same unit.
-    doubt: a reason why nothing can be said in favour of the set, or an empty string."""
+    doubt: a reason why nothing can be said in favour of the set, or an empty string.  too_few: the
+    reason where what fails would not have been seen."""
     if fails:
         return Verdict(FAILS, "", detectable)
     if worse:
         return Verdict(WORSE, "", detectable)
     if doubt or not detectable <= bound:  # also where it is NaN
-        return Verdict(CANNOT_TELL, doubt or TOO_FEW, detectable)
+        return Verdict(CANNOT_TELL, doubt or too_few, detectable)
     return Verdict(AS_REAL, "", detectable)
 
 

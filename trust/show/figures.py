@@ -613,7 +613,8 @@ def draw_risk_coverage(file, curves, classes, max_error=None, *, dataset: str):
     """How many are wrong among the images that each threshold keeps.  Geifman & El-Yaniv 2017.
 
     curves: {which images: (kept (k,), wrong (k,), (kept, wrong) at the threshold in use)}, shares,
-    of up to three sets.  classes: {class: (kept (k,), wrong (k,))}, of the first set.
+    of up to three sets.  classes: {class: (kept (k,), wrong (k,))}, of the first set, of which the
+    worst is drawn.
     max_error: what was promised, or None.
     """
     title, keys, style = "share of wrong images, by how many are kept", [], {"linewidth": 2.2}
