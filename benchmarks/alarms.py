@@ -394,15 +394,27 @@ def swap(drawn: Drawn, honest, share: float, rng):
     return replace(honest, passing=replace(honest.passing, labels=labels))
 
 
-def thin(drawn: Drawn, rows: np.ndarray, real: np.ndarray, share: float, rng):
-    """Fresh images, rows (k,), of whose rarest class the share is missing before the door.  real:
-    (classes,) integer, how frequent the classes are among real images."""
+def rarest_class(facts: Facts, door: int) -> int:
+    """The class that is rarest among all images that pass a door, not among those of one draw: that
+    one may be so by chance."""
+    from trust.train.inference import softmax
+
+    real = slice(facts.learned + facts.tested + facts.fresh)
+    if door == 3:
+        labels = facts.labels[real]
+    else:
+        found = softmax(facts.unknowing[real], facts.temperature)
+        labels = found.argmax(axis=1)[found.max(axis=1) >= THRESHOLD]
+    return int(np.argmin(np.bincount(labels, minlength=facts.classes)))
+
+
+def thin(drawn: Drawn, rows: np.ndarray, label: int, share: float, rng):
+    """Fresh images, rows (k,), of which those of a class are missing before the door with the
+    probability `share`."""
     labels = drawn.facts.labels[rows]
     if drawn.accept is not None:
         labels = drawn.facts.unknowing[rows].argmax(axis=1)
-    there = np.flatnonzero(real)
-    rarest = there[np.argmin(real[there])]
-    missing = (labels == rarest) & (rng.random(len(rows)) < share)
+    missing = (labels == label) & (rng.random(len(rows)) < share)
     return drawn.through_the_door(rows[~missing])
 
 
@@ -468,6 +480,7 @@ class Alarms:
         self.facts, self.rng = facts, np.random.default_rng([seed, 1])
         self.pixels = pixels
         self.doors = {door: build_door(facts, pixels, door) for door in (2, 3)}
+        self.rarest = {door: rarest_class(facts, door) for door in self.doors}
 
     def draw(self, door: int, n: int) -> tuple[Drawn, np.ndarray]:
         """A Drawn, and all fresh images in random order."""
@@ -488,14 +501,14 @@ class Alarms:
                 if i % planted_each or not verdict.detectable <= 1:  # also where it is NaN
                     continue
                 share = verdict.detectable
-                faults = self.faults(question, drawn, beside)
+                faults = self.faults(question, drawn)
                 planted = [make(honest, share) for make in faults.values()]
                 found = drawn.ask(question, planted, self.rng, beside)
                 for fault, (verdict, _) in zip(faults, found, strict=True):
                     count.planted(fault, verdict.word)
         return [*counts.values()]
 
-    def faults(self, question, drawn, beside) -> dict:
+    def faults(self, question, drawn) -> dict:
         """{name: function of an honest set and a share} of what this question must catch."""
         rng = self.rng
         if question == "right":
@@ -505,9 +518,9 @@ class Alarms:
                 "noisy copies": lambda honest, share: plant(drawn, honest, share, rng),
                 "exact copies": lambda honest, share: plant(drawn, honest, share, rng, exact=True),
             }
-        real = beside.like_fresh().counts(self.facts.classes)
         rows = rng.permutation(self.facts.kinds()[2])
-        return {"the rarest class thinned": lambda _, share: thin(drawn, rows, real, share, rng)}
+        label = self.rarest[2 if drawn.accept else 3]
+        return {"the rarest class thinned": lambda _, share: thin(drawn, rows, label, share, rng)}
 
     def varied(self, door: int, n: int, groups: int) -> list[Counts]:
         """*Varied*.  To save time, GROUP honest sets and those with faults are compared with the
