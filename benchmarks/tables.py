@@ -277,6 +277,36 @@ def alarms_table(counts):
     return table([f"n = {n:,}" for n in sizes], rows)
 
 
+def joined_counts(runs):
+    """Counts that benchmarks.alarms wrote for several seeds, as of one: sums, and of what would
+    have shown the mean over the seeds where it is known."""
+    kinds = {}
+    for each in (each for run in runs for each in run):
+        kinds.setdefault((each["door"], each["n"], each["question"]), []).append(each)
+    return [_joined(own) for own in kinds.values()]
+
+
+def _joined(counts):
+    """Counts of one door, size and question as one."""
+    faults = dict.fromkeys(fault for each in counts for fault in each["planted"])
+    planted = {
+        fault: _summed([each["planted"][fault] for each in counts if fault in each["planted"]])
+        for fault in faults
+    }
+    known = [each["detectable"] for each in counts if each["detectable"] is not None]
+    return {
+        **{key: counts[0][key] for key in ("door", "n", "question")},
+        **_summed(counts),
+        "detectable": float(np.mean(known)) if known else None,
+        "planted": planted,
+    }
+
+
+def _summed(counts):
+    keys = ("draws", "alarms", "cannot_tell", "caught")
+    return {key: sum(each[key] for each in counts) for key in keys if key in counts[0]}
+
+
 def sizes_table(datasets):
     """How many honest sets of each size were called worse or failing, at both doors and in all data
     sets together, and how many at most with 95 % confidence: a Markdown table of {name: counts}."""
@@ -540,7 +570,7 @@ def readme_tables(folder):
     counted: dict[str, list] = {}
     for kind in ("alarms", "trained_alarms"):
         for name, runs in read_lists(folder, kind).items():
-            counted.setdefault(name, []).extend(each for run in runs for each in run)
+            counted.setdefault(name, []).extend(joined_counts(runs))
     if counted:
         tables["false alarms, the short form"] = short_alarms_table(counted)
         tables["false alarms, by size"] = sizes_table(counted)

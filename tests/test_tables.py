@@ -343,6 +343,27 @@ def test_false_alarms_are_told_by_size_and_in_all(tmp_path):
     assert sizes["useful"] == [few, ""] and "realistic" not in sizes
 
 
+def test_false_alarms_of_several_seeds_are_counted_together(tmp_path):
+    write_reports(tmp_path, "mnist", "this", (0,), 0.5)
+    (tmp_path / "alarms").mkdir()
+    where = {"door": 3, "n": 100, "question": "balanced"}
+    for seed, draws, alarms, detectable, planted in (
+        (0, 100, 1, 0.2, {}),
+        (1, 50, 2, 0.4, {"thinned": {"caught": 3, "draws": 5, "recall_lost": None}}),
+        (2, 50, 0, None, {"thinned": {"caught": 4, "draws": 5, "recall_lost": None}}),
+    ):
+        counts = {"draws": draws, "alarms": alarms, "cannot_tell": 10, "detectable": detectable}
+        report = [where | counts | {"planted": planted}, where | counts | {"n": 500, "planted": {}}]
+        outputs.write_json(tmp_path / "alarms" / f"mnist-{seed}.json", report)
+    found = tables.readme_tables(tmp_path)["mnist, false alarms and power"].splitlines()
+    assert found[2:] == [
+        "| balanced, your images: called worse | 3 of 200 | 3 of 200 |",
+        "| ... cannot tell | 15% | 15% |",
+        "| ... would have shown, median | 0.3000 | 0.3000 |",
+        "| ... thinned: caught | 7 of 10 |  |",
+    ]
+
+
 def test_seconds_and_memory_stand_beside_each_other(tmp_path):
     write_reports(tmp_path, "mnist", "this", (0, 1, 2), 0.5)
     write_reports(tmp_path, "fashion_mnist", "this", (1, 2), 0.5)
