@@ -5,6 +5,7 @@ python -m benchmarks.tables benchmarks/results     (the reports are written by `
 
 import json
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -281,7 +282,7 @@ def joined_counts(runs):
     """Counts that benchmarks.alarms wrote for several seeds, as of one: sums, and of what would
     have shown the mean over the seeds where it is known."""
     kinds = {}
-    for each in (each for run in runs for each in run):
+    for each in chain(*runs):
         kinds.setdefault((each["door"], each["n"], each["question"]), []).append(each)
     return [_joined(own) for own in kinds.values()]
 

@@ -651,6 +651,24 @@ def test_risk_follows_the_threshold_and_marks_the_one_in_use():
     # the surest image of all is wrong, and does not set the scale
     curves["generated"][1][0] = 1.0
     assert Drawing(figures.draw_risk_coverage, curves, classes).charts[0].get_ylim()[1] < 0.5
+    # a class whose line lies above the scale is told in words
+    kept, _ = classes[worst]
+    above = Drawing(figures.draw_risk_coverage, curves, classes | {worst: (kept, 0.9 + 0 * kept)})
+    top = above.charts[0].get_ylim()[1]
+    assert above.says(f"... its worst class, {worst}: more than {100 * top:.0f} % of these wrong")
+
+
+def test_long_names_that_would_look_the_same_begin_where_they_differ():
+    posters = [f"upside-down digit {k} as on a poster" for k in range(2, 8)]
+    names = ["digit two", "a very long name that ends in coat", *posters, "x" * 80, "x" * 80]
+    for width, room in ((50, 3), (88, 8), (140, 17)):
+        found = figures._fitting_names(names, width)
+        assert len(set(found)) == len(names) - 1  # the last two cannot be told apart
+        assert all(figures._text_width(each) <= width for each in found)
+        wanted = [f"…{each.removeprefix('upside-down digit ')}" for each in posters]
+        assert [each[:room] for each in found[2:8]] == [each[:room] for each in wanted]
+        assert found[1].startswith("a") and found[1].endswith("t")
+    assert figures._fitting_names(names[:8], 300) == names[:8]
 
 
 def test_diagram_names_every_step_in_order():

@@ -7,6 +7,7 @@ NaN is not drawn.  Positions are in points from the top left corner of a page as
 
 import math
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -171,15 +172,37 @@ def _text_width(text, size=13, weight="bold"):
 
 def _fitting_names(class_names, width):
     """Class names, those that would be wider than `width` points with an ellipsis in the middle:
-    long names often differ at their ends."""
-    names = []
-    for name in map(str, class_names):
-        kept, short = min(len(name), 60), name
-        while kept and (len(short) > 61 or _text_width(short) > width):
-            short = f"{name[: (kept + 1) // 2]}…{name[len(name) - kept // 2 :]}"
-            kept -= 1
-        names.append(short)
-    return names
+    long names often differ at their ends.  Those that would then look the same begin, behind an
+    ellipsis, where they differ."""
+    names = [*map(str, class_names)]
+    short = [_fitting(name, width, _ends) for name in names]
+    for same in {each for each in short if short.count(each) > 1}:
+        places = [place for place, each in enumerate(short) if each == same]
+        letters = zip(*(names[place] for place in places), strict=False)
+        known = sum(1 for _ in takewhile(lambda each: len(set(each)) == 1, letters))
+        for place in places:
+            if 0 < known < len(names[place]):
+                short[place] = _fitting(f"…{names[place][known:]}", width, _start)
+    return short
+
+
+def _ends(text, count):
+    """The first and the last characters of a text, `count` in all."""
+    return f"{text[: (count + 1) // 2]}…{text[len(text) - count // 2 :]}"
+
+
+def _start(text, count):
+    """The first `count` characters of a text."""
+    return f"{text[:count]}…"
+
+
+def _fitting(name, width, cut):
+    """A name, or as much as fits of what cut(name, count) leaves of it."""
+    count, short = min(len(name), 60), name
+    while count and (len(short) > 61 or _text_width(short) > width):
+        short = cut(name, count)
+        count -= 1
+    return short
 
 
 def _first_classes(page, class_names):
@@ -626,26 +649,29 @@ def draw_risk_coverage(file, curves, classes, max_error=None, *, dataset: str):
             label = f"{name}: {_percent(at[0])} pass, {_percent(at[1], 2)} of these wrong"
             keys += axes.plot(kept, wrong, color=colour, label=label, **style)
             axes.plot(*at, "o", color=colour, markersize=8)
-        drawn = {name: curve for name, curve in classes.items() if len(curve[1])}
-        if drawn:
-            worst = max(drawn, key=lambda name: drawn[name][1][-1])
-            label = f"... its worst class, {_fitting_names([worst], 300)[0]}"
-            keys[1:1] = axes.plot(*drawn[worst], color=GENERATED, linewidth=1, label=label)
         # The scale follows the shares without a threshold, since at a strict threshold the only
         # image that is kept may be wrong.
         most = max([wrong[-1] for _, wrong, _ in curves.values() if len(wrong)], default=0.0)
         top = 1.5 * max(most, max_error or 0.0, 0.001)
+        # Further to the left all curves are near zero.
+        rising = [kept[wrong > top / 20] for kept, wrong, _ in curves.values()]
+        marks = [at[0] for *_, at in curves.values()] + [each[0] for each in rising if len(each)]
+        left = math.floor(10 * min(0.9, min(_finite(marks), default=0.0))) / 10
+        drawn = {name: curve for name, curve in classes.items() if len(curve[1])}
+        if drawn:
+            worst = max(drawn, key=lambda name: drawn[name][1][-1])
+            kept, wrong = drawn[worst]
+            label = f"... its worst class, {_fitting_names([worst], 300)[0]}"
+            if not np.any((kept >= left) & (wrong <= top)):
+                label += f": more than {_percent(top, 0)} of these wrong"
+            keys[1:1] = axes.plot(kept, wrong, color=GENERATED, linewidth=1, label=label)
         if max_error is not None:
             axes.axhline(max_error, color=WEAK, linestyle="--", linewidth=1.5)
             promised = f"promised: at most {_percent(max_error, 2)}"
             place = {"transform": axes.get_yaxis_transform(), "va": "bottom"}
             axes.text(0, max_error, promised, color=WEAK, weight="bold", **place)
         _draw_legend(page, 66, keys, 1)
-        # Further to the left all curves are near zero.
-        rising = [kept[wrong > top / 20] for kept, wrong, _ in curves.values()]
-        marks = [at[0] for *_, at in curves.values()] + [each[0] for each in rising if len(each)]
-        left = min(_finite(marks), default=0.0)
-        axes.set(xlabel="share that passes", xlim=(math.floor(10 * min(left, 0.9)) / 10, 1))
+        axes.set(xlabel="share that passes", xlim=(left, 1))
         axes.set(ylabel="share of these wrong", ylim=(0, top))
         axes.grid(axis="y")
         _show_percents(axes.xaxis)
