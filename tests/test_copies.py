@@ -132,6 +132,7 @@ def numbers(**changed):
         **{"copies": 2, "copies_moved": 3, "copies_limit": 10, "flagged_noisy": 0.9},
         **{"detectable": 0.02, "seen_share": 0.83, "expected_share": 0.83, "lean": 0.0},
         **{"lean_z": 0.0, "closest_5_lean_z": 0.0, "closest_5_moved_lean_z": 0.0},
+        "lean_detectable": 0.2,
     } | changed
 
 
@@ -154,7 +155,10 @@ def numbers(**changed):
         ({"detectable": 0.06, "flagged_noisy": 0.1}, CANNOT_TELL, "no copies could have been"),
         ({"detectable": 0.04, "flagged_noisy": 0.1}, AS_REAL, ""),
         ({"detectable": 0.9, "copies": 12}, FAILS, ""),
-        ({"lean_z": math.nan, "lean": math.nan}, AS_REAL, ""),
+        ({"lean_detectable": 0.51}, CANNOT_TELL, TOO_FEW),
+        ({"lean_detectable": 0.51, "closest_5_lean_z": -3.3}, WORSE, ""),
+        ({"lean_detectable": 0.49, "detectable": 0.04}, AS_REAL, ""),
+        ({"lean_z": math.nan, "lean": math.nan, "lean_detectable": math.nan}, CANNOT_TELL, TOO_FEW),
     ],
 )
 def test_verdict(changed, word, why):

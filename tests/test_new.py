@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -278,6 +279,31 @@ def test_the_test_is_that_of_all_permutations():
     assert numbers["expected_share"] == pytest.approx(0.75)
     assert numbers["lean"] == pytest.approx(1 - share / 0.25)
     assert numbers["nearest_distance_median"] == np.median(found.nearest.distance)
+
+
+@pytest.mark.parametrize(("n", "share"), [(400, 1 / 6), (1000, 1 / 7), (10_000, 1 / 6)])
+def test_a_detectable_lean_is_found_in_four_of_five_cases(n, share):
+    """Each image has its nearest neighbour among many, unseen with a given probability."""
+    rng, every = RNG(0), 50_000
+    labels, real_labels = np.zeros(n, int), np.zeros(every, int)
+    first = round(share * every)
+    unseen = np.arange(every) < first
+
+    def examined(lean):
+        away = rng.random(n) < share * (1 - lean)
+        index = np.where(away, rng.integers(0, first, n), rng.integers(first, every, n))
+        nearest = Nearest(index, distance=rng.uniform(1, 2, n), second=np.full(n, 2.0))
+        return new.seen_or_unseen(Neighbours(labels, nearest, nearest), real_labels, unseen)
+
+    lean = examined(0)["lean_detectable"]
+    assert 0.05 < lean < 0.5
+    caught = np.mean([examined(lean)["lean_z"] < new.LEAN_Z for _ in range(400)])
+    assert caught == pytest.approx(0.8, abs=0.08)
+
+
+@pytest.mark.parametrize("error", [0.0, 0.4, math.nan])
+def test_where_no_lean_could_show_none_is_named(error):
+    assert math.isnan(new.detectable_lean(error))
 
 
 def test_seen_or_unseen_by_hand():

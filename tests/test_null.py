@@ -10,7 +10,15 @@ from scipy import stats
 from trust.ask import balanced, useful, varied
 from trust.ask.neighbours import gaps_within
 from trust.ask.questions import Asked, Beside, disjoint_sets
-from trust.ask.verdicts import AS_REAL, CANNOT_TELL, CAUGHT, FAILS, FALSE_ALARM, WORSE
+from trust.ask.verdicts import (
+    AS_REAL,
+    CANNOT_TELL,
+    CAUGHT,
+    FAILS,
+    FALSE_ALARM,
+    TOO_FEW,
+    WORSE,
+)
 from trust.data.images import ImageSet
 from trust.filter.filters import Filter, Filtered
 from trust.filter.quotas import ClassQuota
@@ -240,6 +248,21 @@ def test_honest_sets_are_as_varied_as_real_ones(real_sets):
     ]
     assert np.mean(np.isin(words, CAUGHT)) <= 1 / 60
     assert words.count(AS_REAL) >= 58
+
+
+def test_a_few_images_are_not_as_varied_as_real_ones_as_half_of_the_coverage_could_be_missing(
+    real_sets,
+):
+    """Recall alone would have shown a loss of half: of so few images it is nearly one."""
+    held_out, test = real_sets
+    for n in (15, 21, 30):
+        sets, told = asked_varied(drawn(RNG(n), n), held_out, test)
+        assert told.detectable < 0.5 * sets["real"]["recall"]
+        assert (told.word, told.why) == (CANNOT_TELL, TOO_FEW)
+    sets, told = asked_varied(drawn(RNG(2), 300), held_out, test)
+    assert told.word == AS_REAL
+    vague = sets["real"] | {"coverage_sd": 0.2 * sets["real"]["coverage"]}
+    assert varied.verdict(sets["yours"], vague).word == CANNOT_TELL
 
 
 def test_real_numbers_are_of_parts_as_large(real_sets, monkeypatch):

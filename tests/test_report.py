@@ -322,7 +322,7 @@ def test_a_class_without_an_image_is_not_the_one_that_the_referee_agrees_least_w
 
 def test_where_nothing_would_have_shown_nothing_is_said_of_it():
     full = full_report()
-    full["sets"]["generated"]["new"]["detectable"] = math.nan
+    full["sets"]["generated"]["new"] |= {"detectable": math.nan, "lean_detectable": math.nan}
     assert "would have shown" not in terminal.answers(full)[QUESTIONS.index("new")]
 
 

@@ -71,6 +71,7 @@ def judged_by(question, number):
     few |= {"copies_limit": 9, "class_spread": 1.0, "class_spread_limit": 0.8, "nonsense_z": 9.0}
     few |= {"blurred": 0.5, "blurred_z": 0.0, "blurred_limit": 0.6, "worse_from": 0.025}
     few |= {"told_apart_low": 0.5, "told_apart_high": 0.6, "expected_share": 0.8, "lean": 0.0}
+    few |= {"lean_detectable": 0.2}
     few |= {"flagged_noisy": 1.0, "closest_5_lean_z": 0.0, "closest_5_moved_lean_z": 0.0}
     numbers = real | few
     key = {"right": "error_estimate", "realistic": "told_apart", "varied": "recall"}

@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 
 from trust.ask.neighbours import Nearest, Neighbours
 from trust.ask.questions import Asked
 from trust.ask.reference import Reference
-from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
+from trust.ask.verdicts import FALSE_ALARM, POWER, TOO_FEW, Scale, Verdict, decide
 from trust.data.images import ImageSet, random_of_each_class
 from trust.statistics import Z95, least_hits, ratio, share_with_hits, z_of_difference
 from trust.train.referee import Judged
@@ -76,13 +77,17 @@ def verdict(numbers: dict, real: dict | None = None) -> Verdict:
     z = numbers["lean_z"]
     to_seen = z < LEAN_Z and numbers["lean"] > LARGE_LEAN
     to_unseen = z > -LEAN_Z and numbers["seen_share"] < (1 - LARGE_LEAN) * numbers["expected_share"]
-    blind = numbers["flagged_noisy"] < SENSITIVE and not numbers["detectable"] <= LEAST_SHARE
+    doubt = ""
+    if not numbers["lean_detectable"] <= LARGE_LEAN:  # also where it is NaN
+        doubt = TOO_FEW
+    if numbers["flagged_noisy"] < SENSITIVE and not numbers["detectable"] <= LEAST_SHARE:
+        doubt = "no copies could have been found"
     return decide(
         fails=_most_copies(numbers) >= numbers["copies_limit"] or to_seen or to_unseen,
         worse=any(numbers[key] < LEAN_Z for key in LEANS),
         detectable=numbers["detectable"],
         bound=LEAST_SHARE,
-        doubt="no copies could have been found" if blind else "",
+        doubt=doubt,
     )
 
 
@@ -101,9 +106,11 @@ def scale_by(key: str, numbers: dict, real: dict) -> Scale:
         return Scale("copies", number=copies, real=expected, real_high=limit, fails_at=limit)
     seen, expected, z = (numbers[key] for key in ("seen_share", "expected_share", "lean_z"))
     deviation = abs((seen - expected) / z) if z else math.nan
-    bound = 1 - (1 - expected) * (1 - LARGE_LEAN)
+    bound, shows_from = (
+        1 - (1 - expected) * (1 - lean) for lean in (LARGE_LEAN, numbers["lean_detectable"])
+    )
     if z > -LEAN_Z:  # to unseen ones
-        bound = expected * (1 - LARGE_LEAN)
+        bound, shows_from = expected * (1 - LARGE_LEAN), math.nan
     return Scale(
         "seen_share",
         number=seen,
@@ -113,6 +120,7 @@ def scale_by(key: str, numbers: dict, real: dict) -> Scale:
         real_low=expected + LEAN_Z * deviation,
         real_high=expected - LEAN_Z * deviation,
         fails_at=bound,
+        shows_from=shows_from,
     )
 
 
@@ -269,17 +277,18 @@ def seen_or_unseen(neighbours: Neighbours, real_labels, unseen, others=None) -> 
     real_labels: (m,) integer.  unseen: (m,) bool.  others: Neighbours of real images that no
     network has seen, or None.  Returns a dict of floats, NaN where nothing can be said: the median
     distance; the share of nearest real images that were seen, as found and as expected; lean, how
-    far the count of unseen ones falls short of the expected count, as a share of it; and z, the
-    same in standard deviations, negative for a lean: of all images, of the closest 5 %, and of
-    these if images may also be centred.
+    far the count of unseen ones falls short of the expected count, as a share of it; the smallest
+    lean that would have shown; and z, the lean in standard deviations, negative for one to seen
+    images: of all images, of the closest 5 %, and of these if images may also be centred.
     """
-    found, expected, _ = _unseen_neighbours(neighbours, real_labels, unseen, others, 100)
+    found, expected, variance = _unseen_neighbours(neighbours, real_labels, unseen, others, 100)
     n = len(neighbours.labels) or math.nan
     numbers = {
         "nearest_distance_median": _median(neighbours.nearest.distance),
         "seen_share": 1 - found / n,
         "expected_share": 1 - expected / n,
         "lean": 1 - found / expected if expected else math.nan,
+        "lean_detectable": detectable_lean(ratio(math.sqrt(variance), expected)),
     }
     for key, percent, moved in (
         ("lean_z", 100, False),
@@ -290,6 +299,18 @@ def seen_or_unseen(neighbours: Neighbours, real_labels, unseen, others=None) -> 
         found, expected, variance = counts
         numbers[key] = (found - expected) / math.sqrt(variance) if variance > 1e-9 else math.nan
     return numbers
+
+
+def detectable_lean(error: float) -> float:
+    """The smallest lean that is found in four of five cases.  error: the standard deviation of the
+    lean by chance, where there is none; it falls with the root of the count of unseen neighbours.
+    NaN where no lean is found."""
+    chance, power = -LEAN_Z * error, NormalDist().inv_cdf(POWER) * error
+    # lean = chance + power * root, where root is that of 1 - lean
+    if not 0 < chance < 1:
+        return math.nan
+    root = (math.sqrt(power**2 + 4 * (1 - chance)) - power) / 2
+    return 1 - root**2
 
 
 def shares_by_depth(neighbours: Neighbours, real_labels, unseen, others=None, moved=False) -> list:

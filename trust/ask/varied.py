@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from trust.ask.questions import Asked, disjoint_sets
-from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
+from trust.ask.verdicts import FALSE_ALARM, POWER, TOO_FEW, Scale, Verdict, decide
 from trust.statistics import furthest, least_hits, ratio, t_quantile, z_of_difference, z_of_t
 
 IMAGES, NEIGHBOURS = 5000, 5
@@ -78,14 +78,16 @@ def verdict(numbers: dict, real: dict) -> Verdict:
     chance = t_quantile(1 - ALARM, others - 1)
     beyond = {key: z > chance for key, z in evidence(numbers, real).items()}
     few = [beyond[key] and numbers[key] < LEAST_VARIETY * real[key] for key in SHARES]
-    detectable = chance + t_quantile(POWER, others - 1)
+    deviations = chance + t_quantile(POWER, others - 1)
+    lost = {key: deviations * _error(key, numbers, real) for key in SHARES}
     return decide(
         fails=any(few),
         worse=any(beyond.values())
         or numbers["twins"] >= numbers["twins_limit"]
         or numbers["class_spread"] < numbers["class_spread_limit"],
-        detectable=detectable * _error("recall", numbers, real),
+        detectable=lost["recall"],
         bound=LEAST_VARIETY * real["recall"],
+        doubt="" if lost["coverage"] <= LEAST_VARIETY * real["coverage"] else TOO_FEW,
     )
 
 

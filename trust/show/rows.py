@@ -99,6 +99,7 @@ ROWS = [
     Row("... expected", "new", "expected_share", PERCENT),
     Row("lean to seen images ↓", "new", "lean", PERCENT),
     Row("... z (below -3.2: more than chance)", "new", "lean_z", TWO_DIGITS),
+    Row("... a lean of this would have shown", "new", "lean_detectable", PERCENT),
     Row("... z of the closest 5 %", "new", "closest_5_lean_z", TWO_DIGITS),
     Row("... z of the closest 5 %, also centred", "new", "closest_5_moved_lean_z", TWO_DIGITS),
     Row("flagged: close to one real image alone ↓", "new", "copies", COUNT),
@@ -230,6 +231,8 @@ def remarks(question: str, word: str, why: str, numbers: dict, real: dict) -> li
         for key, what in hiding.items():  # keys of *right* alone
             if numbers.get(key, 0.0) > detectable:
                 said.append(f"{what} could hide {show(numbers[key], PERCENT)} more")
+    if question == "new" and not math.isnan(lean := numbers["lean_detectable"]):
+        said.append(f"a lean of {show(lean, PERCENT)} would have shown")
     if question == "realistic" and numbers["blurred"] > numbers["blurred_limit"]:
         share, limit = (show(numbers[f"blurred{key}"], PERCENT) for key in ("", "_limit"))
         said.append(f"{share} of the most blurred images are not real (by chance up to {limit})")
