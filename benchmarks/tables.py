@@ -156,7 +156,10 @@ SHORT = {
     "varied": ("", "", ("frechet", "recall", "coverage", "twins", "class_spread")),
     "new": (
         *("", ""),
-        ("seen_share", "expected_share", "lean", "lean_z", "copies", "copies_limit"),
+        (
+            *("seen_share", "expected_share", "lean", "lean_z", "lean_detectable"),
+            *("copies", "copies_limit"),
+        ),
     ),
     "useful": ("real, no filter", "unfiltered", ("accuracy",)),
 }
