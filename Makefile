@@ -47,8 +47,8 @@ forgeries: SEEDS = 0
 forgeries: ## the panel of forgeries, three draws of each: half an hour a data set
 helps: SEEDS = 0
 helps: ## whether generated images help a classifier with few real ones: five minutes a data set
-alarms: SEEDS = 0 1
-alarms: ## false alarms and power of the verdicts by size: a quarter of an hour a data set and seed
+alarms: SEEDS = 0
+alarms: ## false alarms and power of the verdicts by size: half an hour a data set
 trained_alarms: SEEDS = 0
 trained_alarms: ## false alarms of realistic and useful, for which networks learn: the same
 

@@ -31,6 +31,7 @@ USEFUL_AT = 1000  # the size at which *useful* is asked, of one set with the lar
 ENOUGH = 0.8  # the share of sets in which a forgery must be caught
 THRESHOLD = 0.95  # of the filter
 ROUNDS = 3  # times as much nonsense is made as is wanted, if too little of it passes
+MARK = 6  # pixels of each side of a mark
 SURE = 0.7  # the share of images that are easy
 NOT_CAUGHT, NOT_ASKED, NONE_PASS = "not caught", "not asked", "too few pass"
 
@@ -106,6 +107,33 @@ def shifted(panel, images, rng):
     from trust import controls
 
     return controls.moved_by_two(noisy(panel, images, rng), rng)
+
+
+def paler(panel, images, rng):
+    """Of half the contrast."""
+    return as_floats(images) / 2
+
+
+def thicker(panel, images, rng):
+    """Each pixel becomes the brightest of itself and its four neighbours."""
+    pixels = as_floats(images)
+    found = pixels.copy()
+    for axis in (1, 2):
+        one, other = np.swapaxes(found, 1, axis), np.swapaxes(pixels, 1, axis)  # views
+        one[:, 1:] = np.maximum(one[:, 1:], other[:, :-1])
+        one[:, :-1] = np.maximum(one[:, :-1], other[:, 1:])
+    return found
+
+
+def mirrored(panel, images, rng):
+    return as_floats(images)[:, :, ::-1]
+
+
+def marked(panel, images, rng):
+    """With a white square in a corner."""
+    images = as_floats(images).copy()
+    images[:, :MARK, :MARK] = 1
+    return images
 
 
 def reconstructed(panel, images, rng):
@@ -222,6 +250,10 @@ KINDS = {
     "honest, filtered": Kind((), honest_images, WHOLE, filtered=True),
     "noisy copies": Kind(("new",), copies(["seen"], noisy)),
     "shifted copies": Kind(("new",), copies(["seen"], shifted)),
+    "copies of half the contrast": Kind(("new",), copies(["seen"], paler)),
+    "thicker copies": Kind(("new",), copies(["seen"], thicker)),
+    "mirrored copies": Kind(("new",), copies(["seen"], mirrored)),
+    "copies with a mark": Kind(("new",), copies(["seen"], marked)),
     "copies of unseen images": Kind(("new",), copies(["held_out"])),
     "copies of all real images": Kind(("new",), copies(["seen", "held_out", "test"])),
     "reconstructions of training images": Kind(("new",), copies(["seen"], reconstructed)),

@@ -11,7 +11,7 @@ from scipy import stats
 
 from trust import statistics
 from trust.ask import between, new, realistic, right, useful, varied
-from trust.ask.verdicts import AS_REAL, FAILS, FALSE_ALARM, QUESTIONS, WORSE
+from trust.ask.verdicts import AS_REAL, CANNOT_TELL, FAILS, FALSE_ALARM, QUESTIONS, WORSE
 from trust.data import datasets, submitted
 from trust.data.images import ImageSet
 from trust.show import terminal
@@ -202,6 +202,13 @@ def test_the_best_set_is_better_than_each_other_and_no_verdict_speaks_against_it
     both = worse | {"b": {"varied": FAILS}}
     found = between.best_of(*told(both, ab={"new": 4.0, "varied": 1.0}))
     assert found.name == "a" and found.why.endswith("but beside real images varied? worse")
+    # of a set about which one cannot tell, nobody knows that it is as good
+    few = {"a": {"varied": CANNOT_TELL, "balanced": CANNOT_TELL}}
+    found = between.best_of(*told(few, ab={"new": 4.0, "varied": math.nan}))
+    assert found.name is None
+    assert "its answer to varied is cannot tell, that of b is as real" in found.why
+    found = between.best_of(*told(few, ab={"new": 4.0, "varied": 4.0}))
+    assert found.name is None and "its answer to balanced is cannot tell" in found.why
     # what is more than chance outweighs the verdicts
     found = between.best_of(*told(worse, ab={"varied": 4.0}))
     assert found.name == "a"

@@ -25,8 +25,7 @@ class Difference(NamedTuple):
 class Sides(NamedTuple):
     """The questions in which the first of two sets is better than the second, in which it is worse,
     in which they differ by no more than chance, and in which that cannot be said.  for_first,
-    for_second: of the last two kinds, those in which only this one is as real, and the other worse
-    or failing."""
+    for_second: of the last two kinds, those in which only this one is as real."""
 
     better: list[str]
     worse: list[str]
@@ -108,9 +107,8 @@ def sides(
         if abs(value) >= limit:
             (found.better if value > 0 else found.worse).append(question)
             continue
-        for_first = word == AS_REAL and other in CAUGHT
-        for_second = other == AS_REAL and word in CAUGHT
-        if question not in z and (for_first or for_second):
+        for_first, for_second = word == AS_REAL != other, other == AS_REAL != word
+        if question not in z and {word, other} & {*CAUGHT} and (for_first or for_second):
             (found.better if for_first else found.worse).append(question)
             continue
         if question in z:
