@@ -405,7 +405,8 @@ def rarest_class(facts: Facts, door: int) -> int:
     else:
         found = softmax(facts.unknowing[real], facts.temperature)
         labels = found.argmax(axis=1)[found.max(axis=1) >= THRESHOLD]
-    return int(np.argmin(np.bincount(labels, minlength=facts.classes)))
+    names, counts = np.unique(labels, return_counts=True)  # of a class that never passes none lacks
+    return int(names[np.argmin(counts)])
 
 
 def thin(drawn: Drawn, rows: np.ndarray, label: int, share: float, rng):

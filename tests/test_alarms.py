@@ -72,6 +72,32 @@ def test_faults_of_the_detectable_size_are_mostly_caught(found):
             assert binomial_tail(caught, draws, 0.8) > 1e-3, (fault, caught, draws)
 
 
+def test_the_class_that_is_thinned_is_rare_among_all_images_and_passes(small):
+    facts, real = small.facts, len(small.facts.unknowing) - 1000
+    labels = np.arange(len(facts.labels)) % 10
+    labels[labels == 7] = np.where(
+        np.arange(np.sum(labels == 7)) % 3, 6, 7
+    )  # a third of the others
+    logits = 99 * np.eye(10)[labels]
+    logits[labels == 4] = 0  # never surely anything
+    known = facts._replace(labels=labels, unknowing=logits, temperature=1.0)
+    assert [alarms.rarest_class(known, door) for door in (2, 3)] == [7, 7]
+    logits[:real][labels[:real] == 2] = 99 * np.eye(10)[6]  # surely another
+    assert alarms.rarest_class(known._replace(unknowing=logits), 2) == 7
+    without = facts._replace(labels=np.where(labels == 7, 6, labels))  # of which there are none
+    assert alarms.rarest_class(without, 3) != 7
+
+    drawn, _ = small.draw(3, N)
+    rows = facts.kinds()[2]
+    kept = alarms.numbers_of(alarms.thin(drawn, rows, 3, 1.0, small.rng).passing.images)
+    assert 3 not in facts.labels[kept] and len(kept) == N
+    half = alarms.thin(drawn._replace(n=len(rows)), rows, 3, 0.5, small.rng).passing.labels
+    whole = np.sum(facts.labels[rows] == 3)
+    assert abs(np.sum(half == 3) / whole - 0.5) < 0.12 and len(half) == len(rows) - whole + np.sum(
+        half == 3
+    )
+
+
 def differences(small, n, sets, questions=("right", "varied", "new")):
     """{pair: {question: z}} of the sets that sets(draw, numbers of fresh images) makes."""
     from trust.examination import examine

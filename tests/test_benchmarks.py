@@ -350,8 +350,9 @@ def test_forgeries_are_what_they_are_called():
     assert thick.tolist() == [[8, 9], [9, 8], [9, 9], [9, 10], [10, 9]]
     assert np.argwhere(forgeries.mirrored(panel, dot, rng)[0]).tolist() == [[9, 18]]
     assert forgeries.paler(panel, dot, rng).max() == 40.5
-    with_mark = forgeries.marked(panel, 0 * dot, rng)[0]
-    assert with_mark.sum() == 36 and with_mark[:6, :6].all() and not dot[0, :6, :6].any()
+    empty = 0 * dot
+    with_mark = forgeries.marked(panel, empty, rng)[0]
+    assert with_mark.sum() == 36 and with_mark[:6, :6].all() and not empty.any()
     soft = forgeries.blurred(panel, ImageSet(dot), rng)
     np.testing.assert_allclose(soft[0, 9, 7:12], [3, 6, 9, 6, 3], rtol=1e-5)
     assert soft.sum() == pytest.approx(81, rel=1e-5)

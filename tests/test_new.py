@@ -532,3 +532,7 @@ def test_where_chance_has_no_say_there_is_no_z():
     marks = np.array([True, False, False])
     numbers = new.seen_or_unseen(found, np.zeros(3, int), marks, others)
     assert numbers["expected_share"] == pytest.approx(0.5) and np.isnan(numbers["lean_z"])
+    assert np.isnan(numbers["lean_detectable"])
+    # a class whose counts are in proportion has no variance, whatever the rounding
+    rows = np.repeat([0, 1, 2], [7, 5, 9])
+    new.shares_by_depth(each_at(rows, 0.5), np.zeros(3, int), marks, each_at(np.tile(rows, 3), 0.5))

@@ -25,7 +25,7 @@ class Difference(NamedTuple):
 class Sides(NamedTuple):
     """The questions in which the first of two sets is better than the second, in which it is worse,
     in which they differ by no more than chance, and in which that cannot be said.  for_first,
-    for_second: of the last two kinds, those in which only this one is as real."""
+    for_second: those in which neither is better, and only this one is as real."""
 
     better: list[str]
     worse: list[str]

@@ -9,7 +9,7 @@ import numpy as np
 from trust.ask.neighbours import Nearest, Neighbours
 from trust.ask.questions import Asked
 from trust.ask.reference import Reference
-from trust.ask.verdicts import FALSE_ALARM, POWER, TOO_FEW, Scale, Verdict, decide
+from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
 from trust.data.images import ImageSet, random_of_each_class
 from trust.statistics import Z95, least_hits, ratio, share_with_hits, z_of_difference
 from trust.train.referee import Judged
@@ -18,12 +18,13 @@ RARE = 500  # an image is flagged if it is as close as one real image in so many
 MEASURED = 4000  # real images at least, if there are so many, that say how close that is
 COPIES_ALARM = FALSE_ALARM / 4  # the false alarms of each of the two counts of flagged images
 LEAN_Z = -3.2  # z of a lean that is more than chance; three are asked
-LEAST_SHARE = 0.05  # new is as real only if this share of copies would have been found
+LEAST_SHARE = 0.05  # new is as real only if this share of noisy copies would have been found
 LEANS = ("lean_z", "closest_5_lean_z", "closest_5_moved_lean_z")
-LARGE_LEAN = 0.5  # new fails at this lean
+LARGE_LEAN = 0.5  # new fails at this lean, and is as real only if it would have shown
 SENSITIVE = 0.5  # share of noisy copies that must be flagged, or the images do not suit the count
 DEPTHS = (100, 5, 1)  # percent of the images, the closest in the order of Nearest.closest()
 SHOWN_DOSE = 5  # percent of copies among the real images of copies.png
+FIXED = 1e-9  # a count with a smaller variance is not left to chance
 MEASURE = "measure"  # the name of the real images that say what to expect
 
 
@@ -73,13 +74,14 @@ def ask(asked: Asked) -> tuple[dict, dict]:
 
 def verdict(numbers: dict, real: dict | None = None) -> Verdict:
     """The verdict from examine_newness().  More flagged images than chance makes fail, because they
-    are copies; so does a large lean, to what was seen or to what was not.  A lean is worse."""
+    are copies; so does a large lean, to what was seen or to what was not.  A lean is worse.  One
+    cannot tell where a large lean to seen images, or a few noisy copies, would not have shown."""
     z = numbers["lean_z"]
     to_seen = z < LEAN_Z and numbers["lean"] > LARGE_LEAN
     to_unseen = z > -LEAN_Z and numbers["seen_share"] < (1 - LARGE_LEAN) * numbers["expected_share"]
     doubt = ""
     if not numbers["lean_detectable"] <= LARGE_LEAN:  # also where it is NaN
-        doubt = TOO_FEW
+        doubt = "a lean would not have shown"
     if numbers["flagged_noisy"] < SENSITIVE and not numbers["detectable"] <= LEAST_SHARE:
         doubt = "no copies could have been found"
     return decide(
@@ -283,12 +285,13 @@ def seen_or_unseen(neighbours: Neighbours, real_labels, unseen, others=None) -> 
     """
     found, expected, variance = _unseen_neighbours(neighbours, real_labels, unseen, others, 100)
     n = len(neighbours.labels) or math.nan
+    error = math.sqrt(variance) / expected if expected and variance > FIXED else math.nan
     numbers = {
         "nearest_distance_median": _median(neighbours.nearest.distance),
         "seen_share": 1 - found / n,
         "expected_share": 1 - expected / n,
         "lean": 1 - found / expected if expected else math.nan,
-        "lean_detectable": detectable_lean(ratio(math.sqrt(variance), expected)),
+        "lean_detectable": detectable_lean(error),
     }
     for key, percent, moved in (
         ("lean_z", 100, False),
@@ -297,14 +300,14 @@ def seen_or_unseen(neighbours: Neighbours, real_labels, unseen, others=None) -> 
     ):
         counts = _unseen_neighbours(neighbours, real_labels, unseen, others, percent, moved)
         found, expected, variance = counts
-        numbers[key] = (found - expected) / math.sqrt(variance) if variance > 1e-9 else math.nan
+        numbers[key] = (found - expected) / math.sqrt(variance) if variance > FIXED else math.nan
     return numbers
 
 
 def detectable_lean(error: float) -> float:
-    """The smallest lean that is found in four of five cases.  error: the standard deviation of the
-    lean by chance, where there is none; it falls with the root of the count of unseen neighbours.
-    NaN where no lean is found."""
+    """The smallest lean that is found in four of five cases, or nearly: what to expect is taken as
+    known, and the count of unseen neighbours varies less where there are fewer of them.  error: the
+    standard deviation of the lean by chance, where there is none.  NaN where no lean is found."""
     chance, power = -LEAN_Z * error, NormalDist().inv_cdf(POWER) * error
     # lean = chance + power * root, where root is that of 1 - lean
     if not 0 < chance < 1:
@@ -347,7 +350,7 @@ def _unseen_neighbours(neighbours, real_labels, unseen, others, percent, moved=F
         if total > 1:
             spread = np.sum(counts**2) - counts.sum() ** 2 / total
             variance += share * (1 - share) * total / (total - 1) * spread
-    return found, float(expected), float(variance)
+    return found, float(expected), max(float(variance), 0.0)  # rounding can make it negative
 
 
 def _median(distance):

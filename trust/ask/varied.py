@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from trust.ask.questions import Asked, disjoint_sets
-from trust.ask.verdicts import FALSE_ALARM, POWER, TOO_FEW, Scale, Verdict, decide
+from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
 from trust.statistics import furthest, least_hits, ratio, t_quantile, z_of_difference, z_of_t
 
 IMAGES, NEIGHBOURS = 5000, 5
@@ -78,8 +78,8 @@ def verdict(numbers: dict, real: dict) -> Verdict:
     chance = t_quantile(1 - ALARM, others - 1)
     beyond = {key: z > chance for key, z in evidence(numbers, real).items()}
     few = [beyond[key] and numbers[key] < LEAST_VARIETY * real[key] for key in SHARES]
-    deviations = chance + t_quantile(POWER, others - 1)
-    lost = {key: deviations * _error(key, numbers, real) for key in SHARES}
+    lost = {key: detectable_loss(key, numbers, real) for key in SHARES}
+    vague = not lost["coverage"] <= LEAST_VARIETY * real["coverage"]  # also where it is NaN
     return decide(
         fails=any(few),
         worse=any(beyond.values())
@@ -87,8 +87,15 @@ def verdict(numbers: dict, real: dict) -> Verdict:
         or numbers["class_spread"] < numbers["class_spread_limit"],
         detectable=lost["recall"],
         bound=LEAST_VARIETY * real["recall"],
-        doubt="" if lost["coverage"] <= LEAST_VARIETY * real["coverage"] else TOO_FEW,
+        doubt="a loss of coverage would not have shown" if vague else "",
     )
+
+
+def detectable_loss(key: str, numbers: dict, real: dict) -> float:
+    """How much recall or coverage must be lower for it to be found in four of five cases."""
+    freedom = real["parts"] - 1
+    deviations = t_quantile(1 - ALARM, freedom) + t_quantile(POWER, freedom)
+    return deviations * _error(key, numbers, real)
 
 
 def scale(numbers: dict, real: dict) -> Scale:
@@ -107,7 +114,7 @@ def scale_by(key: str, numbers: dict, real: dict) -> Scale:
         real_low=real[key] - reach,
         real_high=real[key] + reach,
         fails_at=LEAST_VARIETY * real[key],
-        shows_from=real[key] - numbers["detectable"] if key == "recall" else math.nan,
+        shows_from=real[key] - detectable_loss(key, numbers, real),
     )
 
 

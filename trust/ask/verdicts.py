@@ -2,9 +2,9 @@
 
 A set of images *fails* if it is beyond the bound of the question.  It is *worse* if it differs from
 real images by more than chance.  It is *as real* only if a set that fails would have been seen: if
-the smallest difference that is found in four of five cases is not beyond the bound.  Else the
-verdict is *cannot tell*, with the reason in a few words.  The bounds stand in the rooms of the
-questions; they were fixed before any set was examined.
+the smallest difference that is found in four of five cases is not beyond the bound, for each number
+that has one.  Else the verdict is *cannot tell*, with the reason in a few words.  The bounds stand
+in the rooms of the questions; they were fixed before any set was examined.
 """
 
 import math

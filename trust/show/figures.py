@@ -176,7 +176,7 @@ def _fitting_names(class_names, width):
     ellipsis, where they differ."""
     names = [*map(str, class_names)]
     short = [_fitting(name, width, _ends) for name in names]
-    for same in {each for each in short if short.count(each) > 1}:
+    for same in sorted({each for each in short if short.count(each) > 1}):
         places = [place for place, each in enumerate(short) if each == same]
         letters = zip(*(names[place] for place in places), strict=False)
         known = sum(1 for _ in takewhile(lambda each: len(set(each)) == 1, letters))
@@ -663,7 +663,7 @@ def draw_risk_coverage(file, curves, classes, max_error=None, *, dataset: str):
             kept, wrong = drawn[worst]
             label = f"... its worst class, {_fitting_names([worst], 300)[0]}"
             if not np.any((kept >= left) & (wrong <= top)):
-                label += f": more than {_percent(top, 0)} of these wrong"
+                label += ": above this scale"
             keys[1:1] = axes.plot(kept, wrong, color=GENERATED, linewidth=1, label=label)
         if max_error is not None:
             axes.axhline(max_error, color=WEAK, linestyle="--", linewidth=1.5)
