@@ -155,7 +155,7 @@ def numbers(**changed):
         ({"detectable": 0.06, "flagged_noisy": 0.1}, CANNOT_TELL, "no copies could have been"),
         ({"detectable": 0.04, "flagged_noisy": 0.1}, AS_REAL, ""),
         ({"detectable": 0.9, "copies": 12}, FAILS, ""),
-        ({"lean_detectable": 0.51}, CANNOT_TELL, "a lean would not"),
+        ({"lean_detectable": 0.51}, CANNOT_TELL, "a lean of half"),
         ({"lean_detectable": 0.51, "closest_5_lean_z": -3.3}, WORSE, ""),
         ({"lean_detectable": 0.49, "detectable": 0.04}, AS_REAL, ""),
         (

@@ -257,7 +257,10 @@ def test_a_few_images_are_not_as_varied_as_real_ones_as_half_of_the_coverage_cou
     for n in (15, 21, 30):
         sets, told = asked_varied(drawn(RNG(n), n), held_out, test)
         assert told.detectable < 0.5 * sets["real"]["recall"]
-        assert (told.word, told.why) == (CANNOT_TELL, "a loss of coverage would not have shown")
+        assert (told.word, told.why) == (
+            CANNOT_TELL,
+            "a loss of half of the coverage would not have shown",
+        )
     sets, told = asked_varied(drawn(RNG(2), 300), held_out, test)
     assert told.word == AS_REAL
     vague = sets["real"] | {"coverage_sd": 0.2 * sets["real"]["coverage"]}

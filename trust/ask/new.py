@@ -81,7 +81,7 @@ def verdict(numbers: dict, real: dict | None = None) -> Verdict:
     to_unseen = z > -LEAN_Z and numbers["seen_share"] < (1 - LARGE_LEAN) * numbers["expected_share"]
     doubt = ""
     if not numbers["lean_detectable"] <= LARGE_LEAN:  # also where it is NaN
-        doubt = "a lean would not have shown"
+        doubt = "a lean of half would not have shown"
     if numbers["flagged_noisy"] < SENSITIVE and not numbers["detectable"] <= LEAST_SHARE:
         doubt = "no copies could have been found"
     return decide(

@@ -87,7 +87,7 @@ def verdict(numbers: dict, real: dict) -> Verdict:
         or numbers["class_spread"] < numbers["class_spread_limit"],
         detectable=lost["recall"],
         bound=LEAST_VARIETY * real["recall"],
-        doubt="a loss of coverage would not have shown" if vague else "",
+        doubt="a loss of half of the coverage would not have shown" if vague else "",
     )
 
 
