@@ -797,7 +797,8 @@ def test_of_small_sets_what_cannot_be_answered_is_nan(n):
         expected |= {"told_apart", "told_apart_low", "told_apart_high", "told_apart_z"}
         expected |= {"nonsense_z"}
         # what would have shown: nothing, in so few
-        assert unanswered - {"detectable", "worse_from", "flagged_noisy"} == expected
+        shown = {"detectable", "lean_detectable", "worse_from", "flagged_noisy"}
+        assert unanswered - shown == expected
     assert numbers["balanced", "images"] == numbers["right", "images"] == n
     assert numbers["balanced", "class_balance"] == (0 if n < 5 else 1 if n == 5 else 0.5)
     assert words(run) == dict.fromkeys(QUESTIONS, CANNOT_TELL)
