@@ -461,6 +461,25 @@ def test_honest_classes_are_seldom_too_narrow(n, tail, monkeypatch):
     assert alarms / draws <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / draws)
 
 
+@pytest.mark.parametrize("dimensions", [1, 2, 16, 128])
+def test_honest_points_on_a_sphere_are_not_too_narrow(dimensions):
+    """All are as far from the middle, so what varies by chance is the middle of a set."""
+    rng = RNG(dimensions)
+
+    def points(n, radius=1.0):
+        found = rng.normal(size=(n, dimensions))
+        return radius * found / np.linalg.norm(found, axis=1, keepdims=True), np.zeros(n, int)
+
+    known = varied.class_spreads(*points(4000))
+
+    def too_narrow(radius):
+        found = varied.narrowest_class(*points(400, radius), known)
+        return found["class_spread"] < found["class_spread_limit"]
+
+    assert sum(too_narrow(1.0) for _ in range(300)) <= 2
+    assert all(too_narrow(0.9) for _ in range(20))
+
+
 def test_a_class_that_is_mostly_one_picture_is_not_varied(real_sets):
     held_out, test = real_sets
     honest = drawn(RNG(62), 400)

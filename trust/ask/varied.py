@@ -29,6 +29,9 @@ RARE = 1000  # an image has a twin if its gap is as of one real image in so many
 # distribution.
 ALARM = FALSE_ALARM / 2 / 3
 COUNTED_ALARM = FALSE_ALARM / 4  # the false alarms of the count of twins, and of the spread
+# How much further than that of a normal distribution the tail of the squared length of a mean
+# reaches, in one dimension, where it is longest: a chi-square at COUNTED_ALARM.
+LONG_TAIL = 2.5
 
 
 def ask(asked: Asked) -> tuple[dict, dict]:
@@ -258,19 +261,25 @@ def count_twins(ratios: np.ndarray, known: np.ndarray) -> dict:
 
 class Spread(NamedTuple):
     """Of the images of a class: the mean of the squared distances of their features to the mean
-    features of the class, the standard deviation of these, and how many images there are."""
+    features of the class, the standard deviation of these, how many images there are, and the trace
+    of the square of their covariance."""
 
     mean: float
     deviation: float
     count: int
+    square: float
 
 
 def spread_of(features: np.ndarray) -> Spread:
     """The Spread of at least two features (n, d).  Its mean has no bias: it is the sum over
     n - 1."""
-    squares = np.sum((features - features.mean(axis=0)) ** 2, axis=1, dtype=float)
+    apart = features - features.mean(axis=0)
+    squares = np.sum(apart**2, axis=1, dtype=float)
     mean = float(squares.sum()) / (len(squares) - 1)
-    return Spread(mean, deviation=float(squares.std()), count=len(squares))
+    # The Gram matrix of the side that is shorter has the same eigenvalues.
+    gram = apart.T @ apart if apart.shape[1] < len(apart) else apart @ apart.T
+    square = float(np.sum(gram**2, dtype=float)) / (len(squares) - 1) ** 2
+    return Spread(mean, deviation=float(squares.std()), count=len(squares), square=square)
 
 
 def class_spreads(features: np.ndarray, labels: np.ndarray) -> dict[int, Spread]:
@@ -294,6 +303,9 @@ def narrowest_class(features: np.ndarray, labels: np.ndarray, known: dict[int, S
         yours, real = own[label], known[label]
         # In a Gaussian of any dimension this is exact.
         chance = real.deviation * math.sqrt(1 / (yours.count - 1) + 1 / (real.count - 1))
+        # Where all points are as far from the middle, as on a sphere, it is the mean that varies.
+        of_means = math.sqrt(2 * real.square) * math.hypot(1 / yours.count, 1 / real.count)
+        chance = max(chance, LONG_TAIL * of_means)
         if real.mean > 0 and chance > 0:
             z = (real.mean - yours.mean) / chance
             found.append((z, yours.mean / real.mean, 1 - level * chance / real.mean))
