@@ -802,7 +802,14 @@ FAR = {
         1.0,
     ),
     "new": (
-        {"seen_share": 0.7, "expected_share": 0.6, "lean_z": -3, "copies": 0, "copies_limit": 4},
+        {
+            "seen_share": 0.7,
+            "expected_share": 0.6,
+            "lean_z": -3,
+            "lean_detectable": 0.2,
+            "copies": 0,
+            "copies_limit": 4,
+        },
         {},
         0.5,
     ),

@@ -141,6 +141,7 @@ def made_run(name="generated", prior="mixture", promise=None, per_class=2):
     error = {"error_estimate": 0.04, "error_low": 0.02, "error_high": 0.07, "detectable": 0.01}
     error |= {"worse_from": 0.035}
     newness = {"seen_share": 0.7, "expected_share": 0.6, "lean_z": -2.0, "detectable": math.nan}
+    newness |= {"lean_detectable": 0.3}
     newness |= {"copies": 0, "copies_moved": 1, "copies_limit": 4}
     sets = {
         name: {"right": {"strong_rate": 0.875, **error}, "new": newness, "realistic": {}},
