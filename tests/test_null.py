@@ -10,14 +10,7 @@ from scipy import stats
 from trust.ask import balanced, useful, varied
 from trust.ask.neighbours import gaps_within
 from trust.ask.questions import Asked, Beside, disjoint_sets
-from trust.ask.verdicts import (
-    AS_REAL,
-    CANNOT_TELL,
-    CAUGHT,
-    FAILS,
-    FALSE_ALARM,
-    WORSE,
-)
+from trust.ask.verdicts import AS_REAL, CANNOT_TELL, CAUGHT, FAILS, FALSE_ALARM, WORSE
 from trust.data.images import ImageSet
 from trust.filter.filters import Filter, Filtered
 from trust.filter.quotas import ClassQuota
