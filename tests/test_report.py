@@ -336,7 +336,7 @@ def test_images_of_another_generator_have_a_table_of_their_own(capsys):
     assert "no filter" in text.splitlines()[0] + text.splitlines()[1]
     head = next(line for line in text.splitlines() if "yours" in line)
     assert head.split("less is better")[1].split() == ["yours", "real"]
-    assert "strong images" not in text
+    assert "accepted images" not in text
     for row in rows.ROWS:
         value = full["sets"]["yours"][row.question][row.key]
         assert rows.show(value, row.form) in text

@@ -159,9 +159,9 @@ def promised(report: dict) -> list[str]:
 
 
 def _title(row: Row, report: dict) -> str:
-    """The title of a row, without the word strong if there is no threshold."""
+    """The title of a row, without the words of the filter if there is none."""
     strong = report["settings"]["threshold"] is not None
-    return row.title if strong else row.title.replace(", strong", "").replace("strong ", "")
+    return row.title if strong else row.title.replace(", strong", "").replace("accepted ", "")
 
 
 def summary(report: dict) -> str:
