@@ -19,7 +19,11 @@ MEASURED = 4000  # real images at least, if there are so many, that say how clos
 COPIES_ALARM = FALSE_ALARM / 4  # the false alarms of each of the two counts of flagged images
 LEAN_Z = -3.2  # z of a lean that is more than chance; three are asked
 LEAST_SHARE = 0.05  # new is as real only if this share of noisy copies would have been found
-LEANS = ("lean_z", "closest_5_lean_z", "closest_5_moved_lean_z")
+LEANS = {  # {key: (of so many percent of the images, the closest; whether also centred)}
+    "lean_z": (100, False),
+    "closest_5_lean_z": (5, False),
+    "closest_5_moved_lean_z": (5, True),
+}
 LARGE_LEAN = 0.5  # new fails at this lean, and is as real only if it would have shown
 SENSITIVE = 0.5  # share of noisy copies that must be flagged, or the images do not suit the count
 DEPTHS = (100, 5, 1)  # percent of the images, the closest in the order of Nearest.closest()
@@ -283,25 +287,25 @@ def seen_or_unseen(neighbours: Neighbours, real_labels, unseen, others=None) -> 
     lean that would have shown; and z, the lean in standard deviations, negative for one to seen
     images: of all images, of the closest 5 %, and of these if images may also be centred.
     """
-    found, expected, variance = _unseen_neighbours(neighbours, real_labels, unseen, others, 100)
+    counts = {
+        key: _unseen_neighbours(neighbours, real_labels, unseen, others, percent, moved)
+        for key, (percent, moved) in LEANS.items()
+    }
+    zs = {
+        key: (found - expected) / math.sqrt(variance) if variance > FIXED else math.nan
+        for key, (found, expected, variance) in counts.items()
+    }
+    found, expected, variance = counts["lean_z"]
     n = len(neighbours.labels) or math.nan
     error = math.sqrt(variance) / expected if expected and variance > FIXED else math.nan
-    numbers = {
+    return {
         "nearest_distance_median": _median(neighbours.nearest.distance),
         "seen_share": 1 - found / n,
         "expected_share": 1 - expected / n,
         "lean": 1 - found / expected if expected else math.nan,
         "lean_detectable": detectable_lean(error),
+        **zs,
     }
-    for key, percent, moved in (
-        ("lean_z", 100, False),
-        ("closest_5_lean_z", 5, False),
-        ("closest_5_moved_lean_z", 5, True),
-    ):
-        counts = _unseen_neighbours(neighbours, real_labels, unseen, others, percent, moved)
-        found, expected, variance = counts
-        numbers[key] = (found - expected) / math.sqrt(variance) if variance > FIXED else math.nan
-    return numbers
 
 
 def detectable_lean(error: float) -> float:
