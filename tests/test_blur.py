@@ -8,7 +8,9 @@ import pytest
 from scipy import ndimage, stats
 
 from trust.ask import blur
-from trust.data.images import ImageSet
+from trust.ask.verdicts import FALSE_ALARM
+from trust.data.datasets import load_dataset
+from trust.data.images import ImageSet, first_of_each_class
 
 RNG = np.random.default_rng
 
@@ -139,6 +141,33 @@ def test_a_few_blurred_images_among_many_are_found():
     sides = ImageSet(yours, labels), ImageSet(real[2000:], labels)
     found = blur.compare_blur(*sides, alarm=0.001, rng=rng)
     assert found["blurred"] > found["blurred_limit"] and found["blurred_z"] > 4
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_images_of_few_grey_levels_are_sharper_than_real_ones(name):
+    data = load_dataset(name)
+    real, yours = data.train.take(slice(3000)), data.test.take(slice(1000))
+    counts = np.minimum(yours.counts(10), real.counts(10))
+    real, yours = (each.take(first_of_each_class(each.labels, counts)) for each in (real, yours))
+    few = ImageSet(yours.images // 32 * 32, yours.labels)
+    found = blur.compare_blur(few, real, alarm=0.001, rng=RNG(0))
+    assert found["blurred"] < 0.2 and found["blurred_z"] < blur.SHARPER_Z
+    honest = blur.compare_blur(yours, real, alarm=0.001, rng=RNG(0))
+    assert honest["blurred_z"] > blur.SHARPER_Z
+
+
+@pytest.mark.parametrize("classes", [1, 2, 10, 26])
+@pytest.mark.parametrize("n", [5, 20, 100, 1000])
+def test_honest_images_are_hardly_ever_called_sharper(n, classes):
+    """Exactly, by the convolution of the counts of all classes."""
+    most = math.ceil(blur.MOST_BLURRED * 2 * n)
+    own = stats.hypergeom(2 * n, n, most).pmf(np.arange(most + 1))
+    counts = np.ones(1)
+    for _ in range(classes):
+        counts = np.convolve(counts, own)
+    mean, deviation = most * classes / 2, math.sqrt(classes * stats.hypergeom(2 * n, n, most).var())
+    z = (np.arange(len(counts)) - mean - 0.5) / deviation
+    assert counts[z < blur.SHARPER_Z].sum() < FALSE_ALARM / 100
 
 
 def test_many_images_are_looked_at_a_block_at_a_time():

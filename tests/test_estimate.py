@@ -224,8 +224,9 @@ def test_where_labels_of_unknown_origin_could_hide_too_much_the_verdict_says_so(
     assert found.word == CANNOT_TELL and found.why == "too few images"
     much = numbers | {"error_estimate": 0.1, "error_low": 0.06}
     assert right.verdict(much, real).word == FAILS
-    # Behind the same filter, as many labels of real images are wrong.
-    assert right.verdict(much | {"worse_from": 0.12}, real).word == AS_REAL
+    # As many labels of real images are wrong, so it is not the set; but nobody should trust them.
+    found = right.verdict(much | {"worse_from": 0.12}, real)
+    assert found.word == CANNOT_TELL and found.why == "above the bound, but not above real images"
     found = right.verdict(much, {"referee_confidence": 1.0 + right.LOST_BELOW})
     assert found.word == CANNOT_TELL and found.why == "unlike real ones"
     nothing = dict.fromkeys(much, math.nan)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import ndimage, stats
 
 from trust.ask import realistic, varied
@@ -15,7 +16,7 @@ from trust.data.images import ImageSet
 from trust.filter.filters import Filtered
 from trust.show import figures
 from trust.show.rows import remarks
-from trust.train import loops, telling
+from trust.train import inference, loops, telling
 
 RNG = np.random.default_rng
 CLASSES = 3
@@ -195,6 +196,7 @@ def test_the_rules():
     assert word(0.5, z=0, blurred=0.55) == WORSE and word(0.5, z=0, blurred=0.53) == AS_REAL
     assert word(0.5, z=0, blurred=1.0, nonsense_z=0) == WORSE  # blur needs no network
     assert word(0.5, z=0, blurred=math.nan) == AS_REAL
+    assert word(0.5, z=0, blurred=0.454) == WORSE and word(0.5, z=0, blurred=0.456) == AS_REAL
     assert word(0.9) == FAILS and word(0.755, low=0.745) == WORSE and word(0.76, low=0.75) == FAILS
     assert word(0.9, nonsense_z=0) == FAILS  # what is found is found
     assert word(0.5, z=0, images=50) == CANNOT_TELL
@@ -202,7 +204,9 @@ def test_the_rules():
     few = realistic.verdict(numbers_of(0.5, z=0.3, nonsense_z=2.0), {})
     assert few.word == CANNOT_TELL and few.why == "too few images to learn from"
     evidence = realistic.evidence(numbers_of(0.5, z=0.3, blurred=0.52), {})
-    assert evidence == pytest.approx({"told_apart": 0.3, "blurred": 2})
+    assert evidence == pytest.approx({"told_apart": 0.3, "blurred": 2, "sharper": -4 / 3})
+    evidence = realistic.evidence(numbers_of(0.5, z=0, blurred=0.455), {})
+    assert evidence["sharper"] == pytest.approx(3)  # of one seed the same verdict
 
 
 def test_what_would_have_shown_is_found_in_four_of_five_cases():
@@ -242,6 +246,17 @@ def test_the_same_seed_gives_the_same_numbers():
         found.append(realistic.tell_apart(one, seed=5, rng=RNG(0))[0])
     assert found[0][:3] == found[1][:3]
     np.testing.assert_array_equal(found[0].unreal, found[1].unreal)
+
+
+def test_what_was_trained_before_changes_nothing():
+    """As in the second of several sets, after the trainings of useful."""
+    lesson = (textures(2, 300).images, textures(1, 300).images)
+    asked_about, found = textures(3, 50).images, []
+    for seed in (0, 3):
+        tf.random.set_seed(seed)
+        (network,) = realistic.networks_of([lesson], seed=5)
+        found.append(inference.predict(network, asked_about))
+    np.testing.assert_array_equal(*found)
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 60])
@@ -335,3 +350,14 @@ def test_a_few_blurred_images_are_found_though_no_network_finds_them(directions)
     )
     numbers, verdict, _ = examined(textures(4, 1500), real)
     assert not numbers["blurred"] > numbers["blurred_limit"]
+
+
+def test_images_that_are_sharper_than_real_ones_are_found_and_it_is_said(directions):
+    images, real = textures(1, 1500), textures(2, 3000)
+    real.images[:] = ndimage.uniform_filter(real.images, (0, 2, 2), mode="nearest")
+    numbers, verdict, _ = examined(images, real)
+    assert numbers["blurred_z"] < -5 and verdict.word == WORSE
+    told = numbers | {"detectable": verdict.detectable}
+    said = remarks("realistic", verdict.word, verdict.why, told, {})
+    share = f"{100 * numbers['blurred']:.2f} %"
+    assert said[-1] == f"only {share} of the most blurred images are not real: they are sharper"

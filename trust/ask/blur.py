@@ -15,6 +15,7 @@ from trust.data.images import ImageSet
 from trust.statistics import ratio
 
 MOST_BLURRED = 0.05  # the share of both sets that counts as blurred
+SHARPER_Z = -4.5  # blurred_z below which the images are sharper than real ones, or noisy
 BLOCK = 1000  # images at a time, as their differences are many times as many bytes
 
 

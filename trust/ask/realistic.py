@@ -8,7 +8,8 @@ nothing tells the two halves' sets apart, so chance is known, whatever the netwo
 
 How well images are told apart depends on the network and on how many it has learned from: numbers
 are to be compared only between equally many images.  Blur is looked for apart, without a network; a
-set is *worse* if either is more than chance, each at half of the level.
+set is *worse* if either is more than chance, each at half of the level, or if its images have far
+more fine detail than real ones.
 """
 
 import math
@@ -16,13 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trust.ask.blur import compare_blur
+from trust.ask.blur import SHARPER_Z, compare_blur
 from trust.ask.questions import Asked, disjoint_sets
-from trust.ask.verdicts import FALSE_ALARM, POWER, Scale, Verdict, decide
+from trust.ask.verdicts import CHANCE, FALSE_ALARM, POWER, Scale, Verdict, decide
 from trust.data.checks import to_bytes
 from trust.data.images import ImageSet
 from trust.statistics import mean, ratio, t_quantile, wilson_interval
-from trust.train import inference, telling
+from trust.train import inference, loops, telling
 from trust.train.fast import Workbench
 
 MOST_TOLD = 0.75  # realistic fails where more of the images are told apart
@@ -95,7 +96,8 @@ def ask(asked: Asked, rng: np.random.Generator) -> tuple[dict, dict]:
 
 def verdict(numbers: dict, real: dict) -> Verdict:
     """The verdict from how many images are told from real ones, by a one-sided t-test, from how
-    many of the most blurred are not real, and whether a network finds nonsense among as many."""
+    many of the most blurred are not real, or how few, and whether a network finds nonsense among as
+    many."""
     freedom = max(numbers["images"] - 2, 1)  # of each half
     chance, more = t_quantile(1 - ALARM, freedom), t_quantile(POWER, freedom)
     worse = numbers["told_apart_z"] > chance
@@ -103,7 +105,9 @@ def verdict(numbers: dict, real: dict) -> Verdict:
     error = 0.5 / math.sqrt(numbers["images"]) if numbers["images"] else math.nan
     return decide(
         fails=worse and numbers["told_apart_low"] >= MOST_TOLD,
-        worse=worse or numbers["blurred"] > numbers["blurred_limit"],
+        worse=worse
+        or numbers["blurred"] > numbers["blurred_limit"]
+        or numbers["blurred_z"] < SHARPER_Z,
         detectable=(chance + more) * error,
         bound=MOST_TOLD - 0.5,
         doubt="" if numbers["nonsense_z"] > chance else TOO_FEW_TO_LEARN,
@@ -111,8 +115,13 @@ def verdict(numbers: dict, real: dict) -> Verdict:
 
 
 def evidence(numbers: dict, real: dict) -> dict:
-    """By how many standard deviations the images are told from real ones, and more blurred."""
-    return {"told_apart": numbers["told_apart_z"], "blurred": numbers["blurred_z"]}
+    """By how many standard deviations the images are told from real ones, more blurred, and
+    sharper, which counts less."""
+    return {
+        "told_apart": numbers["told_apart_z"],
+        "blurred": numbers["blurred_z"],
+        "sharper": CHANCE * numbers["blurred_z"] / SHARPER_Z,
+    }
 
 
 def scale(numbers: dict, real: dict) -> Scale:
@@ -272,7 +281,9 @@ def beyond_real(logits: np.ndarray, real: np.ndarray) -> np.ndarray:
 
 def networks_of(lessons: list[tuple], seed: int) -> list:
     """learn_to_tell() for two lessons of about the same size at a time: as many as there are cores
-    to compute them side by side."""
+    to compute them side by side.  The order of batches also hangs on TensorFlow's own seed, which
+    the trainings of *useful* change."""
+    loops.make_reproducible(seed)
     order = np.argsort([-len(images) for images, _ in lessons], kind="stable")
     networks, bench = {}, Workbench()
     for start in range(0, len(order), 2):

@@ -76,6 +76,8 @@ def verdict(numbers: dict, real: dict) -> Verdict:
         doubt = "labels of unknown origin" if hidden > unlike else "unlike real ones"
     if numbers.get("near_copies"):
         doubt = "near copies in the data"
+    if numbers["error_estimate"] > MOST_ERRORS:  # and not worse: by names of a weak classifier
+        doubt = "above the bound, but not above real images"
     lost = real["referee_confidence"] - numbers["referee_confidence"] > LOST_BELOW
     if lost:
         doubt = "unlike real ones"

@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+from trust.ask.blur import SHARPER_Z
 from trust.ask.verdicts import CAUGHT
 
 PERCENT, PLAIN, TWO_DIGITS, COUNT = "{:.2f} %", "{:.4f}", "{:.2f}", "{:,.0f}"
@@ -236,6 +237,9 @@ def remarks(question: str, word: str, why: str, numbers: dict, real: dict) -> li
     if question == "realistic" and numbers["blurred"] > numbers["blurred_limit"]:
         share, limit = (show(numbers[f"blurred{key}"], PERCENT) for key in ("", "_limit"))
         said.append(f"{share} of the most blurred images are not real (by chance up to {limit})")
+    if question == "realistic" and numbers["blurred_z"] < SHARPER_Z:
+        share = show(numbers["blurred"], PERCENT)
+        said.append(f"only {share} of the most blurred images are not real: they are sharper")
     if question == "varied" and numbers["twins"] >= numbers["twins_limit"]:
         twins, expected = numbers["twins"], numbers["twins_expected"]
         said.append(f"{twins:,} images have a twin in the set, {expected:.0f} of real ones would")
