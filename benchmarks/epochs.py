@@ -15,7 +15,7 @@ from trust.data import datasets, splits
 from trust.plan import new_streams
 from trust.train import saves
 
-EPOCHS = 4, 8, 16, 32, 64
+EPOCHS = 4, 8, 16, 32
 THRESHOLD = 0.95
 
 
