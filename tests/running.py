@@ -91,7 +91,8 @@ def read(folder):
 
 
 # Rows for images of somebody else's generator, for data with near copies, and for enough images.
-ELSEWHERE = {("right", "hidden"), ("right", "near_copies"), ("new", "copies_test")}
+ELSEWHERE = {("right", "hidden"), ("new", "copies_test")}
+ELSEWHERE |= {("right", "near_copies"), ("new", "near_copies")}
 HELPS = "accuracy_with_real", "accuracy_real_alone", "helps_z", "helps_limit"
 ELSEWHERE |= {("useful", key) for key in (*HELPS, "real_images", "added_images")}
 

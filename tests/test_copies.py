@@ -158,6 +158,10 @@ def numbers(**changed):
         ({"lean_detectable": 0.51}, CANNOT_TELL, "a lean of half"),
         ({"lean_detectable": 0.51, "closest_5_lean_z": -3.3}, WORSE, ""),
         ({"lean_detectable": 0.49, "detectable": 0.04}, AS_REAL, ""),
+        ({"near_copies": 0.2}, CANNOT_TELL, "near copies in the data"),
+        ({"near_copies": 0.2, "closest_5_lean_z": -3.3}, CANNOT_TELL, "near copies"),
+        ({"near_copies": 0.2, "lean_z": -9.0, "lean": 0.6}, CANNOT_TELL, "near copies"),
+        ({"near_copies": 0.2, "copies": 10}, FAILS, ""),
         (
             {"lean_z": math.nan, "lean": math.nan, "lean_detectable": math.nan},
             CANNOT_TELL,
@@ -300,7 +304,7 @@ def test_every_number_of_the_question_has_a_row_and_every_row_a_number(digits, n
     sets, found = third_door(split, yours=fresh.take(slice(150)))
     planted = sets.pop("planted")
     keys = {row.key for row in ROWS if row.question == "new"}
-    assert sets["yours"].keys() == sets["real"].keys() == keys
+    assert sets["yours"].keys() == sets["real"].keys() == keys - {"near_copies"}  # there are none
     assert planted.keys() <= {row.key for row in CONTROL_ROWS["planted"]}
     assert found.keys() == {"yours", "real", new.MEASURE, *planted}
 
@@ -345,6 +349,7 @@ def test_at_the_second_door_only_what_the_generator_could_have_seen_is_searched(
         pool=pool.take(np.arange(3500) % 10 > 0),  # the others do not pass the filter
         fresh={"real": split.test},
         copies=controls.copies_of(controls.to_copy(labels, split.vae, RNG(11)), RNG(11)),
+        near_copies=0.0,
     )
     subjects = {"generated": Filtered(fresh.take(slice(600))), "copied": Filtered(copied)}
     asked = SimpleNamespace(

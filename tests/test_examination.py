@@ -909,6 +909,7 @@ def test_at_the_second_door_every_number_is_a_row_and_every_row_a_number(monkeyp
     numbers = [x for sets in run.sets.values() for found in sets.values() for x in found.values()]
     assert all(isinstance(x, (int, float, np.integer, np.floating)) for x in numbers)
     assert run.sets["generated"]["right"]["near_copies"] == 0.1
+    assert run.sets["generated"]["new"]["near_copies"] == 0.1
 
 
 def test_at_the_third_door_every_number_is_a_row(monkeypatch):

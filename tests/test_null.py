@@ -157,6 +157,9 @@ def test_what_would_have_been_found_is_of_the_rarest_class():
     few = verdict_on([2, 60, 60, 60], [14, 420, 420, 420])
     assert few.word == CANNOT_TELL and few.why == "too few images of the rarest class"
     assert verdict_on([60, 60, 60], [420, 420, 420]).word == AS_REAL
+    # So where no real image of it passes: nobody knows how many of it there should be.
+    none = verdict_on([600, 600, 600, 0], [420, 420, 420, 0])
+    assert none.word == CANNOT_TELL and none.why == "too few images of the rarest class"
 
 
 @pytest.mark.filterwarnings("error")
@@ -437,6 +440,9 @@ def test_the_spread_of_a_class_is_the_trace_of_its_covariance(real_sets):
     assert math.isnan(nothing["class_spread"]) and math.isnan(nothing["class_spread_limit"])
     unknown = varied.narrowest_class(few, few_labels + 5, known)
     assert math.isnan(unknown["class_spread"])
+    # a share below which nothing could be
+    two = varied.narrowest_class(features[:6], labels[:6], known)
+    assert 0 < two["class_spread"] < 1 and two["class_spread_limit"] == 0
 
 
 @pytest.mark.parametrize("n", [2, 5, 40])

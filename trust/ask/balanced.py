@@ -126,18 +126,18 @@ def chi_square(counts: np.ndarray, others: np.ndarray) -> np.ndarray:
 def smallest_lack(n: int, real: np.ndarray) -> float:
     """The smallest share of its images that a class must lack, so that a set of n images is called
     worse in POWER of all cases: a float, NaN where even a class without an image would not be.
-    The class is the rarest one, so that a lack in any other shows as well.  real: (classes,)
-    integer, counts of real images.
+    The class is the rarest one, so that a lack in any other shows as well; of a class without a
+    real image nobody knows the due.  real: (classes,) integer, counts of real images.
     """
-    m, classes = int(real.sum()), np.flatnonzero(real)
-    if not n or len(classes) < 2:
+    m = int(real.sum())
+    if not n or len(real) < 2 or not real.all():
         return math.nan
-    due = real[classes] / m
+    due = real / m
     rarest = np.argmin(due)
     expected = np.rint(due * n).astype(int)
     if not expected.any():  # so few images of so many classes
         return math.nan
-    both = real[classes] + expected
+    both = real + expected
     drawn = _random_halves(both, int(both.sum()) - m, DRAWS)
     limit = np.quantile(chi_square(drawn, both - drawn), 1 - FALSE_ALARM)
 

@@ -71,6 +71,9 @@ def ask(asked: Asked) -> tuple[dict, dict]:
         )
         for name in ("real", *fresh)
     }
+    if beside.near_copies:
+        for numbers in sets.values():
+            numbers["near_copies"] = beside.near_copies
     limit = copies_limit(most, len(measure))
     planted = {name: smallest_share(most, limit, share) for name, share in flagged.items()}
     return sets | {"planted": planted}, neighbours
@@ -79,18 +82,20 @@ def ask(asked: Asked) -> tuple[dict, dict]:
 def verdict(numbers: dict, real: dict | None = None) -> Verdict:
     """The verdict from examine_newness().  More flagged images than chance makes fail, because they
     are copies; so does a large lean, to what was seen or to what was not.  A lean is worse.  One
-    cannot tell where a large lean to seen images, or a few noisy copies, would not have shown."""
-    z = numbers["lean_z"]
+    cannot tell where a large lean to seen images, or a few noisy copies, would not have shown.
+    Where unseen images are copies of seen ones, a lean says nothing."""
+    z, exchangeable = numbers["lean_z"], not numbers.get("near_copies")
     to_seen = z < LEAN_Z and numbers["lean"] > LARGE_LEAN
     to_unseen = z > -LEAN_Z and numbers["seen_share"] < (1 - LARGE_LEAN) * numbers["expected_share"]
-    doubt = ""
+    doubt = "" if exchangeable else "near copies in the data"
     if not numbers["lean_detectable"] <= LARGE_LEAN:  # also where it is NaN
         doubt = "a lean of half would not have shown"
     if numbers["flagged_noisy"] < SENSITIVE and not numbers["detectable"] <= LEAST_SHARE:
         doubt = "no copies could have been found"
     return decide(
-        fails=_most_copies(numbers) >= numbers["copies_limit"] or to_seen or to_unseen,
-        worse=any(numbers[key] < LEAN_Z for key in LEANS),
+        fails=_most_copies(numbers) >= numbers["copies_limit"]
+        or (exchangeable and (to_seen or to_unseen)),
+        worse=exchangeable and any(numbers[key] < LEAN_Z for key in LEANS),
         detectable=numbers["detectable"],
         bound=LEAST_SHARE,
         doubt=doubt,

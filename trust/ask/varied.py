@@ -308,7 +308,8 @@ def narrowest_class(features: np.ndarray, labels: np.ndarray, known: dict[int, S
         chance = max(chance, LONG_TAIL * of_means)
         if real.mean > 0 and chance > 0:
             z = (real.mean - yours.mean) / chance
-            found.append((z, yours.mean / real.mean, 1 - level * chance / real.mean))
+            limit = max(1 - level * chance / real.mean, 0.0)
+            found.append((z, yours.mean / real.mean, limit))
     _, share, limit = max(found, default=(0.0, math.nan, math.nan))
     return {"class_spread": share, "class_spread_limit": limit}
 

@@ -112,6 +112,7 @@ ROWS = [
     Row("... to a test image", "new", "copies_test", COUNT),
     Row("planted noisy copies that are flagged ↑", "new", "flagged_noisy", PERCENT),
     Row("... noisy copies would have shown from", "new", "detectable", PERCENT),
+    Row("near copies among real images", "new", "near_copies", PERCENT),
     Row("a classifier trained on them: accuracy ↑", "useful", "accuracy", PERCENT),
     Row("... standard deviation between trainings", "useful", "accuracy_sd", PERCENT),
     Row("... its degrees of freedom", "useful", "freedom", COUNT),
