@@ -3,6 +3,7 @@ import errno
 import json
 import os
 import resource
+import shutil
 
 import numpy as np
 import pytest
@@ -55,6 +56,22 @@ def test_a_temporary_folder_that_stays_is_no_failed_write(tmp_path, monkeypatch)
     with outputs.replacing(tmp_path / "file") as file:
         file.write(b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_a_signal_while_the_temporary_folder_is_removed_leaves_nothing(tmp_path, monkeypatch):
+    remove, interrupted = shutil.rmtree, []
+
+    def interrupt(*args, **settings):
+        if not interrupted:
+            interrupted.append(True)
+            raise KeyboardInterrupt
+        remove(*args, **settings)
+
+    monkeypatch.setattr(shutil, "rmtree", interrupt)
+    with pytest.raises(KeyboardInterrupt), outputs.replacing(tmp_path / "a.txt") as file:
+        file.write(b"new")
+    assert interrupted and [each.name for each in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_bytes() == b"new"
 
 
 def test_a_link_stays_a_link(tmp_path):

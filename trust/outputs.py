@@ -19,11 +19,18 @@ LONGEST = 200  # bytes of a name; file systems take 255
 FORBIDDEN = r'[/\\:*?"<>|\x00-\x1f\x7f]'  # in names, on one system or another
 
 
-def _beside(path: Path) -> tempfile.TemporaryDirectory:
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[str]:
     """A temporary folder beside a path.  That it cannot be removed is no failed write: network file
     systems keep an entry of a file for a while."""
-    name = f".{path.name}."
-    return tempfile.TemporaryDirectory(dir=path.parent, prefix=name, ignore_cleanup_errors=True)
+    folder = tempfile.TemporaryDirectory(
+        dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True
+    )
+    try:
+        with folder as name:
+            yield name
+    finally:
+        folder.cleanup()  # once more: a signal may have come while it was removed
 
 
 @contextlib.contextmanager
